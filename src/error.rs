@@ -1,0 +1,121 @@
+//! What can go wrong, in words that say what to do.
+
+use std::path::PathBuf;
+
+/// Result with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of this crate. Every message names the thing at fault, its value, and what would do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration value is out of its range.
+    #[error("{field} = {value} is not valid: it must be {valid}")]
+    Config {
+        /// The field, as users write it.
+        field: &'static str,
+        /// The value found.
+        value: String,
+        /// The values that would be accepted.
+        valid: &'static str,
+    },
+    /// No parameter was selected for sparsity.
+    #[error(
+        "no weight to make sparse: {reason}; select parameters with `ParamGroup` or use a module with convolution or linear layers"
+    )]
+    NoWeights {
+        /// Why the selection is empty.
+        reason: String,
+    },
+    /// A sparsity that the layers cannot realise.
+    #[error(
+        "sparsity {sparsity} cannot be reached over {weights} weights in {layers} layers: {reason}"
+    )]
+    Infeasible {
+        /// The sparsity asked for.
+        sparsity: f64,
+        /// Number of weights that may be pruned.
+        weights: usize,
+        /// Number of layers they are in.
+        layers: usize,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// A score is not a number, so weights cannot be ranked by it.
+    #[error(
+        "the {score} of `{path}` is NaN at {count} of {total} positions: lower the learning rate or check the data"
+    )]
+    NotANumber {
+        /// The score.
+        score: &'static str,
+        /// The parameter.
+        path: String,
+        /// Number of such positions.
+        count: usize,
+        /// Number of positions.
+        total: usize,
+    },
+    /// A method needs gradients, but a selected weight takes no part in the loss.
+    #[error(
+        "`{path}` got no gradient: the loss closure does not depend on it; leave it out of the group of sparse weights"
+    )]
+    NoGradient {
+        /// The parameter.
+        path: String,
+    },
+    /// Masks, checkpoint or weights belong to another model.
+    #[error("{what} does not fit the model: {reason}")]
+    Mismatch {
+        /// What was loaded or passed in.
+        what: &'static str,
+        /// The difference.
+        reason: String,
+    },
+    /// A file is missing, truncated, or holds something else.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A run is resumed with another configuration than it was started with.
+    #[error(
+        "`{field}` is {given} but the saved run has {saved}: use the saved value, or another output folder"
+    )]
+    ConfigChanged {
+        /// The field that differs.
+        field: String,
+        /// The value given now.
+        given: String,
+        /// The value that the run was started with.
+        saved: String,
+    },
+}
+
+impl Error {
+    /// A [`Error::File`] that names a path.
+    pub fn file(path: impl Into<PathBuf>, reason: impl ToString) -> Self {
+        Self::File {
+            path: path.into(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// Checks that a number lies in a range, with the range in words for the message.
+pub(crate) fn check(
+    field: &'static str,
+    value: f64,
+    is_valid: bool,
+    valid: &'static str,
+) -> Result<()> {
+    match is_valid && value.is_finite() {
+        true => Ok(()),
+        false => Err(Error::Config {
+            field,
+            value: value.to_string(),
+            valid,
+        }),
+    }
+}

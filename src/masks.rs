@@ -1,0 +1,185 @@
+//! Which weights are live.
+//!
+//! One mask per sparse weight, under that weight's parameter id. A weight without a mask is dense;
+//! masks of ones are never stored. This is the only place that says what is live: layers hold no
+//! masks, and weights are zero at dead positions because they are projected, never the other way
+//! round (a live weight may be exactly zero, right after it was regrown).
+
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::{Bool, Bytes, Device, Tensor, TensorData};
+
+use crate::error::{Error, Result};
+use crate::tree::{self, Leaf, ParamVector};
+
+/// Which positions of one weight are live, in the order of its elements.
+pub type LiveSet = Vec<bool>;
+
+/// The mask of one weight.
+#[derive(Debug, Clone)]
+struct Mask {
+    leaf: Leaf,
+    /// True where the weight is dead, so that it can be filled with zeros: a product would keep NaN
+    /// and turn dead negative weights into −0.
+    dead: Tensor<1, Bool>,
+    live: usize,
+}
+
+/// The masks of a model.
+#[derive(Debug, Clone, Default)]
+pub struct Masks {
+    masks: Vec<Mask>,
+}
+
+/// How masks are stored: a burn module whose parameters carry the ids of the weights they belong to.
+#[derive(Module, Debug)]
+struct MaskRecord {
+    dead: Vec<Param<Tensor<1, Bool>>>,
+}
+
+impl Masks {
+    /// No masks: every weight is live.
+    pub fn dense() -> Self {
+        Self::default()
+    }
+
+    /// Masks from live sets, one per leaf.
+    pub(crate) fn new(leaves: &[Leaf], live_sets: &[LiveSet], device: &Device) -> Self {
+        let mut masks = Self::default();
+        for (leaf, live) in leaves.iter().zip(live_sets) {
+            assert_eq!(leaf.len(), live.len(), "a live set covers its weight");
+            masks.masks.push(Mask {
+                leaf: leaf.clone(),
+                dead: dead_tensor(live, device),
+                live: count(live),
+            });
+        }
+        masks
+    }
+
+    /// Whether no weight is masked.
+    pub fn is_dense(&self) -> bool {
+        self.masks.is_empty()
+    }
+
+    /// The masked weights.
+    pub fn leaves(&self) -> impl Iterator<Item = &Leaf> {
+        self.masks.iter().map(|mask| &mask.leaf)
+    }
+
+    /// Whether a parameter has a mask.
+    pub fn contains(&self, id: ParamId) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// Number of live weights of a masked parameter; `None` without a mask.
+    pub fn live(&self, id: ParamId) -> Option<usize> {
+        self.get(id).map(|mask| mask.live)
+    }
+
+    /// Number of live weights over all masks.
+    pub fn live_weights(&self) -> usize {
+        self.masks.iter().map(|mask| mask.live).sum()
+    }
+
+    /// Number of weights, live or dead, over all masks.
+    pub fn prunable_weights(&self) -> usize {
+        self.leaves().map(Leaf::len).sum()
+    }
+
+    /// The live positions of a masked parameter, read from its device.
+    pub fn live_set(&self, id: ParamId) -> Option<LiveSet> {
+        let dead = self.get(id)?.dead.to_data();
+        Some(dead.iter::<bool>().map(|dead| !dead).collect())
+    }
+
+    /// Sets a vector to zero at dead positions.
+    pub fn project(&self, vector: ParamVector) -> ParamVector {
+        vector.map(|id, component| match self.get(id) {
+            Some(mask) => component.mask_fill(mask.dead.clone(), 0.0),
+            None => component,
+        })
+    }
+
+    /// Sets a model's weights to zero at dead positions.
+    pub fn project_model<M: Module>(&self, model: M) -> M {
+        tree::replace(model, |id, value| {
+            let mask = self.get(id)?;
+            Some(value.mask_fill(mask.dead.clone(), 0.0))
+        })
+    }
+
+    /// The masks as bytes in burn's record format.
+    ///
+    /// # Errors
+    ///
+    /// If the record cannot be written.
+    pub fn into_bytes(self) -> Result<Bytes> {
+        let dead = self.masks.into_iter();
+        let record = MaskRecord {
+            dead: dead
+                .map(|mask| Param::initialized(mask.leaf.id, mask.dead))
+                .collect(),
+        };
+        record.into_record().into_bytes().map_err(|e| unfit(e))
+    }
+
+    /// Reads masks that [`into_bytes`](Self::into_bytes) wrote, for the same selection of weights.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not a record, or number, order or sizes of the masks differ from `leaves`.
+    pub fn from_bytes(bytes: Bytes, leaves: &[Leaf], device: &Device) -> Result<Self> {
+        let empty = leaves.iter().map(|leaf| {
+            let dead = Tensor::from_data(
+                TensorData::new(vec![false; leaf.len()], [leaf.len()]),
+                device,
+            );
+            Param::initialized(leaf.id, dead)
+        });
+        let record = MaskRecord {
+            dead: empty.collect(),
+        };
+        let stored = burn::store::ModuleRecord::from_bytes(bytes).map_err(unfit)?;
+        let record = record.try_load_record(stored).map_err(unfit)?;
+        let mut masks = Self::default();
+        for (leaf, param) in leaves.iter().zip(record.dead) {
+            if param.id != leaf.id {
+                return Err(unfit(format!(
+                    "the mask of `{}` belongs to another weight",
+                    leaf.path
+                )));
+            }
+            let dead = param.val().to_data();
+            let dead: Vec<bool> = dead.iter::<bool>().collect();
+            let live: LiveSet = dead.iter().map(|dead| !dead).collect();
+            masks.masks.push(Mask {
+                leaf: leaf.clone(),
+                dead: dead_tensor(&live, device),
+                live: count(&live),
+            });
+        }
+        Ok(masks)
+    }
+
+    fn get(&self, id: ParamId) -> Option<&Mask> {
+        self.masks.iter().find(|mask| mask.leaf.id == id)
+    }
+}
+
+fn dead_tensor(live: &[bool], device: &Device) -> Tensor<1, Bool> {
+    let dead: Vec<bool> = live.iter().map(|live| !live).collect();
+    let device = device.clone().without_autodiff();
+    Tensor::from_data(TensorData::new(dead, [live.len()]), &device)
+}
+
+fn unfit(reason: impl ToString) -> Error {
+    Error::Mismatch {
+        what: "the masks' record",
+        reason: reason.to_string(),
+    }
+}
+
+/// Number of live positions.
+pub(crate) fn count(live: &[bool]) -> usize {
+    live.iter().filter(|live| **live).count()
+}

@@ -1,0 +1,193 @@
+//! The loss of a model on the current batch, with every evaluation counted.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+
+use crate::tree::{self, ParamVector};
+
+/// What a loss closure may return: the loss, or the loss and something to keep, such as the logits.
+pub trait Loss {
+    /// What is kept beside the loss.
+    type Extra;
+
+    /// Separates the two.
+    fn split(self) -> (Tensor<1>, Self::Extra);
+}
+
+impl Loss for Tensor<1> {
+    type Extra = ();
+
+    fn split(self) -> (Tensor<1>, ()) {
+        (self, ())
+    }
+}
+
+impl<E> Loss for (Tensor<1>, E) {
+    type Extra = E;
+
+    fn split(self) -> (Tensor<1>, E) {
+        self
+    }
+}
+
+/// A vector `scale · direction` to add to the weights; `None` stands for the weights themselves.
+#[derive(Debug, Clone)]
+pub struct Offset {
+    /// The direction, zero on dead weights.
+    pub direction: ParamVector,
+    /// Its factor.
+    pub scale: f64,
+}
+
+impl Offset {
+    /// The vector itself.
+    pub fn vector(&self) -> ParamVector {
+        self.direction.clone().scaled(self.scale)
+    }
+
+    /// The opposite vector.
+    pub fn negated(&self) -> Self {
+        Self {
+            direction: self.direction.clone(),
+            scale: -self.scale,
+        }
+    }
+}
+
+/// A forward pass, made with or without a graph.
+pub struct Forward<M, E> {
+    twin: M,
+    loss: Tensor<1>,
+    extra: E,
+}
+
+impl<M, E> Forward<M, E> {
+    /// The loss, read from the device.
+    pub fn loss(&self) -> f64 {
+        read(&self.loss)
+    }
+
+    /// The model that was evaluated; holds the running statistics that this pass produced.
+    pub fn into_twin(self) -> M {
+        self.twin
+    }
+}
+
+/// A differentiated forward pass.
+pub struct Gradient<M, E> {
+    /// The loss at the point of evaluation, without its graph.
+    pub loss: Tensor<1>,
+    /// The gradient there, dense: dead weights have one too.
+    pub vector: ParamVector,
+    /// What the loss closure returned beside the loss.
+    pub extra: E,
+    /// The model that was evaluated; holds the running statistics that this pass produced.
+    pub twin: M,
+}
+
+/// Number of passes through the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Passes {
+    /// Forward passes, with or without a graph.
+    pub forwards: u64,
+    /// Backward passes.
+    pub backwards: u64,
+}
+
+impl std::ops::AddAssign for Passes {
+    fn add_assign(&mut self, other: Self) {
+        self.forwards += other.forwards;
+        self.backwards += other.backwards;
+    }
+}
+
+/// The loss of one model on one batch, as a function of an offset of its weights.
+///
+/// Every evaluation runs on a [twin](tree::twin) of the model: weights, ids and running statistics
+/// of the original stay untouched. Before each one the backend's random stream is set to the same
+/// seed, so that dropout and stochastic depth draw alike in all evaluations of a step.
+pub struct Objective<'a, M, F> {
+    model: &'a M,
+    loss: F,
+    device: Option<Device>,
+    seed: u64,
+    passes: Passes,
+}
+
+impl<'a, M: Module, L: Loss, F: Fn(&M) -> L> Objective<'a, M, F> {
+    /// The objective of a step: `seed` fixes the stochastic layers' draws.
+    pub fn new(model: &'a M, loss: F, seed: u64) -> Self {
+        Self {
+            device: tree::device(model),
+            model,
+            loss,
+            seed,
+            passes: Passes::default(),
+        }
+    }
+
+    /// The model at the unperturbed weights.
+    pub fn model(&self) -> &'a M {
+        self.model
+    }
+
+    /// The passes made so far.
+    pub fn passes(&self) -> Passes {
+        self.passes
+    }
+
+    /// The loss at an offset: one forward pass that records no graph. Waits for the device.
+    pub fn value(&mut self, offset: Option<&Offset>) -> f64 {
+        self.probe(offset).loss()
+    }
+
+    /// One forward pass that records no graph.
+    pub fn probe(&mut self, offset: Option<&Offset>) -> Forward<M, L::Extra> {
+        self.evaluate(offset, false)
+    }
+
+    /// One forward pass whose graph is kept.
+    pub fn forward(&mut self, offset: Option<&Offset>) -> Forward<M, L::Extra> {
+        self.evaluate(offset, true)
+    }
+
+    /// One backward pass through a recorded forward pass.
+    pub fn backward(&mut self, forward: Forward<M, L::Extra>) -> Gradient<M, L::Extra> {
+        self.passes.backwards += 1;
+        let Forward { twin, loss, extra } = forward;
+        let gradients = GradientsParams::from_grads(loss.backward(), &twin);
+        Gradient {
+            loss: loss.inner(),
+            vector: tree::gradients(&twin, &gradients),
+            extra,
+            twin,
+        }
+    }
+
+    /// Loss and gradient at an offset: one forward and one backward pass.
+    pub fn gradient(&mut self, offset: Option<&Offset>) -> Gradient<M, L::Extra> {
+        let forward = self.forward(offset);
+        self.backward(forward)
+    }
+
+    fn evaluate(&mut self, offset: Option<&Offset>, record: bool) -> Forward<M, L::Extra> {
+        self.passes.forwards += 1;
+        if let Some(device) = &self.device {
+            device.seed(self.seed);
+        }
+        let nowhere = ParamVector::default();
+        let (direction, scale) = match offset {
+            Some(offset) => (&offset.direction, offset.scale),
+            None => (&nowhere, 0.0),
+        };
+        let twin = tree::perturbed(self.model, direction, scale, record);
+        let (loss, extra) = (self.loss)(&twin).split();
+        Forward { twin, loss, extra }
+    }
+}
+
+/// Reads a scalar from its device.
+pub(crate) fn read(scalar: &Tensor<1>) -> f64 {
+    f64::from(scalar.clone().into_scalar::<f32>())
+}

@@ -1,0 +1,39 @@
+//! What a step did.
+
+use burn::tensor::Tensor;
+
+use crate::objective::{Offset, Passes, read};
+use crate::perturb::PlainReason;
+use crate::sparse::MaskUpdate;
+
+/// What a step did.
+#[derive(Debug)]
+pub struct StepReport<E = ()> {
+    /// The loss at the point where the gradient was measured; on its device.
+    pub loss: Tensor<1>,
+    /// What the loss closure returned beside the loss, from that same pass.
+    pub extra: E,
+    /// Forward and backward passes made.
+    pub passes: Passes,
+    /// `ε`; absent if the gradient was measured at `θ`.
+    pub offset: Option<Offset>,
+    /// Set if a perturbation was asked for and could not be had, so that the step is the base
+    /// optimizer's.
+    pub plain: Option<PlainReason>,
+    /// Set if the masks changed.
+    pub mask_update: Option<MaskUpdate>,
+}
+
+impl<E> StepReport<E> {
+    /// Reads the loss from its device, which waits for it.
+    pub fn loss_value(&self) -> f64 {
+        read(&self.loss)
+    }
+
+    /// `‖ε‖`: the radius of the perturbation, or 0. Reads from the device.
+    pub fn radius(&self) -> f64 {
+        self.offset
+            .as_ref()
+            .map_or(0.0, |offset| offset.vector().norm())
+    }
+}

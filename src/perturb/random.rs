@@ -1,0 +1,82 @@
+//! The control experiment: a random perturbation of the same length.
+
+use burn::module::Module;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+use super::{Ascent, Perturbation, Scope, Site, normalised};
+use crate::error::{Result, check};
+use crate::objective::{Loss, Objective, Offset};
+use crate::tree::DirectionDistribution;
+
+/// Configuration of the control: ZO-SAM's direction for m = 1, with a coin toss for its sign.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `rho` | 0.05 | finite, ≥ 0 |
+/// | `scope` | all trainable parameters | |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RandomSignConfig {
+    /// Radius `ρ` of the perturbation.
+    pub rho: f64,
+    /// Which parameters are perturbed.
+    pub scope: Scope,
+}
+
+impl RandomSignConfig {
+    /// The control at a radius.
+    pub fn new(rho: f64) -> Self {
+        Self {
+            rho,
+            scope: Scope::AllTrainable,
+        }
+    }
+
+    /// The perturbation on its own.
+    ///
+    /// # Errors
+    ///
+    /// A field out of its range.
+    pub fn build(&self) -> Result<RandomSign> {
+        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
+        Ok(RandomSign {
+            config: self.clone(),
+        })
+    }
+}
+
+/// `ε = ±ρ u/‖u‖` with the directions of [`ZeroOrder`](super::ZeroOrder) and a random sign.
+///
+/// One forward and one backward. What ZO-SAM gains over this is what its probes are worth.
+#[derive(Debug, Clone)]
+pub struct RandomSign {
+    config: RandomSignConfig,
+}
+
+impl Perturbation for RandomSign {
+    fn ascend<M, L, F>(
+        &mut self,
+        objective: &mut Objective<'_, M, F>,
+        site: Site<'_>,
+    ) -> Ascent<M, L::Extra>
+    where
+        M: Module,
+        L: Loss,
+        F: Fn(&M) -> L,
+    {
+        let scope = self.config.scope;
+        let direction =
+            site.direction(objective.model(), 0, DirectionDistribution::Gaussian, scope);
+        let mut coin = ChaCha8Rng::seed_from_u64(site.seed);
+        coin.set_stream(site.step);
+        let sign = if coin.random() { 1.0 } else { -1.0 };
+        match normalised(direction, self.config.rho) {
+            Ok(offset) => Ascent::to(Offset {
+                scale: sign * offset.scale,
+                ..offset
+            }),
+            Err(reason) => Ascent::given_up(reason),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The null method.
+
+use serde::{Deserialize, Serialize};
+
+use super::{SparsityMethod, Weight};
+use crate::error::Result;
+use crate::masks::LiveSet;
+
+/// No sparsity: the dense baseline, through the same code as the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Dense {}
+
+impl SparsityMethod for Dense {
+    fn name(&self) -> &'static str {
+        "dense"
+    }
+
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn sparsity(&self) -> f64 {
+        0.0
+    }
+
+    fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
+        Ok(Some(vec![1.0; shapes.len()]))
+    }
+
+    fn initial(&mut self, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
+        Ok(weights
+            .iter()
+            .map(|weight| vec![true; weight.len()])
+            .collect())
+    }
+}

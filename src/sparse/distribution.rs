@@ -1,0 +1,150 @@
+//! How a sparsity is shared out over layers. Pure arithmetic on shapes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The density of each layer.
+///
+/// Counts are exact: layer `l` of `N` weights and density `d` has `⌊(1 − d) N⌋` dead ones, so the total
+/// is over the nominal budget by less than one weight per layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distribution {
+    /// Every layer has the same density.
+    Uniform,
+    /// Erdős–Rényi: density ∝ `(n_in + n_out)/(n_in · n_out)`, counted in channels or features.
+    ///
+    /// Mocanu et al., 2018 (arXiv 1707.04780).
+    Er,
+    /// Erdős–Rényi-kernel: density ∝ `Σ dims / Π dims`, kernel dimensions included. The default.
+    ///
+    /// Evci et al., "Rigging the Lottery", 2020 (arXiv 1911.11134), solved as in the authors' code.
+    #[default]
+    Erk,
+}
+
+impl Distribution {
+    /// The density of each layer for a global sparsity.
+    ///
+    /// Layers whose density would exceed 1 become dense and the others share what is left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Infeasible`] if the layers forced to be dense exceed the budget, or if a layer would
+    /// be left without a live weight.
+    ///
+    /// ```
+    /// use zosam::sparse::Distribution;
+    /// let shapes = [vec![32, 3, 3, 3], vec![64, 32, 3, 3]];
+    /// assert_eq!(Distribution::Uniform.densities(&shapes, 0.5).unwrap(), [0.5, 0.5]);
+    /// let erk = Distribution::Erk.densities(&shapes, 0.9).unwrap();
+    /// assert!(erk[0] > erk[1]);
+    /// ```
+    pub fn densities(self, shapes: &[Vec<usize>], sparsity: f64) -> Result<Vec<f64>> {
+        let densities = match self {
+            Self::Uniform => vec![1.0 - sparsity; shapes.len()],
+            Self::Er => solve(shapes, sparsity, er)?,
+            Self::Erk => solve(shapes, sparsity, erk)?,
+        };
+        let live = live_counts(shapes, &densities);
+        match live.iter().position(|live| *live == 0) {
+            Some(layer) => Err(infeasible(
+                shapes,
+                sparsity,
+                format!(
+                    "a layer of shape {:?} would have no live weight",
+                    shapes[layer]
+                ),
+            )),
+            None => Ok(densities),
+        }
+    }
+
+    /// The number of live weights of each layer for a global sparsity.
+    ///
+    /// # Errors
+    ///
+    /// As [`densities`](Self::densities).
+    pub fn live_counts(self, shapes: &[Vec<usize>], sparsity: f64) -> Result<Vec<usize>> {
+        let densities = self.densities(shapes, sparsity)?;
+        Ok(live_counts(shapes, &densities))
+    }
+}
+
+fn live_counts(shapes: &[Vec<usize>], densities: &[f64]) -> Vec<usize> {
+    let layers = sizes(shapes).into_iter().zip(densities);
+    layers
+        .map(|(size, density)| size - floor((1.0 - density) * size as f64))
+        .collect()
+}
+
+/// Floor that forgives rounding: 0.9 · 10 must be 9 although 1 − 0.1 is not 0.9 in f64.
+fn floor(value: f64) -> usize {
+    (value + 1e-9 * value.max(1.0)).floor() as usize
+}
+
+fn er(shape: &[usize]) -> f64 {
+    let (first, second) = (shape[0] as f64, shape[1.min(shape.len() - 1)] as f64);
+    (first + second) / (first * second)
+}
+
+fn erk(shape: &[usize]) -> f64 {
+    let sum: usize = shape.iter().sum();
+    let product: usize = shape.iter().product();
+    sum as f64 / product as f64
+}
+
+/// Finds the factor by which raw densities are scaled, growing the set of dense layers until all fit.
+fn solve(shapes: &[Vec<usize>], sparsity: f64, raw: fn(&[usize]) -> f64) -> Result<Vec<f64>> {
+    let raw: Vec<f64> = shapes.iter().map(|shape| raw(shape)).collect();
+    let sizes = sizes(shapes);
+    let mut dense = vec![false; shapes.len()];
+    loop {
+        let mut budget = 0.0;
+        let mut divisor = 0.0;
+        for (layer, size) in sizes.iter().enumerate() {
+            let zeros = floor(sparsity * *size as f64) as f64;
+            if dense[layer] {
+                budget -= zeros;
+            } else {
+                budget += *size as f64 - zeros;
+                divisor += raw[layer] * *size as f64;
+            }
+        }
+        if dense.iter().all(|dense| *dense) {
+            return Ok(vec![1.0; shapes.len()]);
+        }
+        if budget <= 0.0 {
+            let reason = "the layers forced to be dense already exceed the budget".to_string();
+            return Err(infeasible(shapes, sparsity, reason));
+        }
+        let factor = budget / divisor;
+        let largest = (0..raw.len())
+            .filter(|layer| !dense[*layer])
+            .map(|layer| raw[layer])
+            .fold(0.0, f64::max);
+        if largest * factor <= 1.0 {
+            let layers = raw.iter().zip(&dense);
+            return Ok(layers
+                .map(|(raw, dense)| if *dense { 1.0 } else { raw * factor })
+                .collect());
+        }
+        for layer in 0..raw.len() {
+            dense[layer] |= raw[layer] == largest;
+        }
+    }
+}
+
+fn sizes(shapes: &[Vec<usize>]) -> Vec<usize> {
+    shapes.iter().map(|shape| shape.iter().product()).collect()
+}
+
+fn infeasible(shapes: &[Vec<usize>], sparsity: f64, reason: String) -> Error {
+    Error::Infeasible {
+        sparsity,
+        weights: sizes(shapes).iter().sum(),
+        layers: shapes.len(),
+        reason,
+    }
+}

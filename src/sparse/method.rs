@@ -1,0 +1,132 @@
+//! What a sparse-training method is.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Dense, RandomStatic, RigL, Snip};
+use crate::error::Result;
+use crate::masks::LiveSet;
+
+/// A sparse weight as a method sees it: flat, on the host.
+#[derive(Debug, Clone, Default)]
+pub struct Weight {
+    /// Dotted path of the parameter.
+    pub path: String,
+    /// Shape of the tensor in burn's layout: convolutions `[out, in, k, k]`, linear layers `[in, out]`.
+    pub shape: Vec<usize>,
+    /// Values, zero at dead positions.
+    pub values: Vec<f32>,
+    /// Gradient at every position, dead ones included; empty where a method did not ask for it.
+    pub gradient: Vec<f32>,
+    /// Live positions.
+    pub live: LiveSet,
+}
+
+impl Weight {
+    /// Number of positions.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether the weight has no position.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}
+
+/// Chooses which weights are live.
+///
+/// A method holds its own configuration and owns no tensors. Randomness comes from `seed` and the
+/// step, so a method without other memory resumes exactly from its configuration; one with memory
+/// keeps it in its [`state`](Self::state).
+pub trait SparsityMethod: std::fmt::Debug + Send {
+    /// The method's name in reports.
+    fn name(&self) -> &'static str;
+
+    /// Checks the configuration, once, before anything is computed.
+    ///
+    /// # Errors
+    ///
+    /// A field out of its range.
+    fn validate(&self) -> Result<()>;
+
+    /// The share of weights that is to be dead, over all sparse weights.
+    fn sparsity(&self) -> f64;
+
+    /// The density aimed at for each layer; `None` where layers compete for one budget.
+    ///
+    /// # Errors
+    ///
+    /// If the distribution cannot realise the sparsity.
+    fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>>;
+
+    /// Whether the initial masks are computed from a gradient.
+    fn initial_needs_gradient(&self) -> bool {
+        false
+    }
+
+    /// The live sets to start from, one per weight.
+    ///
+    /// # Errors
+    ///
+    /// If the sparsity cannot be reached or a score is not a number.
+    fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>>;
+
+    /// Whether masks change at this step (the number of steps taken before it).
+    fn is_due(&self, _step: u64) -> bool {
+        false
+    }
+
+    /// Whether the optimizer takes its step, too, when masks change. RigL's does not.
+    fn steps_when_due(&self) -> bool {
+        false
+    }
+
+    /// The new live sets, one per weight.
+    ///
+    /// # Errors
+    ///
+    /// If a score is not a number.
+    fn update(&mut self, _step: u64, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
+        Ok(weights.iter().map(|weight| weight.live.clone()).collect())
+    }
+
+    /// Memory that must survive a checkpoint.
+    fn state(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    /// Restores what [`state`](Self::state) returned.
+    ///
+    /// # Errors
+    ///
+    /// If the value is not such a state.
+    fn load_state(&mut self, _state: serde_json::Value) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The bundled methods, so that a run's settings are one JSON document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// No sparsity.
+    Dense(Dense),
+    /// Static random masks.
+    Random(RandomStatic),
+    /// SNIP.
+    Snip(Snip),
+    /// RigL.
+    RigL(RigL),
+}
+
+impl Method {
+    /// The method as the trait object that [`Sparsity`](super::Sparsity) takes.
+    pub fn boxed(self) -> Box<dyn SparsityMethod> {
+        match self {
+            Self::Dense(method) => Box::new(method),
+            Self::Random(method) => Box::new(method),
+            Self::Snip(method) => Box::new(method),
+            Self::RigL(method) => Box::new(method),
+        }
+    }
+}

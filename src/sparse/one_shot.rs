@@ -1,0 +1,80 @@
+//! Choosing live weights once.
+
+use serde::{Deserialize, Serialize};
+
+use super::selection::{positions, top_k};
+use super::{Distribution, Score, Weight};
+use crate::error::{Error, Result};
+use crate::masks::LiveSet;
+
+/// Over what weights compete with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Budget {
+    /// All sparse weights share `round((1 − S) N)` places.
+    Global,
+    /// Each layer has its own share.
+    PerLayer(Distribution),
+}
+
+/// Keeps the best-scored weights.
+///
+/// # Errors
+///
+/// If the budget is infeasible or a score is NaN.
+pub fn one_shot(
+    weights: &[Weight],
+    score: &dyn Score,
+    sparsity: f64,
+    budget: Budget,
+) -> Result<Vec<LiveSet>> {
+    let scores = weights.iter().map(|weight| score.checked(weight));
+    let scores: Vec<Vec<f32>> = scores.collect::<Result<_>>()?;
+    match budget {
+        Budget::Global => global(&scores, sparsity),
+        Budget::PerLayer(distribution) => {
+            let shapes: Vec<_> = weights.iter().map(|weight| weight.shape.clone()).collect();
+            let counts = distribution.live_counts(&shapes, sparsity)?;
+            let layers = scores.iter().zip(counts);
+            Ok(layers
+                .map(|(scores, count)| {
+                    let all = positions(scores.len(), |_| true);
+                    live_set(scores.len(), &top_k(scores, all, count))
+                })
+                .collect())
+        }
+    }
+}
+
+fn global(scores: &[Vec<f32>], sparsity: f64) -> Result<Vec<LiveSet>> {
+    let concatenated = scores.concat();
+    let total = concatenated.len();
+    let keep = ((1.0 - sparsity) * total as f64).round() as usize;
+    if keep == 0 {
+        return Err(Error::Infeasible {
+            sparsity,
+            weights: total,
+            layers: scores.len(),
+            reason: "not one weight would be live".to_string(),
+        });
+    }
+    let all = positions(total, |_| true);
+    let live = live_set(total, &top_k(&concatenated, all, keep));
+    let mut rest = live.as_slice();
+    Ok(scores
+        .iter()
+        .map(|scores| {
+            let (layer, after) = rest.split_at(scores.len());
+            rest = after;
+            layer.to_vec()
+        })
+        .collect())
+}
+
+pub(super) fn live_set(len: usize, live: &[u32]) -> LiveSet {
+    let mut set = vec![false; len];
+    for position in live {
+        set[*position as usize] = true;
+    }
+    set
+}

@@ -1,0 +1,69 @@
+//! Static random masks.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Budget, Distribution, Random, SparsityMethod, Weight, one_shot};
+use crate::error::{Result, check};
+use crate::masks::LiveSet;
+
+/// Random masks that never change: the baseline that every other method has to beat.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `sparsity` | | [0, 1) |
+/// | `distribution` | ERK | |
+///
+/// Liu et al., "The Unreasonable Effectiveness of Random Pruning", 2022 (arXiv 2202.02643), with exact
+/// counts where their code draws each position on its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RandomStatic {
+    /// Share of dead weights.
+    pub sparsity: f64,
+    /// Density of each layer.
+    pub distribution: Distribution,
+}
+
+impl RandomStatic {
+    /// Random masks with an Erdős–Rényi-kernel distribution.
+    pub fn new(sparsity: f64) -> Self {
+        Self {
+            sparsity,
+            distribution: Distribution::Erk,
+        }
+    }
+
+    /// Sets the distribution over layers.
+    pub fn with_distribution(mut self, distribution: Distribution) -> Self {
+        self.distribution = distribution;
+        self
+    }
+}
+
+impl SparsityMethod for RandomStatic {
+    fn name(&self) -> &'static str {
+        "random"
+    }
+
+    fn validate(&self) -> Result<()> {
+        check_sparsity(self.sparsity)
+    }
+
+    fn sparsity(&self) -> f64 {
+        self.sparsity
+    }
+
+    fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
+        let densities = self.distribution.densities(shapes, self.sparsity)?;
+        Ok(Some(densities))
+    }
+
+    fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
+        let budget = Budget::PerLayer(self.distribution);
+        one_shot(weights, &Random { seed, step: 0 }, self.sparsity, budget)
+    }
+}
+
+pub(super) fn check_sparsity(sparsity: f64) -> Result<()> {
+    let valid = (0.0..1.0).contains(&sparsity);
+    check("sparsity", sparsity, valid, "at least 0 and less than 1")
+}

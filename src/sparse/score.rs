@@ -1,0 +1,101 @@
+//! By what weights are ranked.
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+
+use super::Weight;
+use super::selection::generator;
+use crate::error::{Error, Result};
+
+/// A number for each position of a weight; larger means more worth keeping, or growing.
+pub trait Score {
+    /// What is scored, for error messages.
+    fn name(&self) -> &'static str;
+
+    /// The scores, one per position, dead ones included.
+    fn score(&self, weight: &Weight) -> Vec<f32>;
+
+    /// The scores, checked to be numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotANumber`] if one is NaN.
+    fn checked(&self, weight: &Weight) -> Result<Vec<f32>> {
+        let scores = self.score(weight);
+        assert_eq!(scores.len(), weight.len(), "one score per position");
+        match scores.iter().filter(|score| score.is_nan()).count() {
+            0 => Ok(scores),
+            count => Err(Error::NotANumber {
+                score: self.name(),
+                path: weight.path.clone(),
+                count,
+                total: weight.len(),
+            }),
+        }
+    }
+}
+
+/// `|w|`.
+#[derive(Debug, Clone, Copy)]
+pub struct Magnitude;
+
+impl Score for Magnitude {
+    fn name(&self) -> &'static str {
+        "magnitude"
+    }
+
+    fn score(&self, weight: &Weight) -> Vec<f32> {
+        weight.values.iter().map(|value| value.abs()).collect()
+    }
+}
+
+/// `|∂L/∂w|`, dead positions included: RigL's growth.
+#[derive(Debug, Clone, Copy)]
+pub struct GradientMagnitude;
+
+impl Score for GradientMagnitude {
+    fn name(&self) -> &'static str {
+        "gradient"
+    }
+
+    fn score(&self, weight: &Weight) -> Vec<f32> {
+        weight.gradient.iter().map(|value| value.abs()).collect()
+    }
+}
+
+/// `|w · ∂L/∂w|`, the connection sensitivity of SNIP.
+#[derive(Debug, Clone, Copy)]
+pub struct Saliency;
+
+impl Score for Saliency {
+    fn name(&self) -> &'static str {
+        "saliency"
+    }
+
+    fn score(&self, weight: &Weight) -> Vec<f32> {
+        let positions = weight.values.iter().zip(&weight.gradient);
+        positions
+            .map(|(value, slope)| (value * slope).abs())
+            .collect()
+    }
+}
+
+/// Uniform random numbers: random pruning, and SET's growth.
+#[derive(Debug, Clone, Copy)]
+pub struct Random {
+    /// The run's seed.
+    pub seed: u64,
+    /// The step, so that each update draws anew.
+    pub step: u64,
+}
+
+impl Score for Random {
+    fn name(&self) -> &'static str {
+        "random score"
+    }
+
+    fn score(&self, weight: &Weight) -> Vec<f32> {
+        let mut generator: ChaCha8Rng = generator(self.seed, self.step, &weight.path);
+        (0..weight.len()).map(|_| generator.random()).collect()
+    }
+}

@@ -1,0 +1,329 @@
+//! A sparsity method at work on a model.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ParamGroup, ParamId};
+use burn::tensor::{Bytes, Device};
+use serde::{Deserialize, Serialize};
+
+use super::report::SparsityReport;
+use super::{Dense, SparsityMethod, Weight};
+use crate::error::{Error, Result};
+use crate::masks::{LiveSet, Masks};
+use crate::objective::{Loss, Objective};
+use crate::tree::{self, Leaf, ParamVector};
+
+/// Which gradient ranks dead weights when masks change under a perturbation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Growth {
+    /// The gradient at `θ + ε`, which the step has computed anyway. The default.
+    #[default]
+    Perturbed,
+    /// A gradient at `θ`: one more forward and backward on the steps that change masks.
+    Clean,
+}
+
+/// Layers whose weights are sparse unless a [`ParamGroup`] says otherwise.
+const LAYERS: [&str; 8] = [
+    "Linear",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "DeformConv2d",
+];
+
+/// Why a model may have nothing to train.
+pub(crate) const UNTRAINABLE: &str =
+    "the model has no trainable parameter, create it on a device with `.autodiff()`";
+
+/// A [`SparsityMethod`] together with the masks it keeps on a model.
+///
+/// By default the weights of convolutions and linear layers are sparse; biases, norm parameters,
+/// embeddings and running statistics never are. A [`ParamGroup`] selects other parameters by path,
+/// pattern or id.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::{nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
+/// use zosam::sparse::{RandomStatic, Sparsity};
+/// let device = Device::flex().autodiff();
+/// let model = LinearConfig::new(20, 10).init(&device);
+/// let batch = Tensor::<2>::ones([4, 20], &device);
+/// let mut sparsity = Sparsity::new(RandomStatic::new(0.9));
+/// let model = sparsity
+///     .attach(model, |model: &Linear| model.forward(batch.clone()).sum())
+///     .unwrap();
+/// assert_eq!(sparsity.masks().live_weights(), 20);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Sparsity {
+    method: Box<dyn SparsityMethod>,
+    group: Option<ParamGroup>,
+    seed: u64,
+    growth: Growth,
+    masks: Masks,
+    targets: Option<Vec<f64>>,
+    attached: bool,
+}
+
+/// What a change of masks did.
+#[derive(Debug, Clone, Default)]
+pub struct MaskUpdate {
+    /// Number of weights that died.
+    pub dropped: usize,
+    /// Number of weights that came to life.
+    pub grown: usize,
+    /// For each masked weight the positions that were live before and are live now: the only ones
+    /// whose optimizer state means anything.
+    pub(crate) kept: HashMap<ParamId, LiveSet>,
+}
+
+impl Sparsity {
+    /// A method that is not attached to a model yet.
+    pub fn new(method: impl SparsityMethod + 'static) -> Self {
+        Self::from_boxed(Box::new(method))
+    }
+
+    /// As [`new`](Self::new), for a method chosen at run time.
+    pub fn from_boxed(method: Box<dyn SparsityMethod>) -> Self {
+        Self {
+            method,
+            group: None,
+            seed: 0,
+            growth: Growth::default(),
+            masks: Masks::dense(),
+            targets: None,
+            attached: false,
+        }
+    }
+
+    /// No sparsity.
+    pub fn dense() -> Self {
+        Self {
+            attached: true,
+            ..Self::new(Dense {})
+        }
+    }
+
+    /// Makes the trainable parameters of a group sparse, instead of all convolution and linear weights.
+    pub fn with_group(mut self, group: ParamGroup) -> Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// Sets the seed of random masks and random growth. Default 0.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets which gradient grows weights.
+    pub fn with_growth(mut self, growth: Growth) -> Self {
+        self.growth = growth;
+        self
+    }
+
+    /// Chooses the first masks and returns the model with its dead weights at zero.
+    ///
+    /// The loss is evaluated only by methods that start from a gradient, on the batch that the closure
+    /// captured, and leaves no trace in the model.
+    ///
+    /// # Errors
+    ///
+    /// A configuration out of its range, no weight to make sparse, a budget that cannot be reached,
+    /// or a score that is not a number.
+    pub fn attach<M, L, F>(&mut self, model: M, loss: F) -> Result<M>
+    where
+        M: Module,
+        L: Loss,
+        F: Fn(&M) -> L,
+    {
+        self.method.validate()?;
+        self.attached = true;
+        if self.method.name() == "dense" {
+            return Ok(model);
+        }
+        let leaves = self.select(&model)?;
+        let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
+        let targets = self.method.target_densities(&shapes)?;
+        let gradient = self.method.initial_needs_gradient().then(|| {
+            Objective::new(&model, loss, self.seed)
+                .gradient(None)
+                .vector
+        });
+        let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
+        let weights = weights(&model, &leaves, gradient.as_ref(), everywhere)?;
+        let live = self.method.initial(&weights, self.seed)?;
+        self.masks = Masks::new(&leaves, &live, &device_of(&model));
+        self.targets = targets;
+        for warning in self.report(&model).warnings() {
+            log::warn!("{warning}");
+        }
+        Ok(self.masks.project_model(model))
+    }
+
+    /// The masks.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
+    /// The method.
+    pub fn method(&self) -> &dyn SparsityMethod {
+        self.method.as_ref()
+    }
+
+    /// Live counts and densities, per layer and over all.
+    pub fn report<M: Module>(&self, model: &M) -> SparsityReport {
+        let model_weights = tree::leaves(model).iter().map(Leaf::len).sum();
+        let method = self.method.as_ref();
+        SparsityReport::new(method, &self.masks, self.targets.as_deref(), model_weights)
+    }
+
+    /// The masks and the method's memory, for a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// If the masks' record cannot be written.
+    pub fn to_parts(&self) -> Result<(Bytes, serde_json::Value)> {
+        Ok((self.masks.clone().into_bytes()?, self.method.state()))
+    }
+
+    /// Takes over masks and memory that [`to_parts`](Self::to_parts) returned, instead of
+    /// [`attach`](Self::attach).
+    ///
+    /// # Errors
+    ///
+    /// If they belong to another model, selection or method.
+    pub fn load_parts<M: Module>(
+        &mut self,
+        model: &M,
+        masks: Bytes,
+        state: serde_json::Value,
+    ) -> Result<()> {
+        self.method.validate()?;
+        let leaves = match self.method.name() {
+            "dense" => Vec::new(),
+            _ => self.select(model)?,
+        };
+        let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
+        let targets = self.method.target_densities(&shapes)?;
+        let masks = Masks::from_bytes(masks, &leaves, &device_of(model))?;
+        self.method.load_state(state)?;
+        self.masks = masks;
+        self.targets = targets;
+        self.attached = true;
+        Ok(())
+    }
+
+    pub(crate) fn check_attached(&self) -> Result<()> {
+        match self.attached {
+            true => Ok(()),
+            false => Err(Error::Mismatch {
+                what: "a sparsity method without masks",
+                reason: "call `attach` (or load a checkpoint) before the first step".to_string(),
+            }),
+        }
+    }
+
+    pub(crate) fn growth(&self) -> Growth {
+        self.growth
+    }
+
+    /// Changes the masks and returns the model with its newly dead weights at zero.
+    pub(crate) fn update<M: Module>(
+        &mut self,
+        step: u64,
+        model: M,
+        gradient: &ParamVector,
+    ) -> Result<(M, MaskUpdate)> {
+        let leaves: Vec<Leaf> = self.masks.leaves().cloned().collect();
+        let live_now = |leaf: &Leaf| self.masks.live_set(leaf.id);
+        let weights = weights(&model, &leaves, Some(gradient), live_now)?;
+        let live = self.method.update(step, &weights, self.seed)?;
+        let mut update = MaskUpdate::default();
+        for ((leaf, weight), new) in leaves.iter().zip(&weights).zip(&live) {
+            let pairs = || weight.live.iter().zip(new);
+            update.dropped += pairs().filter(|(old, new)| **old && !**new).count();
+            update.grown += pairs().filter(|(old, new)| !**old && **new).count();
+            let kept = pairs().map(|(old, new)| *old && *new).collect();
+            update.kept.insert(leaf.id, kept);
+        }
+        self.masks = Masks::new(&leaves, &live, &device_of(&model));
+        Ok((self.masks.project_model(model), update))
+    }
+
+    fn select<M: Module>(&self, model: &M) -> Result<Vec<Leaf>> {
+        let all = tree::leaves(model);
+        let trainable = all.len();
+        let selected: Vec<Leaf> = match &self.group {
+            Some(group) => {
+                let matches = |leaf: &Leaf| group.matches(&leaf.id, Some(&leaf.path));
+                all.into_iter().filter(matches).collect()
+            }
+            None => {
+                let is_weight = |leaf: &Leaf| leaf.path.rsplit('.').next() == Some("weight");
+                let is_layer = |leaf: &Leaf| LAYERS.contains(&leaf.layer.as_str());
+                let both = |leaf: &Leaf| is_weight(leaf) && is_layer(leaf);
+                all.into_iter().filter(both).collect()
+            }
+        };
+        match selected.is_empty() {
+            false => Ok(selected),
+            true => Err(Error::NoWeights {
+                reason: match self.group {
+                    _ if trainable == 0 => UNTRAINABLE.to_string(),
+                    Some(_) => {
+                        format!("the group matches none of {trainable} trainable parameters")
+                    }
+                    None => format!(
+                        "none of {trainable} trainable parameters is the weight of a convolution or linear layer"
+                    ),
+                },
+            }),
+        }
+    }
+}
+
+/// Reads the sparse weights, and their gradients if there are any, to the host.
+fn weights<M: Module>(
+    model: &M,
+    leaves: &[Leaf],
+    gradient: Option<&ParamVector>,
+    live: impl Fn(&Leaf) -> Option<LiveSet>,
+) -> Result<Vec<Weight>> {
+    let values = tree::values(model);
+    let read = |vector: &ParamVector, leaf: &Leaf| -> Option<Vec<f32>> {
+        let data = vector.get(leaf.id)?.to_data_as::<f32>();
+        Some(data.iter::<f32>().collect())
+    };
+    let one = |leaf: &Leaf| -> Result<Weight> {
+        let gone = || Error::Mismatch {
+            what: "the masks",
+            reason: format!("the model has no trainable parameter `{}`", leaf.path),
+        };
+        let gradient = match gradient {
+            Some(gradient) => read(gradient, leaf).ok_or_else(|| Error::NoGradient {
+                path: leaf.path.clone(),
+            })?,
+            None => Vec::new(),
+        };
+        Ok(Weight {
+            path: leaf.path.clone(),
+            shape: leaf.shape.clone(),
+            values: read(&values, leaf).ok_or_else(gone)?,
+            gradient,
+            live: live(leaf).ok_or_else(gone)?,
+        })
+    };
+    leaves.iter().map(one).collect()
+}
+
+/// The device of a model with parameters.
+fn device_of<M: Module>(model: &M) -> Device {
+    tree::device(model).unwrap_or_default()
+}

@@ -1,0 +1,77 @@
+//! Isolation of running statistics.
+//!
+//! Clones of a burn module share their running statistics, and every training forward pass updates
+//! them, with or without a graph. Probes must leave no trace, so they run on a [`twin`]; when the
+//! step has decided which of its forward passes counts, [`adopt_buffers`] copies that pass's
+//! statistics back. Every method therefore advances them exactly once per step.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::Tensor;
+
+use super::leaf::flatten;
+use super::replace::Context;
+
+#[derive(Default)]
+struct ContextVisitor(HashMap<ParamId, Context>);
+
+impl ModuleVisitor for ContextVisitor {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.insert(param.id, Context::of(&param.base()));
+    }
+}
+
+/// Restores the autodiff settings that burn's `valid().train()` round trip drops.
+impl ModuleMapper for ContextVisitor {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let tensor = match self.0.get(&id) {
+            Some(context) => context.lift(tensor.inner(), id),
+            None => tensor,
+        };
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+/// A copy of a model that shares weights but not running statistics.
+///
+/// Ids, `require_grad`, training flags and checkpointing strategy are those of the original. Weights
+/// are reference-counted, so a twin costs no copy of them.
+pub fn twin<M: Module>(model: &M) -> M {
+    let mut contexts = ContextVisitor::default();
+    model.visit(&mut contexts);
+    model.valid().train().map(&mut contexts)
+}
+
+#[derive(Default)]
+struct BufferVisitor(HashMap<ParamId, Tensor<1>>);
+
+impl ModuleVisitor for BufferVisitor {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.insert(param.id, flatten(param.base()));
+    }
+}
+
+impl ModuleMapper for BufferVisitor {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let buffer = self.0.remove(&id).filter(|_| !tensor.is_require_grad());
+        let tensor = match buffer {
+            Some(value) => Context::of(&tensor).lift(value.reshape(tensor.shape()), id),
+            None => tensor,
+        };
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+/// Copies the running statistics of `from` into `model`.
+///
+/// Trainable parameters are left alone. Frozen ones have equal values in a model and its twins, so
+/// writing them changes nothing.
+pub fn adopt_buffers<M: Module>(model: M, from: &M) -> M {
+    // `valid` folds in the update that burn keeps pending until the next forward pass.
+    let mut buffers = BufferVisitor::default();
+    from.valid().visit(&mut buffers);
+    model.map(&mut buffers)
+}

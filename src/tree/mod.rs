@@ -1,0 +1,47 @@
+//! Parameter trees: the only module that walks a burn [`Module`].
+//!
+//! A burn module is a tree whose leaves are tensors of various ranks, some trainable, some frozen,
+//! some running statistics. Everything above this module wants something simpler: a list of flat
+//! vectors, one per trainable parameter, and a way to write such a list back. [`ParamVector`] is
+//! that list; [`leaves`], [`values`], [`replace`] and [`twin`] are the ways in and out. Ranks and
+//! visitors stay here.
+//!
+//! "Trainable" means that the parameter requires a gradient. Running statistics of normalisation
+//! layers are presented by burn as float parameters that do not, so they are never perturbed,
+//! masked or stepped.
+
+mod buffers;
+mod direction;
+mod leaf;
+mod replace;
+mod threefry;
+mod vector;
+
+pub use buffers::{adopt_buffers, twin};
+pub(crate) use direction::path_hash;
+pub use direction::{DirectionDistribution, DirectionKey, draw};
+pub use leaf::{Leaf, leaves, named_tensors, values};
+pub use replace::{gradients, perturbed, replace, to_gradients};
+pub use vector::ParamVector;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+/// The device on which a module's parameters live, or `None` for a module without tensors.
+pub fn device<M: Module>(model: &M) -> Option<Device> {
+    model.devices().into_iter().next()
+}
+
+/// Whether a device computes on the host's memory, so that reading and writing tensors is free.
+///
+/// Only the CPU backends that this crate's own features enabled are recognised; any other device
+/// is treated as an accelerator, which is always correct and only ever slower.
+pub(crate) fn on_host(device: &Device) -> bool {
+    let mut host: Vec<Device> = Vec::new();
+    #[cfg(feature = "flex")]
+    host.push(Device::flex());
+    #[cfg(feature = "ndarray")]
+    host.push(Device::ndarray());
+    host.retain(|candidate| candidate == device);
+    !host.is_empty()
+}
