@@ -31,7 +31,7 @@ pub type Plain<O> = SharpOptimizer<Identity, O>;
 ///
 /// Two ways to use it:
 ///
-/// * [`step`](Self::step) takes a whole model and its loss as a closure, because finding the perturbation
+/// * [`step_with`](Self::step_with) takes a whole model and its loss as a closure, because finding the perturbation
 ///   means evaluating the loss. This is the sharpness-aware step.
 /// * It implements burn's per-tensor [`Optimizer`] by its base rule, so it goes wherever burn takes an
 ///   optimizer, a `ModuleOptimizer` say. A single tensor cannot evaluate a loss: on this path the
@@ -49,7 +49,7 @@ pub type Plain<O> = SharpOptimizer<Identity, O>;
 /// let batch = Tensor::<2>::ones([8, 3], &device);
 /// let mut optim = ZoSamConfig::new().init(SgdConfig::new().build()).unwrap();
 /// let (model, report) = optim
-///     .step(0.1, model, &mut Sparsity::dense(), |model: &Linear| {
+///     .step_with(0.1, model, &mut Sparsity::dense(), |model: &Linear| {
 ///         model.forward(batch.clone()).powi_scalar(2).mean()
 ///     })
 ///     .unwrap();
@@ -114,6 +114,9 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     /// loss and anything else (logits, say), which the report hands back from the pass that was
     /// differentiated.
     ///
+    /// It is not called `step`, because burn's trait has a method of that name: with the trait in scope the
+    /// compiler would prefer that one.
+    ///
     /// The backend's random seed is set before each evaluation, from this optimizer's seed and step
     /// number: dropout draws alike in all evaluations of a step, and alike in a resumed run.
     ///
@@ -121,7 +124,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     ///
     /// If `sparsity` has no masks yet or they belong to another model, or if a score is NaN when masks
     /// change. The model is consumed; a clone taken before costs nothing but reference counts.
-    pub fn step<M, L, F>(
+    pub fn step_with<M, L, F>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
         model: M,
@@ -191,7 +194,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         Ok((model, gradient, report))
     }
 
-    /// Counts a step that was taken outside [`step`](Self::step).
+    /// Counts a step that was taken outside [`step_with`](Self::step_with).
     pub fn advance(&mut self) {
         self.step += 1;
     }

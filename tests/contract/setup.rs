@@ -1,0 +1,193 @@
+//! The cross product under test, on a small net with batch norm and dropout.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use zosam::perturb::{Delta, Scope, Sharpness, Sides, ZeroOrderMemory};
+use zosam::sparse::{Distribution as Layers, Method, Sparsity};
+use zosam::tree::{self, DirectionDistribution};
+use zosam::{
+    RandomSignConfig, RandomStatic, RigL, SamConfig, SharpOptimizer, SharpnessConfig, Snip,
+    ZoSamConfig,
+};
+
+pub type Optim<O> = SharpOptimizer<Sharpness, O>;
+
+#[derive(Module, Debug)]
+pub struct Net {
+    conv: Conv2d,
+    norm: BatchNorm,
+    dropout: Dropout,
+    linear: Linear,
+}
+
+impl Net {
+    pub fn new(device: &Device) -> Self {
+        device.seed(7);
+        let net = Self {
+            conv: Conv2dConfig::new([1, 6], [3, 3]).init(device),
+            norm: BatchNormConfig::new(6).init(device),
+            dropout: DropoutConfig::new(0.3).init(),
+            linear: LinearConfig::new(6 * 16, 5).init(device),
+        };
+        // Parameters are initialised when they are first used; use them while the seed holds.
+        tree::values(&net);
+        net
+    }
+
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let hidden = relu(self.norm.forward(self.conv.forward(images)));
+        self.linear
+            .forward(self.dropout.forward(hidden.flatten(1, 3)))
+    }
+}
+
+/// Holds off the other tests of this process: the backend's random generator, which decides initial
+/// weights and dropout, is global to it.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+/// A batch that depends on its number only.
+pub struct Batch(Tensor<4>, Tensor<1, Int>);
+
+impl Batch {
+    pub fn new(number: u64) -> Self {
+        let device = device();
+        device.seed(1000 + number);
+        let images = Tensor::random([10, 1, 6, 6], Distribution::Normal(0.0, 1.0), &device);
+        let labels: Vec<i64> = (0..10).map(|i| (i + number as i64) % 5).collect();
+        Self(images, Tensor::from_ints(labels.as_slice(), &device))
+    }
+
+    pub fn loss(&self, net: &Net) -> Tensor<1> {
+        let logits = net.forward(self.0.clone());
+        CrossEntropyLossConfig::new()
+            .init(&logits.device())
+            .forward(logits, self.1.clone())
+    }
+}
+
+/// Every perturbation at a radius, with the passes of a step: `None` where the number varies.
+pub fn perturbations(rho: f64) -> Vec<(&'static str, SharpnessConfig, Option<(u64, u64)>)> {
+    let zo = || ZoSamConfig::new().with_rho(rho);
+    let zo_sam = SharpnessConfig::ZoSam;
+    vec![
+        ("none", SharpnessConfig::None, Some((1, 1))),
+        (
+            "sam",
+            SharpnessConfig::Sam(SamConfig::new().with_rho(rho)),
+            Some((2, 2)),
+        ),
+        ("zo", zo_sam(zo()), Some((2, 1))),
+        (
+            "zo last",
+            zo_sam(zo().with_memory(ZeroOrderMemory::Last)),
+            None,
+        ),
+        (
+            "zo plain",
+            zo_sam(zo().with_memory(ZeroOrderMemory::None)),
+            Some((3, 1)),
+        ),
+        (
+            "zo m=3 absolute",
+            zo_sam(zo().with_directions(3).with_delta(Delta::Absolute(1e-3))),
+            Some((7, 1)),
+        ),
+        (
+            "zo m=4 one-sided rademacher",
+            zo_sam(
+                zo().with_directions(4)
+                    .with_sides(Sides::One)
+                    .with_distribution(DirectionDistribution::Rademacher),
+            ),
+            Some((6, 1)),
+        ),
+        (
+            "zo m=2 sphere sparse",
+            zo_sam(
+                zo().with_directions(2)
+                    .with_distribution(DirectionDistribution::Sphere)
+                    .with_scope(Scope::SparseWeights),
+            ),
+            Some((5, 1)),
+        ),
+        (
+            "random sign",
+            SharpnessConfig::RandomSign(RandomSignConfig::new(rho)),
+            Some((1, 1)),
+        ),
+    ]
+}
+
+/// The sparsity methods; RigL's masks change at steps 3, 6 and 9.
+pub fn methods() -> Vec<(&'static str, Method)> {
+    let rigl = RigL::new(0.8, 12)
+        .with_update_every(3)
+        .with_drop_fraction(0.5);
+    vec![
+        ("dense", Method::Dense(Default::default())),
+        (
+            "random",
+            Method::Random(RandomStatic::new(0.9).with_distribution(Layers::Uniform)),
+        ),
+        ("snip", Method::Snip(Snip::new(0.8))),
+        ("rigl", Method::RigL(rigl)),
+    ]
+}
+
+pub fn sgd() -> Sgd {
+    let momentum = MomentumConfig::new().with_dampening(0.0);
+    SgdConfig::new()
+        .with_momentum(Some(momentum))
+        .with_weight_decay(Some(burn::optim::decay::WeightDecayConfig::new(1e-2)))
+        .build()
+}
+
+pub fn adamw() -> AdamW {
+    AdamWConfig::new().with_weight_decay(1e-2).build()
+}
+
+pub fn attach(method: &Method, net: Net) -> (Net, Sparsity) {
+    let mut sparsity = Sparsity::from_boxed(method.clone().boxed()).with_seed(3);
+    let batch = Batch::new(0);
+    let net = sparsity.attach(net, |net: &Net| batch.loss(net)).unwrap();
+    (net, sparsity)
+}
+
+/// The bits of every float tensor, running statistics included, by path.
+pub fn bits(net: &Net) -> Vec<(String, Vec<u32>)> {
+    let tensors = tree::named_tensors(net).into_iter();
+    tensors
+        .map(|(path, data)| (path, data.iter::<f32>().map(f32::to_bits).collect()))
+        .collect()
+}
+
+/// Takes `steps` steps, each on its own batch.
+pub fn train<O: burn::optim::Optimizer>(
+    optim: &mut Optim<O>,
+    mut net: Net,
+    sparsity: &mut Sparsity,
+    steps: std::ops::Range<u64>,
+) -> Net {
+    for step in steps {
+        let batch = Batch::new(step);
+        (net, _) = optim
+            .step_with(0.05, net, sparsity, |net: &Net| batch.loss(net))
+            .unwrap();
+    }
+    net
+}
