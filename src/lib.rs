@@ -1,6 +1,8 @@
 //! Sharpness-aware sparse training for [burn](https://burn.dev).
 #![warn(missing_docs)]
 
+pub mod analysis;
+pub mod checkpoint;
 pub mod error;
 pub mod masks;
 pub mod objective;

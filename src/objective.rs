@@ -118,6 +118,8 @@ pub struct Objective<'a, M, F> {
 impl<'a, M: Module, L: Loss, F: Fn(&M) -> L> Objective<'a, M, F> {
     /// The objective of a step: `seed` fixes the stochastic layers' draws.
     pub fn new(model: &'a M, loss: F, seed: u64) -> Self {
+        // burn initialises parameters when they are first read; that must not happen under a step's seed.
+        tree::values(model);
         Self {
             device: tree::device(model),
             model,

@@ -48,7 +48,15 @@ pub(super) fn keep_only(
 /// Loads a record into an optimizer of the same configuration.
 pub(super) fn load(base: &ModuleOptimizer, bytes: Bytes) -> Result<ModuleOptimizer> {
     let record = OptimizerRecord::from_bytes(bytes).map_err(unfit)?;
-    Ok(base.clone().load_record(record))
+    let stored = record.len();
+    let loaded = base.clone().load_record(record);
+    // burn skips, in silence, what another kind of optimizer has stored.
+    match loaded.to_record().len() {
+        found if found == stored => Ok(loaded),
+        found => Err(unfit(format!(
+            "{found} of {stored} state tensors were understood; was it saved by another optimizer?"
+        ))),
+    }
 }
 
 fn masked(tensor: Tensor, live: &[bool]) -> Result<Tensor> {

@@ -144,6 +144,9 @@ impl Sparsity {
         F: Fn(&M) -> L,
     {
         self.method.validate()?;
+        // burn initialises parameters when they are first read: do it here for every method alike, so
+        // that runs with different methods start from the same weights.
+        tree::values(&model);
         self.attached = true;
         if self.method.name() == "dense" {
             return Ok(model);

@@ -1,0 +1,62 @@
+//! Files that are whole or absent.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// Writes a file so that, whatever happens meanwhile, its path holds either the old content or the new.
+///
+/// # Errors
+///
+/// If the folder cannot be written.
+pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        sync_folder(folder)
+    };
+    write().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+}
+
+/// Writes and syncs a new file.
+pub(super) fn write_synced(path: &Path, content: &[u8]) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(path)?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    write().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+}
+
+/// Makes a rename in a folder durable. Only Unix can open a folder; elsewhere the rename has to do.
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    match cfg!(unix) {
+        true => File::open(folder)?.sync_all(),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| Error::file(path, format!("cannot be read: {error}")))
+}
+
+pub(super) fn parse_json<T: DeserializeOwned>(path: &Path, content: &[u8]) -> Result<T> {
+    serde_json::from_slice(content)
+        .map_err(|error| Error::file(path, format!("is not what was saved: {error}")))
+}
+
+pub(super) fn sha256(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
