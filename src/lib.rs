@@ -1,10 +1,62 @@
 //! Sharpness-aware sparse training for [burn](https://burn.dev).
+//!
+//! Two choices make a training step: where the gradient is measured, and which weights live. `zosam` has both as
+//! one-word options around the burn optimizer and the burn module that you have.
+//!
+//! | gradient measured | dense | [`RandomStatic`] | [`Snip`] | [`RigL`] | your [`SparsityMethod`] |
+//! |---|---|---|---|---|---|
+//! | at `θ`: [`Plain`] | ✓ | ✓ | ✓ | ✓ | ✓ |
+//! | at `θ + ρ g/‖g‖`: [`Sam`] | ✓ | ✓ | ✓ | ✓ | ✓ |
+//! | at `θ + ρ ĝ/‖ĝ‖`, ĝ from forward passes: [`ZoSam`] | ✓ | ✓ | ✓ | ✓ | ✓ |
+//! | your [`Perturbation`](perturb::Perturbation) | ✓ | ✓ | ✓ | ✓ | ✓ |
+//!
+//! ```
+//! # #[cfg(all(feature = "flex", feature = "models"))] {
+//! use burn::{optim::SgdConfig, tensor::{Device, Int, Tensor}};
+//! use zosam::{RigL, Sparsity, ZoSamConfig, models::{ResNet, ResNetConfig}};
+//!
+//! let device = Device::flex().autodiff(); // or any other burn device
+//! let model = ResNetConfig::resnet32(10).with_depth(8).init(&device)?; // any burn Module
+//! let mut optim = ZoSamConfig::new().with_rho(0.05).init(SgdConfig::new().build())?; // any burn optimizer
+//! let mut sparsity = Sparsity::new(RigL::new(0.9, 75_000)); // any SparsityMethod
+//!
+//! # let batches = [(Tensor::<4>::ones([2, 3, 8, 8], &device), Tensor::<1, Int>::zeros([2], &device))];
+//! let (images, labels) = batches[0].clone();
+//! let mut model = sparsity.attach(model, |m: &ResNet| m.loss(images.clone(), labels.clone()))?;
+//! for (images, labels) in batches {
+//!     let loss = |m: &ResNet| m.loss(images.clone(), labels.clone());
+//!     (model, _) = optim.step_with(0.1, model, &mut sparsity, loss)?;
+//! }
+//! println!("{}", sparsity.report(&model));
+//! # }
+//! # Ok::<(), zosam::Error>(())
+//! ```
+//!
+//! # The rooms
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`optim`] | the step, the one place where order matters |
+//! | [`perturb`] | where the gradient is measured |
+//! | [`sparse`] | which weights live |
+//! | [`masks`] | the live weights of a model, the single source of truth |
+//! | [`objective`] | the loss of a model on a batch, evaluations counted |
+//! | [`tree`] | the only code that walks modules |
+//! | [`checkpoint`] | a folder that resumes a run exactly |
+//! | [`analysis`] | did it work? |
+//! | `models`, `data` | ResNets, image data (features of the same names) |
 #![warn(missing_docs)]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod analysis;
 pub mod checkpoint;
+#[cfg(feature = "data")]
+pub mod data;
 pub mod error;
 pub mod masks;
+#[cfg(feature = "models")]
+pub mod models;
 pub mod objective;
 pub mod optim;
 pub mod perturb;
@@ -15,5 +67,8 @@ pub use error::{Error, Result};
 pub use optim::{Plain, Sam, SharpOptimizer, StepReport, ZoSam};
 pub use perturb::{RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
 pub use sparse::{RandomStatic, RigL, Snip, Sparsity, SparsityMethod};
-#[cfg(feature = "models")]
-pub mod models;
+
+/// Runs the README's code as a test.
+#[cfg(all(doctest, feature = "flex", feature = "models"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

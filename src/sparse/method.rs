@@ -38,7 +38,7 @@ impl Weight {
 /// A method holds its own configuration and owns no tensors. Randomness comes from `seed` and the
 /// step, so a method without other memory resumes exactly from its configuration; one with memory
 /// keeps it in its [`state`](Self::state).
-pub trait SparsityMethod: std::fmt::Debug + Send {
+pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// The method's name in reports.
     fn name(&self) -> &'static str;
 

@@ -1,0 +1,101 @@
+//! The arithmetic around the passes, on the weights of ResNet-32 (width 16) and its wide sibling.
+//!
+//! ```text
+//! cargo bench --bench parts
+//! ```
+
+use burn::tensor::Device;
+use divan::{Bencher, black_box};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use zosam::models::{ResNet, ResNetConfig};
+use zosam::sparse::{GradientMagnitude, Magnitude, RandomStatic, Sparsity, Weight, drop_and_grow};
+use zosam::tree::{self, DirectionDistribution, DirectionKey};
+
+fn main() {
+    divan::main();
+}
+
+const WIDTHS: [usize; 2] = [16, 32];
+
+fn setup(width: usize) -> (ResNet, Sparsity) {
+    let model = ResNetConfig::resnet32(10).with_width(width);
+    let model = model.init(&Device::flex().autodiff()).expect("valid");
+    let mut sparsity = Sparsity::new(RandomStatic::new(0.9));
+    let unused =
+        |_: &ResNet| -> burn::tensor::Tensor<1> { unreachable!("random masks need no loss") };
+    let model = sparsity.attach(model, unused).expect("valid");
+    (model, sparsity)
+}
+
+const KEY: DirectionKey = DirectionKey {
+    seed: 0,
+    step: 0,
+    index: 0,
+};
+
+#[divan::bench(args = WIDTHS)]
+fn direction_gaussian(bencher: Bencher, width: usize) {
+    draw(bencher, width, DirectionDistribution::Gaussian);
+}
+
+#[divan::bench(args = WIDTHS)]
+fn direction_rademacher(bencher: Bencher, width: usize) {
+    draw(bencher, width, DirectionDistribution::Rademacher);
+}
+
+fn draw(bencher: Bencher, width: usize, distribution: DirectionDistribution) {
+    let (model, _) = setup(width);
+    let leaves = tree::leaves(&model);
+    let device = Device::flex();
+    bencher.bench(|| tree::draw(black_box(&leaves), KEY, distribution, &device));
+}
+
+#[divan::bench(args = WIDTHS)]
+fn mask_and_normalise_direction(bencher: Bencher, width: usize) {
+    let (model, sparsity) = setup(width);
+    let device = Device::flex();
+    let direction = tree::draw(&tree::leaves(&model), KEY, Default::default(), &device);
+    bencher.bench(|| sparsity.masks().project(direction.clone()).norm());
+}
+
+#[divan::bench(args = WIDTHS)]
+fn perturbed_twin(bencher: Bencher, width: usize) {
+    let (model, sparsity) = setup(width);
+    let device = Device::flex();
+    let direction = tree::draw(&tree::leaves(&model), KEY, Default::default(), &device);
+    let direction = sparsity.masks().project(direction);
+    bencher.bench(|| tree::perturbed(&model, &direction, 0.05, true));
+}
+
+#[divan::bench(args = WIDTHS)]
+fn mask_model(bencher: Bencher, width: usize) {
+    let (model, sparsity) = setup(width);
+    bencher.bench(|| sparsity.masks().project_model(model.clone()));
+}
+
+/// RigL's ranking at 90 % sparsity for all weights as one layer; 22 M is DeiT-Small.
+#[divan::bench(args = [464_432, 1_855_584, 22_000_000], sample_count = 5, sample_size = 1)]
+fn drop_and_grow_ranking(bencher: Bencher, positions: usize) {
+    let mut generator = ChaCha8Rng::seed_from_u64(0);
+    let live: Vec<bool> = (0..positions).map(|_| generator.random_bool(0.1)).collect();
+    let weight = Weight {
+        path: "weight".into(),
+        shape: vec![positions],
+        values: live
+            .iter()
+            .map(|live| {
+                if *live {
+                    generator.random::<f32>() - 0.5
+                } else {
+                    0.0
+                }
+            })
+            .collect(),
+        gradient: (0..positions)
+            .map(|_| generator.random::<f32>() - 0.5)
+            .collect(),
+        live,
+    };
+    bencher.bench_local(|| drop_and_grow(&weight, &Magnitude, &GradientMagnitude, 0.3));
+}

@@ -1,0 +1,187 @@
+//! What a step costs: time and memory of the perturbations, against burn's own SGD loop.
+//!
+//! ```text
+//! cargo bench --bench step_cost            # ResNet-32, width 16, batches of 128 and 32, 5 rounds
+//! cargo bench --bench step_cost -- 32 9    # batch 32 only, 9 rounds
+//! ```
+//!
+//! The machine's speed drifts, so the variants take turns within each round; the table shows the median over
+//! rounds of each variant's time relative to SGD's in the same round. Peak memory is counted by the global
+//! allocator, on top of what is allocated before the step.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{GradientsParams, ModuleOptimizer, Sgd, SgdConfig};
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use peak_alloc::PeakAlloc;
+use zosam::models::{ResNet, ResNetConfig};
+use zosam::perturb::{Delta, Sharpness, SharpnessConfig, ZeroOrderMemory};
+use zosam::sparse::Sparsity;
+use zosam::{RigL, SamConfig, SharpOptimizer, ZoSamConfig};
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+fn main() {
+    let numbers: Vec<usize> = std::env::args()
+        .filter_map(|arg| arg.parse().ok())
+        .collect();
+    let batches = match numbers.first() {
+        Some(batch) => vec![*batch],
+        None => vec![128, 32],
+    };
+    let rounds = numbers.get(1).copied().unwrap_or(5);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("ResNet-32 width 16, 32x32 images, flex, {threads} threads, {rounds} rounds");
+    for batch in batches {
+        table(batch, rounds);
+    }
+}
+
+fn table(batch: usize, rounds: usize) {
+    let mut variants = variants(batch);
+    for variant in &mut variants {
+        variant.step();
+    }
+    let mut seconds = vec![Vec::new(); variants.len()];
+    let mut peaks = vec![0.0f64; variants.len()];
+    for _ in 0..rounds {
+        for (index, variant) in variants.iter_mut().enumerate() {
+            ALLOCATOR.reset_peak_usage();
+            let before = ALLOCATOR.current_usage();
+            let start = Instant::now();
+            variant.step();
+            seconds[index].push(start.elapsed().as_secs_f64());
+            let peak = (ALLOCATOR.peak_usage() - before) as f64 / (1 << 20) as f64;
+            peaks[index] = peaks[index].max(peak);
+        }
+    }
+    println!(
+        "\nbatch {batch}\n{:32} {:>9} {:>9} {:>11} {:>9} {:>9}",
+        "", "s/step", "images/s", "speed/SGD", "peak MiB", "peak/SGD"
+    );
+    for (index, variant) in variants.iter().enumerate() {
+        let ratios = seconds[0]
+            .iter()
+            .zip(&seconds[index])
+            .map(|(sgd, own)| sgd / own);
+        let time = median(seconds[index].iter().copied());
+        println!(
+            "{:32} {time:>9.4} {:>9.1} {:>11.3} {:>9.1} {:>9.3}",
+            variant.name,
+            batch as f64 / time,
+            median(ratios),
+            peaks[index],
+            peaks[index] / peaks[0],
+        );
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+struct Variant {
+    name: &'static str,
+    step: Box<dyn FnMut()>,
+}
+
+impl Variant {
+    fn step(&mut self) {
+        (self.step)();
+    }
+}
+
+fn variants(batch: usize) -> Vec<Variant> {
+    let zo = ZoSamConfig::new;
+    let zo_sam = SharpnessConfig::ZoSam;
+    let sharp = [
+        ("SGD through zosam, RigL", SharpnessConfig::None),
+        ("SAM, RigL", SharpnessConfig::Sam(SamConfig::new())),
+        ("ZO-SAM, RigL", zo_sam(zo())),
+        (
+            "ZO-SAM lean (one graph), RigL",
+            zo_sam(zo().with_memory(ZeroOrderMemory::Last)),
+        ),
+        (
+            "ZO-SAM plain m=1, RigL",
+            zo_sam(zo().with_memory(ZeroOrderMemory::None)),
+        ),
+        (
+            "ZO-SAM plain m=4, RigL",
+            zo_sam(zo().with_directions(4).with_delta(Delta::Absolute(1e-4))),
+        ),
+    ];
+    let mut variants = vec![burns_own(batch)];
+    variants.extend(sharp.map(|(name, config)| with_zosam(name, config, batch)));
+    variants
+}
+
+fn burns_own(batch: usize) -> Variant {
+    let (images, labels) = data(batch);
+    let mut model = Some(model());
+    let mut optim = ModuleOptimizer::from(sgd());
+    Variant {
+        name: "SGD, burn's own loop, dense",
+        step: Box::new(move || {
+            let current = model.take().expect("put back below");
+            let (loss, _) = current.loss(images.clone(), labels.clone());
+            let gradients = GradientsParams::from_grads(loss.backward(), &current);
+            model = Some(optim.step(1e-3, current, gradients));
+        }),
+    }
+}
+
+fn with_zosam(name: &'static str, config: SharpnessConfig, batch: usize) -> Variant {
+    let (images, labels) = data(batch);
+    let mut optim: SharpOptimizer<Sharpness, Sgd> = config.init(sgd()).expect("valid");
+    // An update of masks would make one step in a hundred differ; its cost is measured on its own.
+    let mut sparsity = Sparsity::new(RigL::new(0.9, 0));
+    let model = sparsity.attach(model(), |_: &ResNet| -> Tensor<1> {
+        unreachable!("RigL starts at random")
+    });
+    let mut model = Some(model.expect("valid"));
+    Variant {
+        name,
+        step: Box::new(move || {
+            let current = model.take().expect("put back below");
+            let loss = |model: &ResNet| model.loss(images.clone(), labels.clone()).0;
+            let (next, report) = optim
+                .step_with(1e-3, current, &mut sparsity, loss)
+                .expect("a step");
+            assert_eq!(report.plain, None, "the probes told up from down");
+            model = Some(next);
+        }),
+    }
+}
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn model() -> ResNet {
+    device().seed(0);
+    ResNetConfig::resnet32(10)
+        .init(&device())
+        .expect("valid")
+        .train()
+}
+
+fn sgd() -> Sgd {
+    let momentum = MomentumConfig::new().with_dampening(0.0);
+    SgdConfig::new().with_momentum(Some(momentum)).build()
+}
+
+fn data(batch: usize) -> (Tensor<4>, Tensor<1, Int>) {
+    let images = Tensor::random(
+        [batch, 3, 32, 32],
+        Distribution::Normal(0.0, 1.0),
+        &device(),
+    );
+    let labels: Vec<i64> = (0..batch as i64).map(|i| i % 10).collect();
+    (images, Tensor::from_ints(labels.as_slice(), &device()))
+}

@@ -1,0 +1,114 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// Train a sparse ResNet with sharpness-aware minimization.
+#[derive(Debug, Clone, Parser)]
+#[command(version, about)]
+pub struct Args {
+    /// The images: a sample of Fashion-MNIST is built in, CIFAR-10 is read from --data.
+    #[arg(long, value_enum, default_value_t = DatasetName::FashionMnist)]
+    pub dataset: DatasetName,
+    /// Folder of the data set (CIFAR-10: with cifar-10-batches-bin; Fashion-MNIST: with the IDX files).
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Channels of the first stage: 16 is He et al.'s net, 32 that of the sparse-training literature.
+    #[arg(long, default_value_t = 16)]
+    pub width: usize,
+    /// Layers: 6n + 2.
+    #[arg(long, default_value_t = 32)]
+    pub depth: usize,
+    /// Sparse-training method.
+    #[arg(long, value_enum, default_value_t = MethodName::Rigl)]
+    pub method: MethodName,
+    /// Share of dead weights.
+    #[arg(long, default_value_t = 0.9)]
+    pub sparsity: f64,
+    /// Density of each layer [default: erk; snip: one budget for all layers].
+    #[arg(long, value_enum)]
+    pub distribution: Option<DistributionName>,
+    /// Steps between changes of masks [default: a twentieth of the run, at most 100].
+    #[arg(long, value_name = "STEPS")]
+    pub update_every: Option<u64>,
+    /// Share of live weights exchanged by the first change.
+    #[arg(long, default_value_t = 0.3)]
+    pub drop_fraction: f64,
+    /// Base optimizer.
+    #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
+    pub optimizer: OptimizerName,
+    /// Where the gradient is measured.
+    #[arg(long, value_enum, default_value_t = SharpnessName::ZoSam)]
+    pub sharpness: SharpnessName,
+    /// Radius of the perturbation.
+    #[arg(long, default_value_t = 0.05)]
+    pub rho: f64,
+    /// Random directions per step.
+    #[arg(long, default_value_t = 1)]
+    pub directions: usize,
+    /// Absolute step of the probes, as in the paper [default: probes at the radius].
+    #[arg(long)]
+    pub delta: Option<f64>,
+    /// Which probes keep their graph: speed (both), or memory (last, none).
+    #[arg(long, value_enum, default_value_t = MemoryName::Both)]
+    pub memory: MemoryName,
+    /// Passes over the training images [default: 3 on Fashion-MNIST, 160 on CIFAR-10].
+    #[arg(long)]
+    pub epochs: Option<usize>,
+    /// Images per step.
+    #[arg(long, default_value_t = 128)]
+    pub batch_size: usize,
+    /// Learning rate, falling to 0 along a cosine [default: 0.1, adamw 0.001].
+    #[arg(long)]
+    pub lr: Option<f64>,
+    /// Weight decay [default: 1e-4, adamw 0.05].
+    #[arg(long)]
+    pub weight_decay: Option<f64>,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Use only the first N training images.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = DeviceName::Flex)]
+    pub device: DeviceName,
+    /// Threads that prepare batches.
+    #[arg(long, default_value_t = 1)]
+    pub workers: usize,
+    /// Every N steps measure the cosine of the perturbation with the batch's gradient; 0 for never.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub measure_cosine: u64,
+    /// Folder for config.json, metrics.jsonl, checkpoints and curves.svg.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on from the last whole checkpoint in --out, or start if there is none.
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    /// Print one JSON object a line on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident),* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[value(rename_all = "kebab-case")]
+        #[allow(missing_docs)]
+        pub enum $name { $($variant),* }
+    )*};
+}
+
+names! {
+    DatasetName { FashionMnist, Cifar10 }
+    MethodName { Dense, Random, Snip, Rigl }
+    DistributionName { Uniform, Er, Erk }
+    OptimizerName { Sgd, Adamw }
+    SharpnessName { None, Sam, ZoSam, RandomSign }
+    MemoryName { Both, Last, None }
+    DeviceName { Flex, Ndarray, Wgpu, Vulkan, Cuda }
+}

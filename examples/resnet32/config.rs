@@ -1,0 +1,185 @@
+//! What defines a run: everything that its result depends on.
+
+use anyhow::{Result, bail};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use zosam::models::{ResNetConfig, ResNetVariant};
+use zosam::perturb::{Delta, SharpnessConfig, ZeroOrderMemory};
+use zosam::sparse::{Budget, Distribution, Method};
+use zosam::{RandomSignConfig, RandomStatic, RigL, SamConfig, Snip, ZoSamConfig};
+
+use crate::args::{
+    Args, DatasetName, DeviceName, DistributionName, MemoryName, MethodName, OptimizerName,
+    SharpnessName,
+};
+
+/// A run's settings, as config.json holds them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Config {
+    pub dataset: DatasetName,
+    pub limit: Option<usize>,
+    pub model: ResNetConfig,
+    pub method: Method,
+    pub optimizer: OptimizerName,
+    pub lr: f64,
+    pub weight_decay: f64,
+    pub sharpness: SharpnessConfig,
+    pub epochs: usize,
+    pub batch_size: usize,
+    pub seed: u64,
+    pub device: DeviceName,
+}
+
+impl Config {
+    /// Fills in what depends on the data: channels, classes and the number of steps.
+    pub fn new(args: &Args, channels: usize, classes: usize, images: usize) -> Result<Self> {
+        let epochs = args.epochs.unwrap_or(match args.dataset {
+            DatasetName::FashionMnist => 3,
+            DatasetName::Cifar10 => 160,
+        });
+        if epochs == 0 || args.batch_size == 0 {
+            bail!("--epochs and --batch-size must be at least 1");
+        }
+        let (lr, weight_decay) = match args.optimizer {
+            OptimizerName::Sgd => (0.1, 1e-4),
+            OptimizerName::Adamw => (1e-3, 0.05),
+        };
+        let (lr, weight_decay) = (
+            args.lr.unwrap_or(lr),
+            args.weight_decay.unwrap_or(weight_decay),
+        );
+        if !(lr.is_finite() && lr > 0.0) {
+            bail!("--lr is {lr}: it must be finite and greater than 0");
+        }
+        if !(weight_decay.is_finite() && weight_decay >= 0.0) {
+            bail!("--weight-decay is {weight_decay}: it must be finite and at least 0");
+        }
+        let steps = (epochs * images.div_ceil(args.batch_size)) as u64;
+        let config = Self {
+            dataset: args.dataset,
+            limit: args.limit,
+            model: model(args, channels, classes),
+            method: method(args, steps),
+            optimizer: args.optimizer,
+            lr,
+            weight_decay,
+            sharpness: sharpness(args),
+            epochs,
+            batch_size: args.batch_size,
+            seed: args.seed,
+            device: args.device,
+        };
+        config.sharpness.build()?;
+        Ok(config)
+    }
+
+    /// SGD with momentum 0.9 and no dampening, as PyTorch's; burn's default has some.
+    pub fn sgd(&self) -> Sgd {
+        let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
+        SgdConfig::new()
+            .with_momentum(Some(momentum))
+            .with_weight_decay(Some(WeightDecayConfig::new(self.weight_decay as f32)))
+            .build()
+    }
+
+    /// AdamW with PyTorch's epsilon.
+    pub fn adamw(&self) -> AdamW {
+        AdamWConfig::new()
+            .with_epsilon(1e-8)
+            .with_weight_decay(self.weight_decay as f32)
+            .build()
+    }
+
+    /// The learning rate of a step: a cosine from `lr` to 0.
+    pub fn lr_at(&self, step: u64, total: u64) -> f64 {
+        let progress = step as f64 / total.max(1) as f64;
+        0.5 * self.lr * (1.0 + (std::f64::consts::PI * progress).cos())
+    }
+}
+
+fn model(args: &Args, channels: usize, classes: usize) -> ResNetConfig {
+    let variant = match args.width {
+        32 => ResNetVariant::Grasp,
+        _ => ResNetVariant::He,
+    };
+    ResNetConfig::resnet32(classes)
+        .with_depth(args.depth)
+        .with_width(args.width)
+        .with_channels(channels)
+        .with_variant(variant)
+}
+
+fn method(args: &Args, steps: u64) -> Method {
+    let distribution = args.distribution.map(|name| match name {
+        DistributionName::Uniform => Distribution::Uniform,
+        DistributionName::Er => Distribution::Er,
+        DistributionName::Erk => Distribution::Erk,
+    });
+    let per_layer = distribution.unwrap_or_default();
+    match args.method {
+        MethodName::Dense => Method::Dense(Default::default()),
+        MethodName::Random => {
+            Method::Random(RandomStatic::new(args.sparsity).with_distribution(per_layer))
+        }
+        MethodName::Snip => Method::Snip(
+            Snip::new(args.sparsity)
+                .with_budget(distribution.map_or(Budget::Global, Budget::PerLayer)),
+        ),
+        MethodName::Rigl => {
+            let every = args.update_every.unwrap_or((steps / 20).clamp(1, 100));
+            Method::RigL(
+                RigL::new(args.sparsity, steps * 3 / 4)
+                    .with_distribution(per_layer)
+                    .with_update_every(every)
+                    .with_drop_fraction(args.drop_fraction),
+            )
+        }
+    }
+}
+
+fn sharpness(args: &Args) -> SharpnessConfig {
+    match args.sharpness {
+        SharpnessName::None => SharpnessConfig::None,
+        SharpnessName::Sam => SharpnessConfig::Sam(SamConfig::new().with_rho(args.rho)),
+        SharpnessName::RandomSign => SharpnessConfig::RandomSign(RandomSignConfig::new(args.rho)),
+        SharpnessName::ZoSam => {
+            let memory = match args.memory {
+                MemoryName::Both => ZeroOrderMemory::Both,
+                MemoryName::Last => ZeroOrderMemory::Last,
+                MemoryName::None => ZeroOrderMemory::None,
+            };
+            let delta = args.delta.map_or(Delta::Relative(1.0), Delta::Absolute);
+            SharpnessConfig::ZoSam(
+                ZoSamConfig::new()
+                    .with_rho(args.rho)
+                    .with_directions(args.directions)
+                    .with_delta(delta)
+                    .with_memory(memory),
+            )
+        }
+    }
+}
+
+/// The device, without autodiff.
+pub fn device(name: DeviceName) -> Result<Device> {
+    match name {
+        #[cfg(feature = "flex")]
+        DeviceName::Flex => Ok(Device::flex()),
+        #[cfg(feature = "ndarray")]
+        DeviceName::Ndarray => Ok(Device::ndarray()),
+        #[cfg(feature = "wgpu")]
+        DeviceName::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "vulkan")]
+        DeviceName::Vulkan => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "cuda")]
+        DeviceName::Cuda => Ok(Device::cuda(0)),
+        #[allow(unreachable_patterns, reason = "depends on the features")]
+        other => {
+            let name = format!("{other:?}").to_lowercase();
+            bail!("this build has no {name}: run it with `cargo run --features {name} …`")
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Trains a sparse ResNet-32 with ZO-SAM.
+//!
+//! Without arguments: Fashion-MNIST (a sample that is part of the repository), 90 % sparse RigL, ZO-SAM.
+//!
+//! ```text
+//! cargo run --release --example resnet32
+//! cargo run --release --example resnet32 -- --dataset cifar10 --data DIR --out runs/first
+//! cargo run --release --example resnet32 -- --help
+//! ```
+
+mod args;
+mod config;
+mod dataset;
+mod output;
+mod plot;
+mod progress;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    match train::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line that says what to do; clap does the same, with the same code, for arguments.
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

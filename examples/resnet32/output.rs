@@ -1,0 +1,138 @@
+//! What the program says and keeps.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use zosam::checkpoint::write_atomically;
+use zosam::objective::Passes;
+use zosam::sparse::SparsityReport;
+
+use crate::plot;
+use crate::progress::EpochMetrics;
+
+/// A line on standard output with `--json`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event<'a> {
+    Sparsity {
+        when: &'static str,
+        #[serde(flatten)]
+        report: &'a SparsityReport,
+    },
+    Epoch(&'a EpochMetrics),
+    Interrupted {
+        epoch: usize,
+        batch: usize,
+    },
+    Done(Box<Done>),
+}
+
+/// The result of a run.
+#[derive(Debug, Serialize)]
+pub struct Done {
+    pub test_accuracy: f64,
+    pub test_loss: f64,
+    pub sparsity_prunable: f64,
+    pub sparsity_model: f64,
+    pub live_weights: usize,
+    #[serde(flatten)]
+    pub passes: Passes,
+    pub steps: u64,
+    /// SHA-256 over all weights and running statistics.
+    pub weights_hash: String,
+}
+
+/// Standard output, standard error and the output folder.
+pub struct Output {
+    json: bool,
+    folder: Option<PathBuf>,
+}
+
+impl Output {
+    pub fn new(json: bool, folder: Option<PathBuf>) -> Self {
+        Self { json, folder }
+    }
+
+    /// Prints an event with `--json`.
+    pub fn event(&self, event: &Event) -> Result<()> {
+        if self.json {
+            let mut stdout = std::io::stdout().lock();
+            serde_json::to_writer(&mut stdout, event)?;
+            writeln!(stdout)?;
+            stdout.flush()?;
+        }
+        Ok(())
+    }
+
+    pub fn table_head(&self) {
+        eprintln!(
+            "{:>5}  {:>10}  {:>9}  {:>9}  {:>9}  {:>8}  {:>8}  {:>7}",
+            "epoch",
+            "train loss",
+            "train acc",
+            "test loss",
+            "test acc",
+            "images/s",
+            "sparsity",
+            "seconds"
+        );
+    }
+
+    pub fn table_row(&self, m: &EpochMetrics) {
+        eprintln!(
+            "{:>5}  {:>10.4}  {:>8.2}%  {:>9.4}  {:>8.2}%  {:>8.1}  {:>8.4}  {:>7.1}",
+            m.epoch,
+            m.train_loss,
+            100.0 * m.train_accuracy,
+            m.test_loss,
+            100.0 * m.test_accuracy,
+            m.images_per_second,
+            m.sparsity,
+            m.seconds
+        );
+    }
+
+    /// Appends an epoch to metrics.jsonl.
+    pub fn keep(&self, metrics: &EpochMetrics) -> Result<()> {
+        let Some(path) = self.path("metrics.jsonl") else {
+            return Ok(());
+        };
+        let mut file = OpenOptions::new().create(true).append(true).open(&path);
+        let write = file
+            .as_mut()
+            .map_err(|error| std::io::Error::new(error.kind(), error.to_string()));
+        write
+            .and_then(|file| writeln!(file, "{}", serde_json::to_string(metrics)?))
+            .with_context(|| format!("{}: cannot be written", path.display()))
+    }
+
+    /// Makes metrics.jsonl hold just these epochs: those of the checkpoint that a run resumes from.
+    pub fn rewrite(&self, history: &[EpochMetrics]) -> Result<()> {
+        let Some(path) = self.path("metrics.jsonl") else {
+            return Ok(());
+        };
+        let mut text = String::new();
+        for metrics in history {
+            text += &serde_json::to_string(metrics)?;
+            text.push('\n');
+        }
+        Ok(write_atomically(&path, text.as_bytes())?)
+    }
+
+    /// Draws the curves.
+    pub fn draw(&self, history: &[EpochMetrics]) -> Result<()> {
+        match self.path("curves.svg") {
+            Some(path) => plot::curves(&path, history),
+            None => Ok(()),
+        }
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.folder
+            .as_deref()
+            .map(|folder: &Path| folder.join(name))
+    }
+}

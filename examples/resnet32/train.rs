@@ -1,0 +1,323 @@
+//! The training run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use burn::module::Module;
+use burn::optim::Optimizer;
+use burn::tensor::{Device, Int, Tensor};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use zosam::analysis::alignment;
+use zosam::checkpoint::{Store, claim, fingerprint};
+use zosam::data::Loader;
+use zosam::models::ResNet;
+use zosam::perturb::Sharpness;
+use zosam::sparse::SparsityReport;
+use zosam::{SharpOptimizer, Sparsity};
+
+use crate::args::{Args, OptimizerName};
+use crate::config::{Config, device};
+use crate::dataset;
+use crate::output::{Done, Event, Output};
+use crate::progress::Progress;
+
+/// Trains as the arguments say.
+pub fn run(args: Args) -> Result<()> {
+    let (train, test) = dataset::load(&args)?;
+    let config = Config::new(&args, train.channels(), train.classes(), train.len())?;
+    let size = [train.height(), train.width()];
+    let (train, test) = dataset::loaders(&args, train, test)?;
+    let store = prepare_folder(&args, &config)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let handler = Arc::clone(&stop);
+    ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed))
+        .context("the interrupt handler cannot be installed")?;
+    let run = Run {
+        output: Output::new(args.json, args.out.clone()),
+        device: device(config.device)?.autodiff(),
+        args,
+        config,
+        train,
+        test,
+        size,
+        store,
+        stop,
+    };
+    match run.config.optimizer {
+        OptimizerName::Sgd => run.with_optimizer(run.config.sgd()),
+        OptimizerName::Adamw => run.with_optimizer(run.config.adamw()),
+    }
+}
+
+/// Opens the output folder: a new run needs an empty one, a resumed run its own.
+fn prepare_folder(args: &Args, config: &Config) -> Result<Option<Store>> {
+    let Some(folder) = &args.out else {
+        return Ok(None);
+    };
+    if !args.resume && folder.join("config.json").exists() {
+        bail!(
+            "{} holds a run already: add --resume to go on with it, or choose another --out",
+            folder.display()
+        );
+    }
+    let store = Store::open(folder.join("checkpoints"))?;
+    claim(&folder.join("config.json"), config)?;
+    Ok(Some(store))
+}
+
+struct Run {
+    args: Args,
+    config: Config,
+    train: Loader,
+    test: Loader,
+    /// Height and width of the images.
+    size: [usize; 2],
+    store: Option<Store>,
+    stop: Arc<AtomicBool>,
+    output: Output,
+    device: Device,
+}
+
+type Optim<O> = SharpOptimizer<Sharpness, O>;
+
+impl Run {
+    fn with_optimizer<O: Optimizer>(&self, base: O) -> Result<()> {
+        let config = &self.config;
+        self.device.seed(config.seed);
+        let model = config.model.init(&self.device)?;
+        let optim = config.sharpness.init(base)?.with_seed(config.seed);
+        let method = config.method.clone().boxed();
+        let mut sparsity = Sparsity::from_boxed(method).with_seed(config.seed);
+        match self.newest_checkpoint()? {
+            Some((store, folder)) => {
+                let (model, optim, progress) =
+                    store.load::<_, _, _, Progress>(&folder, model, optim, &mut sparsity)?;
+                self.output.rewrite(&progress.history)?;
+                eprintln!(
+                    "resuming after {} steps, from {}",
+                    optim.steps(),
+                    folder.display()
+                );
+                self.train(model, optim, sparsity, progress)
+            }
+            None => {
+                self.output.rewrite(&[])?;
+                // Methods that score weights before training do so on the first batch.
+                let batch = self
+                    .train
+                    .epoch(0, 0)
+                    .next()
+                    .context("there are no images")?;
+                let (images, labels) = batch.into_tensors(&self.device);
+                let loss = |model: &ResNet| model.loss(images.clone(), labels.clone());
+                let model = sparsity.attach(model, loss)?;
+                self.train(model, optim, sparsity, Progress::default())
+            }
+        }
+    }
+
+    fn newest_checkpoint(&self) -> Result<Option<(&Store, PathBuf)>> {
+        match &self.store {
+            Some(store) => Ok(store.latest()?.map(|folder| (store, folder))),
+            None => Ok(None),
+        }
+    }
+
+    fn train<O: Optimizer>(
+        &self,
+        mut model: ResNet,
+        mut optim: Optim<O>,
+        mut sparsity: Sparsity,
+        mut progress: Progress,
+    ) -> Result<()> {
+        let report = self.report(&sparsity, &model);
+        eprintln!("{report}");
+        self.output.event(&Event::Sparsity {
+            when: "start",
+            report: &report,
+        })?;
+        self.output.table_head();
+        for metrics in &progress.history {
+            self.output.table_row(metrics);
+        }
+        while progress.epoch < self.config.epochs {
+            (model, optim) = self.epoch(model, optim, &mut sparsity, &mut progress)?;
+            if self.stop.load(Ordering::Relaxed) && progress.batch < self.train.batches() {
+                return self.interrupted(&model, &optim, &sparsity, &progress);
+            }
+            let (test_loss, test_accuracy) = self.evaluate(&model)?;
+            let report = self.report(&sparsity, &model);
+            let over_prunable = report.sparsity_over_prunable();
+            let metrics = progress.finish_epoch(test_loss, test_accuracy, over_prunable);
+            if let Some(store) = &self.store {
+                store.save(&model, &optim, &sparsity, &progress)?;
+            }
+            self.output.keep(&metrics)?;
+            self.output.table_row(&metrics);
+            self.output.event(&Event::Epoch(&metrics))?;
+            if self.stop.load(Ordering::Relaxed) && progress.epoch < self.config.epochs {
+                return self.interrupted(&model, &optim, &sparsity, &progress);
+            }
+        }
+        self.done(&model, &optim, &sparsity, &progress)
+    }
+
+    /// Trains to the end of the current epoch, or until the user interrupts.
+    fn epoch<O: Optimizer>(
+        &self,
+        mut model: ResNet,
+        mut optim: Optim<O>,
+        sparsity: &mut Sparsity,
+        progress: &mut Progress,
+    ) -> Result<(ResNet, Optim<O>)> {
+        let bar = self.bar(progress);
+        let total = (self.config.epochs * self.train.batches()) as u64;
+        let before = progress.totals.seconds;
+        let started = Instant::now();
+        for batch in self.train.epoch(progress.epoch as u64, progress.batch) {
+            let (images, labels) = batch.into_tensors(&self.device);
+            let loss = |model: &ResNet| model.loss(images.clone(), labels.clone());
+            let lr = self.config.lr_at(optim.steps(), total);
+            let measured = self.args.measure_cosine;
+            let start =
+                (measured > 0 && optim.steps().is_multiple_of(measured)).then(|| model.clone());
+            let (next, report) = optim.step_with(lr, model, sparsity, loss)?;
+            model = next;
+
+            let totals = &mut progress.totals;
+            let count = labels.dims()[0];
+            totals.loss += report.loss_value() * count as f64;
+            totals.correct += correct(report.extra.inner(), labels.clone().inner());
+            totals.images += count as u64;
+            totals.passes += report.passes;
+            totals.plain_steps += u64::from(report.plain.is_some());
+            progress.passes += report.passes;
+            progress.batch += 1;
+            if let (Some(start), Some(offset)) = (start, &report.offset)
+                && let Some(cosine) = alignment(&start, offset, sparsity.masks(), loss)
+            {
+                totals.cosine += cosine;
+                totals.cosines += 1;
+            }
+            totals.seconds = before + started.elapsed().as_secs_f64();
+            bar.inc(count as u64);
+            bar.set_message(format!("loss {:.4}", totals.loss / totals.images as f64));
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        bar.finish_and_clear();
+        Ok((model, optim))
+    }
+
+    /// Loss and accuracy on the test images.
+    fn evaluate(&self, model: &ResNet) -> Result<(f64, f64)> {
+        let model = model.valid();
+        let device = self.device.clone().without_autodiff();
+        let (mut loss, mut hits, mut count) = (0.0, 0, 0);
+        for batch in self.test.epoch(0, 0) {
+            let (images, labels) = batch.into_tensors(&device);
+            let size = labels.dims()[0];
+            let (mean, logits) = model.loss(images, labels.clone());
+            loss += f64::from(mean.into_scalar::<f32>()) * size as f64;
+            hits += correct(logits, labels);
+            count += size as u64;
+        }
+        Ok((loss / count as f64, hits as f64 / count as f64))
+    }
+
+    fn interrupted<O: Optimizer>(
+        &self,
+        model: &ResNet,
+        optim: &Optim<O>,
+        sparsity: &Sparsity,
+        progress: &Progress,
+    ) -> Result<()> {
+        match &self.store {
+            Some(store) => {
+                let folder = store.save(model, optim, sparsity, progress)?;
+                eprintln!(
+                    "interrupted; saved {}: go on with --resume",
+                    folder.display()
+                );
+            }
+            None => eprintln!("interrupted; nothing is saved without --out"),
+        }
+        self.output.event(&Event::Interrupted {
+            epoch: progress.epoch,
+            batch: progress.batch,
+        })
+    }
+
+    fn done<O: Optimizer>(
+        &self,
+        model: &ResNet,
+        optim: &Optim<O>,
+        sparsity: &Sparsity,
+        progress: &Progress,
+    ) -> Result<()> {
+        let report = self.report(sparsity, model);
+        eprintln!("{report}");
+        self.output.event(&Event::Sparsity {
+            when: "end",
+            report: &report,
+        })?;
+        self.output.draw(&progress.history)?;
+        let last = progress
+            .history
+            .last()
+            .context("a finished run has an epoch")?;
+        eprintln!("test accuracy {:.2}%", 100.0 * last.test_accuracy);
+        self.output.event(&Event::Done(Box::new(Done {
+            test_accuracy: last.test_accuracy,
+            test_loss: last.test_loss,
+            sparsity_prunable: report.sparsity_over_prunable(),
+            sparsity_model: report.sparsity_over_model(),
+            live_weights: report.live_weights,
+            passes: progress.passes,
+            steps: optim.steps(),
+            weights_hash: fingerprint(model),
+        })))
+    }
+
+    fn report(&self, sparsity: &Sparsity, model: &ResNet) -> SparsityReport {
+        let report = sparsity.report(model);
+        report.with_uses(|path| model.uses(path, self.size))
+    }
+
+    fn bar(&self, progress: &Progress) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(
+            Some(self.train.images() as u64),
+            ProgressDrawTarget::stderr(),
+        );
+        let style = "{prefix} [{bar:30}] {pos}/{len} images, {per_sec:.0}, {eta} left, {msg}";
+        bar.set_style(
+            ProgressStyle::with_template(style)
+                .expect("the template is valid")
+                .progress_chars("=> ")
+                .with_key(
+                    "per_sec",
+                    |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+                        let _ = write!(out, "{:.1} images/s", state.per_sec());
+                    },
+                ),
+        );
+        bar.set_prefix(format!(
+            "epoch {}/{}",
+            progress.epoch + 1,
+            self.config.epochs
+        ));
+        bar.set_position(progress.totals.images);
+        bar.reset_eta();
+        bar
+    }
+}
+
+/// Number of images whose largest logit is their label's.
+fn correct(logits: Tensor<2>, labels: Tensor<1, Int>) -> u64 {
+    let hits = logits.argmax(1).flatten::<1>(0, 1).equal(labels);
+    hits.int().sum().into_scalar::<i64>() as u64
+}
