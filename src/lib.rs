@@ -1,6 +1,8 @@
 //! Sharpness-aware sparse training for [burn](https://burn.dev).
 #![warn(missing_docs)]
 
+#[cfg(feature = "data")]
+pub mod data;
 pub mod error;
 pub mod masks;
 pub mod objective;
