@@ -1,0 +1,52 @@
+//! Image sets, augmentation, and a loader that is reproducible whatever the number of threads.
+//!
+//! | | |
+//! |---|---|
+//! | [`cifar10`] | reads the official binary version of CIFAR-10 |
+//! | [`mnist`], [`idx_files`], [`idx_images`] | read IDX files (MNIST and its family), plain or gzip |
+//! | [`Images`] | a labelled set in memory; also a [`Dataset`](burn::data::dataset::Dataset) of burn |
+//! | [`Augmentation`] | random crop and flip |
+//! | [`Normalization`] | mean and standard deviation per channel |
+//! | [`Loader`] | shuffled, augmented, normalised batches, made ahead in background threads |
+//!
+//! What is random depends on the seed, the epoch and the image, never on time or threads, so a run
+//! that stopped in the middle of an epoch goes on with [`Loader::epoch`] at the batch it had reached.
+//! burn's multi-threaded data loader deals the data out to its workers first, so its order depends on
+//! their number; [`Images`] works with it for those who do not mind.
+//!
+//! ```no_run
+//! use zosam::data::{Loader, LoaderConfig, cifar10};
+//!
+//! let (train, _test) = cifar10("path/to/cifar-10-batches-bin")?;
+//! let normalization = Some(train.channel_statistics());
+//! let loader = Loader::new(train, LoaderConfig { normalization, ..LoaderConfig::default() })?;
+//! let device = burn::tensor::Device::default();
+//! for epoch in 0..2 {
+//!     for batch in loader.epoch(epoch, 0) {
+//!         let (_images, _labels) = batch.to_tensors(&device);
+//!     }
+//! }
+//! # Ok::<(), zosam::Error>(())
+//! ```
+
+mod augment;
+mod batch;
+mod cifar;
+mod epoch;
+mod idx;
+mod images;
+mod loader;
+mod mnist;
+mod normalization;
+mod plan;
+mod random;
+
+pub use augment::{Augmentation, Draw};
+pub use batch::Batch;
+pub use cifar::cifar10;
+pub use epoch::Epoch;
+pub use idx::Idx;
+pub use images::{ImageItem, Images};
+pub use loader::{Loader, LoaderConfig};
+pub use mnist::{idx_files, idx_images, mnist};
+pub use normalization::Normalization;
