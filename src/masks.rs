@@ -1,7 +1,6 @@
 //! Which weights are live.
 //!
-//! One mask per sparse weight, under that weight's parameter id. A weight without a mask is dense;
-//! masks of ones are never stored. This is the only place that says what is live: layers hold no
+//! One mask per sparse weight, under that weight's parameter id. A weight without a mask is dense. This is the only place that says what is live: layers hold no
 //! masks, and weights are zero at dead positions because they are projected, never the other way
 //! round (a live weight may be exactly zero, right after it was regrown).
 
@@ -120,7 +119,7 @@ impl Masks {
                 .map(|mask| Param::initialized(mask.leaf.id, mask.dead))
                 .collect(),
         };
-        record.into_record().into_bytes().map_err(|e| unfit(e))
+        record.into_record().into_bytes().map_err(unfit)
     }
 
     /// Reads masks that [`into_bytes`](Self::into_bytes) wrote, for the same selection of weights.

@@ -167,6 +167,17 @@ impl<'a, M: Module, L: Loss, F: Fn(&M) -> L> Objective<'a, M, F> {
         }
     }
 
+    /// Drops a recorded forward pass and its activations.
+    ///
+    /// burn frees a dropped graph when it next runs a backward pass, so a trivial one is run at once; it is
+    /// not counted.
+    pub fn discard(&self, forward: Forward<M, L::Extra>) {
+        drop(forward);
+        if let Some(device) = &self.device {
+            Tensor::<1>::zeros([1], device).require_grad().backward();
+        }
+    }
+
     /// Loss and gradient at an offset: one forward and one backward pass.
     pub fn gradient(&mut self, offset: Option<&Offset>) -> Gradient<M, L::Extra> {
         let forward = self.forward(offset);

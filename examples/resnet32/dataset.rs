@@ -1,7 +1,7 @@
 //! The images.
 
-use anyhow::{Context, Result, bail};
-use zosam::data::{Augmentation, Images, Loader, LoaderConfig, cifar10, idx, mnist};
+use anyhow::{Result, bail};
+use zosam::data::{Images, Loader, LoaderConfig, cifar10, idx_images, mnist};
 
 use crate::args::{Args, DatasetName};
 
@@ -34,39 +34,36 @@ pub fn load(args: &Args) -> Result<(Images, Images)> {
 
 /// A balanced sample of Fashion-MNIST (Zalando Research, MIT licence): 6,000 and 1,000 images.
 fn embedded() -> Result<(Images, Images)> {
-    let train = idx::from_bytes(
-        "fashion-mnist train",
+    let train = idx_images(
+        "embedded training",
         asset!("train-images-idx3-ubyte.gz"),
         asset!("train-labels-idx1-ubyte.gz"),
-    );
-    let test = idx::from_bytes(
-        "fashion-mnist test",
+        10,
+    )?;
+    let test = idx_images(
+        "embedded test",
         asset!("t10k-images-idx3-ubyte.gz"),
         asset!("t10k-labels-idx1-ubyte.gz"),
-    );
-    Ok((
-        train.context("the embedded images")?,
-        test.context("the embedded images")?,
-    ))
+        10,
+    )?;
+    Ok((train, test))
 }
 
 /// Shuffled, augmented batches for training, and plain ones for testing.
 pub fn loaders(args: &Args, train: Images, test: Images) -> Result<(Loader, Loader)> {
-    let normalization = train.channel_statistics();
-    let config = LoaderConfig {
+    let normalization = Some(train.channel_statistics());
+    let training = LoaderConfig {
         batch_size: args.batch_size,
         seed: args.seed,
         workers: args.workers,
-        shuffle: true,
-        augmentation: Augmentation::default(),
         normalization: normalization.clone(),
-        drop_last: false,
+        ..LoaderConfig::default()
     };
-    let plain = LoaderConfig {
-        shuffle: false,
-        augmentation: Augmentation::none(),
-        batch_size: args.batch_size.max(250),
-        ..config.clone()
+    let testing = LoaderConfig {
+        batch_size: 250,
+        workers: args.workers,
+        normalization,
+        ..LoaderConfig::evaluation()
     };
-    Ok((Loader::new(train, config)?, Loader::new(test, plain)?))
+    Ok((Loader::new(train, training)?, Loader::new(test, testing)?))
 }

@@ -27,8 +27,8 @@ use crate::progress::Progress;
 /// Trains as the arguments say.
 pub fn run(args: Args) -> Result<()> {
     let (train, test) = dataset::load(&args)?;
-    let config = Config::new(&args, train.channels(), train.classes(), train.len())?;
-    let size = [train.height(), train.width()];
+    let config = Config::new(&args, train.shape()[0], train.classes(), train.len())?;
+    let [_, height, width] = train.shape();
     let (train, test) = dataset::loaders(&args, train, test)?;
     let store = prepare_folder(&args, &config)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -42,7 +42,7 @@ pub fn run(args: Args) -> Result<()> {
         config,
         train,
         test,
-        size,
+        size: [height, width],
         store,
         stop,
     };
@@ -111,7 +111,7 @@ impl Run {
                     .epoch(0, 0)
                     .next()
                     .context("there are no images")?;
-                let (images, labels) = batch.into_tensors(&self.device);
+                let (images, labels) = batch.to_tensors(&self.device);
                 let loss = |model: &ResNet| model.loss(images.clone(), labels.clone());
                 let model = sparsity.attach(model, loss)?;
                 self.train(model, optim, sparsity, Progress::default())
@@ -145,7 +145,7 @@ impl Run {
         }
         while progress.epoch < self.config.epochs {
             (model, optim) = self.epoch(model, optim, &mut sparsity, &mut progress)?;
-            if self.stop.load(Ordering::Relaxed) && progress.batch < self.train.batches() {
+            if self.stop.load(Ordering::Relaxed) && progress.batch < self.train.len() {
                 return self.interrupted(&model, &optim, &sparsity, &progress);
             }
             let (test_loss, test_accuracy) = self.evaluate(&model)?;
@@ -174,11 +174,11 @@ impl Run {
         progress: &mut Progress,
     ) -> Result<(ResNet, Optim<O>)> {
         let bar = self.bar(progress);
-        let total = (self.config.epochs * self.train.batches()) as u64;
+        let total = (self.config.epochs * self.train.len()) as u64;
         let before = progress.totals.seconds;
         let started = Instant::now();
         for batch in self.train.epoch(progress.epoch as u64, progress.batch) {
-            let (images, labels) = batch.into_tensors(&self.device);
+            let (images, labels) = batch.to_tensors(&self.device);
             let loss = |model: &ResNet| model.loss(images.clone(), labels.clone());
             let lr = self.config.lr_at(optim.steps(), total);
             let measured = self.args.measure_cosine;
@@ -219,7 +219,7 @@ impl Run {
         let device = self.device.clone().without_autodiff();
         let (mut loss, mut hits, mut count) = (0.0, 0, 0);
         for batch in self.test.epoch(0, 0) {
-            let (images, labels) = batch.into_tensors(&device);
+            let (images, labels) = batch.to_tensors(&device);
             let size = labels.dims()[0];
             let (mean, logits) = model.loss(images, labels.clone());
             loss += f64::from(mean.into_scalar::<f32>()) * size as f64;
@@ -290,7 +290,7 @@ impl Run {
 
     fn bar(&self, progress: &Progress) -> ProgressBar {
         let bar = ProgressBar::with_draw_target(
-            Some(self.train.images() as u64),
+            Some(self.train.images().len() as u64),
             ProgressDrawTarget::stderr(),
         );
         let style = "{prefix} [{bar:30}] {pos}/{len} images, {per_sec:.0}, {eta} left, {msg}";

@@ -14,18 +14,21 @@
 //! burn's multi-threaded data loader deals the data out to its workers first, so its order depends on
 //! their number; [`Images`] works with it for those who do not mind.
 //!
-//! ```no_run
-//! use zosam::data::{Loader, LoaderConfig, cifar10};
-//!
-//! let (train, _test) = cifar10("path/to/cifar-10-batches-bin")?;
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use zosam::data::{Images, Loader, LoaderConfig};
+//! // Four images of 1 × 2 × 2 pixels; `cifar10("folder")` and `mnist("folder")` read real ones.
+//! let train = Images::new("tiny", (0..16).collect(), vec![0, 1, 0, 1], [1, 2, 2], 2)?;
 //! let normalization = Some(train.channel_statistics());
 //! let loader = Loader::new(train, LoaderConfig { normalization, ..LoaderConfig::default() })?;
-//! let device = burn::tensor::Device::default();
+//! let device = burn::tensor::Device::flex().autodiff();
 //! for epoch in 0..2 {
 //!     for batch in loader.epoch(epoch, 0) {
-//!         let (_images, _labels) = batch.to_tensors(&device);
+//!         let (images, labels) = batch.to_tensors(&device);
+//!         assert_eq!((images.dims(), labels.dims()), ([4, 1, 2, 2], [4]));
 //!     }
 //! }
+//! # }
 //! # Ok::<(), zosam::Error>(())
 //! ```
 

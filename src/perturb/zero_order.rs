@@ -1,5 +1,7 @@
 //! ZO-SAM: the perturbation from forward passes alone.
 
+use std::cmp::Ordering;
+
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
@@ -251,19 +253,26 @@ impl ZeroOrder {
         let (up, first) = (first.loss(), record_first.then_some(first));
         let second = objective.forward(Some(&minus));
         let down = second.loss();
-        if !(up.is_finite() && down.is_finite()) {
-            return Ascent::given_up(PlainReason::NonFinite);
-        }
-        if up == down {
-            return Ascent::given_up(PlainReason::ZeroEstimate);
-        }
-        let (offset, forward) = match up > down {
-            true => (plus, first),
-            false => (minus, Some(second)),
+        let (ascent, forward, loser) = match up.partial_cmp(&down) {
+            _ if !(up.is_finite() && down.is_finite()) => (
+                Ascent::given_up(PlainReason::NonFinite),
+                first,
+                Some(second),
+            ),
+            Some(Ordering::Greater) => (Ascent::to(plus), first, Some(second)),
+            Some(Ordering::Less) => (Ascent::to(minus), Some(second), first),
+            _ => (
+                Ascent::given_up(PlainReason::ZeroEstimate),
+                first,
+                Some(second),
+            ),
         };
-        Ascent {
-            forward,
-            ..Ascent::to(offset)
+        if let Some(forward) = loser {
+            objective.discard(forward);
+        }
+        match ascent.offset {
+            Some(_) => Ascent { forward, ..ascent },
+            None => ascent,
         }
     }
 
