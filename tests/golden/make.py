@@ -2,7 +2,7 @@
 
     python tests/golden/make.py
 
-Writes the *.json files beside this script, for tests/golden/*.rs. Needs torch and numpy. Float32 on
+Writes the *.json files beside this script, for tests/golden/*.rs. Needs torch (2.15 made them) and numpy. Float32 on
 one CPU thread with fixed seeds. The networks and rules are written here from their publications; they
 share no code with the crate. Tensors are flat, under PyTorch's names and in PyTorch's layout.
 """
