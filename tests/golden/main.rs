@@ -1,0 +1,10 @@
+//! Numbers that other implementations computed: PyTorch's through `make.py`, which wrote the JSON files
+//! here, and those of the published sparse-training code.
+#![cfg(all(feature = "flex", feature = "models"))]
+
+mod drop_and_grow;
+mod layers;
+mod reference;
+mod resnet;
+mod sam;
+mod snip;
