@@ -314,6 +314,7 @@ impl ResNet {
     pub fn uses(&self, path: &str, [height, width]: [usize; 2]) -> Option<u64> {
         let halved = |size: usize, times: u32| (0..times).fold(size, |size, _| size.div_ceil(2));
         let stage = match path.split('.').next()? {
+            _ if path.contains("bn") => return None,
             "conv1" | "layer1" => 0,
             "layer2" => 1,
             "layer3" => 2,

@@ -79,8 +79,8 @@ fn live_counts(shapes: &[Vec<usize>], densities: &[f64]) -> Vec<usize> {
         .collect()
 }
 
-/// Floor that forgives rounding: 0.9 · 10 must be 9 although 1 − 0.1 is not 0.9 in f64.
-fn floor(value: f64) -> usize {
+/// Floor that forgives rounding: 0.7 · 90 is 63, although f64 makes a little less of it.
+pub(super) fn floor(value: f64) -> usize {
     (value + 1e-9 * value.max(1.0)).floor() as usize
 }
 

@@ -1,5 +1,6 @@
 //! Exchanging weak live weights for promising dead ones.
 
+use super::distribution::floor;
 use super::one_shot::live_set;
 use super::selection::{positions, top_k};
 use super::{Score, Weight};
@@ -23,7 +24,7 @@ pub fn drop_and_grow(
     fraction: f64,
 ) -> Result<LiveSet> {
     let live = count(&weight.live);
-    let exchanged = (live as f64 * fraction).trunc() as usize;
+    let exchanged = floor(live as f64 * fraction);
     let candidates = positions(weight.len(), |i| weight.live[i]);
     let kept = top_k(&drop.checked(weight)?, candidates, live - exchanged);
     let mut new = live_set(weight.len(), &kept);

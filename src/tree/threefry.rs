@@ -29,7 +29,7 @@ pub(super) fn component(
         DirectionDistribution::Gaussian | DirectionDistribution::Sphere => gaussians(words),
         DirectionDistribution::Rademacher => words.map(signs),
     };
-    Tensor::cat(pair.to_vec(), 0).slice([0..leaf.len()])
+    Tensor::cat(pair.to_vec(), 0).narrow(0, 0, leaf.len())
 }
 
 /// The key schedule on the host: seed, step, index and path are absorbed one after another.
