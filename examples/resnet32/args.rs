@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Train a sparse ResNet with sharpness-aware minimization.
 #[derive(Debug, Clone, Parser)]
-#[command(version, about)]
+#[command(version, about, allow_negative_numbers = true)]
 pub struct Args {
     /// The images: a sample of Fashion-MNIST is built in, CIFAR-10 is read from --data.
     #[arg(long, value_enum, default_value_t = DatasetName::FashionMnist)]
@@ -54,12 +54,12 @@ pub struct Args {
     /// Which probes keep their graph: speed (both), or memory (last, none).
     #[arg(long, value_enum, default_value_t = MemoryName::Both)]
     pub memory: MemoryName,
-    /// Passes over the training images [default: 3 on Fashion-MNIST, 160 on CIFAR-10].
+    /// Passes over the training images [default: 2 on the built-in images, otherwise 160].
     #[arg(long)]
     pub epochs: Option<usize>,
-    /// Images per step.
-    #[arg(long, default_value_t = 128)]
-    pub batch_size: usize,
+    /// Images per step [default: 32 on the built-in images, otherwise 128].
+    #[arg(long)]
+    pub batch_size: Option<usize>,
     /// Learning rate, falling to 0 along a cosine [default: 0.1, adamw 0.001].
     #[arg(long)]
     pub lr: Option<f64>,
@@ -69,7 +69,7 @@ pub struct Args {
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Use only the first N training images.
+    /// Use only the first N training images [default: 4000 of the built-in 6000, otherwise all].
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Where to compute.
@@ -90,6 +90,30 @@ pub struct Args {
     /// Print one JSON object a line on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+impl Args {
+    /// Whether the images are those in the program: then the defaults make a run of two minutes.
+    pub fn is_built_in(&self) -> bool {
+        self.dataset == DatasetName::FashionMnist && self.data.is_none()
+    }
+
+    /// Images per step.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+            .unwrap_or(if self.is_built_in() { 32 } else { 128 })
+    }
+
+    /// Passes over the training images.
+    pub fn epochs(&self) -> usize {
+        self.epochs
+            .unwrap_or(if self.is_built_in() { 2 } else { 160 })
+    }
+
+    /// Number of training images to use; `None` for all.
+    pub fn limit(&self) -> Option<usize> {
+        self.limit.or(self.is_built_in().then_some(4000))
+    }
 }
 
 macro_rules! names {

@@ -36,11 +36,8 @@ pub struct Config {
 impl Config {
     /// Fills in what depends on the data: channels, classes and the number of steps.
     pub fn new(args: &Args, channels: usize, classes: usize, images: usize) -> Result<Self> {
-        let epochs = args.epochs.unwrap_or(match args.dataset {
-            DatasetName::FashionMnist => 3,
-            DatasetName::Cifar10 => 160,
-        });
-        if epochs == 0 || args.batch_size == 0 {
+        let (epochs, batch_size) = (args.epochs(), args.batch_size());
+        if epochs == 0 || batch_size == 0 {
             bail!("--epochs and --batch-size must be at least 1");
         }
         let (lr, weight_decay) = match args.optimizer {
@@ -57,10 +54,10 @@ impl Config {
         if !(weight_decay.is_finite() && weight_decay >= 0.0) {
             bail!("--weight-decay is {weight_decay}: it must be finite and at least 0");
         }
-        let steps = (epochs * images.div_ceil(args.batch_size)) as u64;
+        let steps = (epochs * images.div_ceil(batch_size)) as u64;
         let config = Self {
             dataset: args.dataset,
-            limit: args.limit,
+            limit: args.limit(),
             model: model(args, channels, classes),
             method: method(args, steps),
             optimizer: args.optimizer,
@@ -68,7 +65,7 @@ impl Config {
             weight_decay,
             sharpness: sharpness(args),
             epochs,
-            batch_size: args.batch_size,
+            batch_size,
             seed: args.seed,
             device: args.device,
         };

@@ -25,7 +25,7 @@ pub fn load(args: &Args) -> Result<(Images, Images)> {
         (DatasetName::FashionMnist, Some(folder)) => mnist(folder)?,
         (DatasetName::FashionMnist, None) => embedded()?,
     };
-    match args.limit {
+    match args.limit() {
         Some(0) => bail!("--limit must be at least 1"),
         Some(limit) => Ok((train.take(limit), test)),
         None => Ok((train, test)),
@@ -53,7 +53,7 @@ fn embedded() -> Result<(Images, Images)> {
 pub fn loaders(args: &Args, train: Images, test: Images) -> Result<(Loader, Loader)> {
     let normalization = Some(train.channel_statistics());
     let training = LoaderConfig {
-        batch_size: args.batch_size,
+        batch_size: args.batch_size(),
         seed: args.seed,
         workers: args.workers,
         normalization: normalization.clone(),

@@ -21,11 +21,20 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(answer) if !answer.use_stderr() => answer.exit(),
+        Err(error) => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            eprintln!("{line} (see --help)");
+            return ExitCode::from(2);
+        }
+    };
     match train::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // One line that says what to do; clap does the same, with the same code, for arguments.
+            // One line that says what to do.
             eprintln!("error: {error:#}");
             ExitCode::from(2)
         }

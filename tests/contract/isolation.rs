@@ -73,7 +73,7 @@ fn settings(net: &Net) -> Settings {
 }
 
 fn checkpointing() -> Device {
-    Device::flex().autodiff().gradient_checkpointing()
+    plain_device().autodiff().gradient_checkpointing()
 }
 
 /// Law 4: a step changes values only, and works on a device that recomputes activations.

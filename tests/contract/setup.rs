@@ -56,8 +56,17 @@ pub fn alone() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// flex, or wgpu with that feature and `ZOSAM_TEST_DEVICE=wgpu`: see docs/GPU.md.
+pub fn plain_device() -> Device {
+    #[cfg(feature = "wgpu")]
+    if std::env::var("ZOSAM_TEST_DEVICE").is_ok_and(|name| name == "wgpu") {
+        return Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+    }
+    Device::flex()
+}
+
 pub fn device() -> Device {
-    Device::flex().autodiff()
+    plain_device().autodiff()
 }
 
 /// A batch that depends on its number only.

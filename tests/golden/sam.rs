@@ -41,7 +41,7 @@ fn train(golden: &Golden, rho: f64, dampening: f64) -> Vec<(Tensors, f32)> {
         let (images, labels) = (step.batch.images(&device), step.batch.labels(&device));
         let loss = |model: &ResNet| model.loss(images.clone(), labels.clone());
         let (stepped, report) = optim
-            .step(0.1, model, &mut Sparsity::dense(), loss)
+            .step_with(0.1, model, &mut Sparsity::dense(), loss)
             .unwrap();
         model = stepped;
         let state = unbiased_running_variance(&model, &golden.state, taken as i32 + 1);

@@ -1,0 +1,288 @@
+//! The example program, from outside: arguments, events, interruptions.
+//!
+//! `cargo test` builds the examples before the tests; for these tests alone say `cargo test --examples --test cli`.
+//! `ZOSAM_KILLS=50` kills more often.
+#![cfg(all(feature = "flex", feature = "models", feature = "data"))]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use serde_json::Value;
+
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let name = format!("resnet32{}", std::env::consts::EXE_SUFFIX);
+    let program = profile.join("examples").join(name);
+    assert!(
+        program.exists(),
+        "build it first: cargo build --example resnet32"
+    );
+    program
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn events(output: &[u8]) -> Vec<Value> {
+    let text = String::from_utf8(output.to_vec()).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+const SMALL: [&str; 11] = [
+    "--depth",
+    "8",
+    "--limit",
+    "96",
+    "--batch-size",
+    "32",
+    "--epochs",
+    "4",
+    "--update-every",
+    "2",
+    "--json",
+];
+
+#[test]
+fn events_and_files_are_as_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let output = run(&[&SMALL[..], &["--out", out.to_str().unwrap()]].concat());
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let events = events(&output.stdout);
+    let kinds: Vec<&str> = events
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "sparsity", "epoch", "epoch", "epoch", "epoch", "sparsity", "done"
+        ]
+    );
+
+    let sparsity = &events[0];
+    let layers = sparsity["layers"].as_array().unwrap();
+    let live: u64 = layers
+        .iter()
+        .map(|layer| layer["live"].as_u64().unwrap())
+        .sum();
+    assert_eq!(live, sparsity["live_weights"].as_u64().unwrap());
+    let total: u64 = layers
+        .iter()
+        .map(|layer| layer["total"].as_u64().unwrap())
+        .sum();
+    assert_eq!(total, sparsity["prunable_weights"].as_u64().unwrap());
+    assert!(total < sparsity["model_weights"].as_u64().unwrap());
+
+    let done = events.last().unwrap();
+    // Four epochs of three steps; every step makes two forwards and one backward.
+    assert_eq!(
+        (&done["steps"], &done["forwards"], &done["backwards"]),
+        (&12.into(), &24.into(), &12.into())
+    );
+    assert_eq!(done["live_weights"], live);
+    assert_eq!(done["weights_hash"].as_str().unwrap().len(), 64);
+
+    let metrics = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let lines: Vec<Value> = metrics
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 4);
+    for field in [
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "images_per_second",
+        "forwards",
+        "backwards",
+        "sparsity",
+        "seconds",
+    ] {
+        assert!(lines[3][field].is_number(), "{field}");
+    }
+    assert!(out.join("config.json").exists());
+    assert!(
+        std::fs::read_to_string(out.join("curves.svg"))
+            .unwrap()
+            .starts_with("<svg")
+    );
+    assert_eq!(
+        std::fs::read_dir(out.join("checkpoints")).unwrap().count(),
+        4
+    );
+}
+
+/// Bad input: exit code 2 and one line on standard error that names what is wrong.
+#[test]
+fn bad_input_is_one_line_and_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("nowhere");
+    let missing = missing.to_str().unwrap();
+    for (arguments, named) in [
+        (vec!["--depth", "9"], "depth"),
+        (vec!["--sparsity", "1.5"], "sparsity"),
+        (vec!["--rho", "-1"], "rho"),
+        (vec!["--batch-size", "0"], "batch-size"),
+        (vec!["--epochs", "0"], "epochs"),
+        (vec!["--limit", "0"], "limit"),
+        (vec!["--lr", "nan"], "lr"),
+        (vec!["--directions", "0"], "directions"),
+        (vec!["--delta", "0"], "delta"),
+        (vec!["--update-every", "0"], "update_every"),
+        (vec!["--drop-fraction", "2"], "drop_fraction"),
+        (vec!["--width", "0"], "width"),
+        (vec!["--sparsity", "0.99999"], "sparsity"),
+        (vec!["--dataset", "cifar10"], "--data"),
+        (vec!["--dataset", "cifar10", "--data", missing], "nowhere"),
+        (vec!["--device", "cuda"], "cuda"),
+        (vec!["--method", "magic"], "magic"),
+        (vec!["--resume"], "--out"),
+    ] {
+        let output = run(&arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert_eq!(
+            stderr.trim_end().lines().count(),
+            1,
+            "{arguments:?}: {stderr}"
+        );
+        assert!(stderr.contains(named), "{arguments:?}: {stderr}");
+    }
+}
+
+/// What must not depend on interruptions: the last event, and the metrics without their timings.
+fn outcome(out: &Path, stdout: &[u8]) -> (Value, Vec<Value>) {
+    let done = events(stdout).pop().unwrap();
+    let metrics = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let lines = metrics.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        for timing in ["seconds", "images_per_second"] {
+            line.as_object_mut().unwrap().remove(timing);
+        }
+        line
+    });
+    (done, lines.collect())
+}
+
+#[test]
+fn killed_runs_end_like_uninterrupted_ones() {
+    let kills: usize = std::env::var("ZOSAM_KILLS").map_or(6, |kills| kills.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let reference = folder.path().join("reference");
+    let started = Instant::now();
+    let output = run(&[
+        &SMALL[..],
+        &["--out", reference.to_str().unwrap(), "--resume"],
+    ]
+    .concat());
+    let duration = started.elapsed();
+    let expected = outcome(&reference, &output.stdout);
+    assert_eq!(expected.0["event"], "done");
+
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    let (mut made, mut run_number) = (0, 0);
+    while made < kills {
+        let out = folder.path().join(format!("killed-{run_number}"));
+        run_number += 1;
+        let arguments = [&SMALL[..], &["--out", out.to_str().unwrap(), "--resume"]].concat();
+        loop {
+            let child = command(&arguments)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let delay = duration.mul_f64(random.random::<f64>() * 0.7);
+            match kill_after(child, if made < kills { delay } else { Duration::MAX }) {
+                None => made += 1,
+                Some(output) => {
+                    assert!(output.status.success());
+                    assert!(outcome(&out, &output.stdout) == expected, "{run_number}");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Kills a process without warning, unless it ends before.
+fn kill_after(mut child: Child, delay: Duration) -> Option<Output> {
+    let started = Instant::now();
+    while started.elapsed() < delay {
+        if child.try_wait().unwrap().is_some() {
+            return Some(child.wait_with_output().unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
+}
+
+#[test]
+fn a_folder_is_not_reused_by_accident() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let short = [
+        "--depth", "8", "--limit", "32", "--epochs", "1", "--out", out,
+    ];
+    assert!(run(&short).status.success());
+    let again = run(&short);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--resume"));
+    let changed = run(&[&short[..], &["--resume", "--rho", "0.2"]].concat());
+    assert_eq!(changed.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&changed.stderr).contains("rho"));
+    let resumed = run(&[&short[..], &["--resume"]].concat());
+    assert!(resumed.status.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_saves_and_ends_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let long = [
+        "--depth", "8", "--limit", "600", "--epochs", "50", "--json", "--out",
+    ];
+    let child = command(&[&long[..], &[out.to_str().unwrap()]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Let it install its handler and take a few steps.
+    while !out.join("checkpoints").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(1500));
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(
+        events(&output.stdout).pop().unwrap()["event"],
+        "interrupted"
+    );
+    assert!(std::fs::read_dir(out.join("checkpoints")).unwrap().count() > 0);
+}

@@ -1,0 +1,168 @@
+//! Selection and distribution under random shapes, densities and scores.
+
+use proptest::prelude::*;
+use zosam::sparse::{
+    Budget, Distribution, GradientMagnitude, Magnitude, Saliency, Weight, drop_and_grow, one_shot,
+};
+use zosam::{Error, RigL, Snip, SparsityMethod, ZoSamConfig};
+
+/// Values with many ties, zeros of both signs and infinities.
+fn value() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        4 => -1.0f32..1.0,
+        2 => Just(0.0),
+        1 => Just(-0.0),
+        2 => prop::sample::select(vec![0.5f32, -0.5]),
+        1 => prop::sample::select(vec![f32::INFINITY, f32::NEG_INFINITY]),
+    ]
+}
+
+fn weight() -> impl Strategy<Value = Weight> {
+    prop::collection::vec((value(), value(), any::<bool>()), 1..80).prop_map(|positions| Weight {
+        path: "layer.weight".into(),
+        shape: vec![positions.len(), 1],
+        values: positions
+            .iter()
+            .map(|p| if p.2 { p.0 } else { 0.0 })
+            .collect(),
+        gradient: positions.iter().map(|p| p.1).collect(),
+        live: positions.iter().map(|p| p.2).collect(),
+    })
+}
+
+fn is_infeasible(error: &Error) -> bool {
+    matches!(error, Error::Infeasible { .. })
+}
+
+fn count(live: &[bool]) -> usize {
+    live.iter().filter(|live| **live).count()
+}
+
+proptest! {
+    #[test]
+    fn drop_and_grow_keeps_the_count(weight in weight(), fraction in 0.0f64..=1.0) {
+        let new = drop_and_grow(&weight, &Magnitude, &GradientMagnitude, fraction).unwrap();
+        prop_assert_eq!(count(&new), count(&weight.live));
+        let born = new.iter().zip(&weight.live).filter(|(new, old)| **new && !**old).count();
+        prop_assert!(born as f64 <= fraction * count(&weight.live) as f64 + 1e-6);
+        // No dead weight with a larger gradient was passed over for a smaller one.
+        let grown = (0..new.len()).filter(|i| new[*i] && !weight.live[*i]);
+        let passed = (0..new.len()).filter(|i| !new[*i]).map(|i| weight.gradient[i].abs());
+        let largest_passed = passed.fold(0.0, f32::max);
+        for i in grown {
+            prop_assert!(weight.gradient[i].abs() >= largest_passed);
+        }
+    }
+
+    #[test]
+    fn a_global_budget_is_exact(weights in prop::collection::vec(weight(), 1..5), sparsity in 0.0f64..0.99) {
+        let total: usize = weights.iter().map(Weight::len).sum();
+        let expected = ((1.0 - sparsity) * total as f64).round() as usize;
+        // 0 · ∞ is not a number, so score by magnitude here; the error has a test of its own.
+        match one_shot(&weights, &Magnitude, sparsity, Budget::Global) {
+            Ok(live) => prop_assert_eq!(live.iter().map(|live| count(live)).sum::<usize>(), expected),
+            Err(error) => {
+                prop_assert!(is_infeasible(&error));
+                prop_assert_eq!(expected, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn per_layer_budgets_are_those_of_the_distribution(
+        weights in prop::collection::vec(weight(), 1..5),
+        sparsity in 0.0f64..0.99,
+        distribution in prop::sample::select(vec![Distribution::Uniform, Distribution::Er, Distribution::Erk]),
+    ) {
+        let shapes: Vec<_> = weights.iter().map(|weight| weight.shape.clone()).collect();
+        let budget = Budget::PerLayer(distribution);
+        match (distribution.live_counts(&shapes, sparsity), one_shot(&weights, &Magnitude, sparsity, budget)) {
+            (Ok(expected), Ok(live)) => {
+                let found: Vec<usize> = live.iter().map(|live| count(live)).collect();
+                prop_assert_eq!(found, expected);
+            }
+            (Err(_), Err(error)) => prop_assert!(is_infeasible(&error)),
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+
+    #[test]
+    fn densities_are_densities_and_meet_the_budget(
+        shapes in prop::collection::vec(prop::collection::vec(1usize..40, 2..5), 1..12),
+        sparsity in 0.0f64..0.999,
+        distribution in prop::sample::select(vec![Distribution::Uniform, Distribution::Er, Distribution::Erk]),
+    ) {
+        let Ok(densities) = distribution.densities(&shapes, sparsity) else { return Ok(()) };
+        prop_assert!(densities.iter().all(|density| *density > 0.0 && *density <= 1.0));
+        let live = distribution.live_counts(&shapes, sparsity).unwrap();
+        let total: usize = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
+        // The authors' rule rounds the dead ones down twice, per layer.
+        let excess = live.iter().sum::<usize>() as f64 - (1.0 - sparsity) * total as f64;
+        prop_assert!(excess > -1e-6 && excess < 2.0 * shapes.len() as f64 + 1e-6, "{}", excess);
+    }
+}
+
+/// Eight positions, small enough to check by hand.
+#[test]
+fn saliency_ranks_the_product() {
+    let weight = Weight {
+        path: "w".into(),
+        shape: vec![8, 1],
+        values: vec![1.0, -2.0, 3.0, 0.5, 0.0, -1.0, 2.0, 0.1],
+        gradient: vec![0.1, 0.2, -0.1, 2.0, 9.0, 0.3, -0.05, 1.0],
+        live: vec![true; 8],
+    };
+    // |w g| = .1 .4 .3 1 0 .3 .1 .1; of the two equal thirds the first counts first.
+    let live = one_shot(&[weight], &Saliency, 0.625, Budget::Global).unwrap();
+    assert_eq!(
+        live[0],
+        [false, true, true, true, false, false, false, false]
+    );
+}
+
+#[test]
+fn nan_is_a_typed_error_that_names_the_weight() {
+    let weight = Weight {
+        path: "deep.weight".into(),
+        shape: vec![2, 1],
+        values: vec![1.0, 0.0],
+        gradient: vec![f32::NAN, 1.0],
+        live: vec![true, false],
+    };
+    let error = drop_and_grow(&weight, &Magnitude, &GradientMagnitude, 0.5).unwrap_err();
+    assert!(error.to_string().contains("`deep.weight`"), "{error}");
+    let error = one_shot(&[weight], &Saliency, 0.5, Budget::Global).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::NotANumber {
+            count: 1,
+            total: 2,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn fields_out_of_range_are_named() {
+    let message = |result: zosam::Result<()>| result.unwrap_err().to_string();
+    for sparsity in [-0.1, 1.0, f64::NAN] {
+        assert!(message(Snip::new(sparsity).validate()).starts_with("sparsity ="));
+    }
+    assert!(
+        message(RigL::new(0.5, 10).with_update_every(0).validate()).starts_with("update_every = 0")
+    );
+    assert!(
+        message(RigL::new(0.5, 10).with_drop_fraction(1.5).validate()).contains("between 0 and 1")
+    );
+    for config in [
+        ZoSamConfig::new().with_rho(-1.0),
+        ZoSamConfig::new().with_rho(f64::INFINITY),
+        ZoSamConfig::new().with_directions(0),
+        ZoSamConfig::new().with_delta(zosam::perturb::Delta::Absolute(0.0)),
+    ] {
+        assert!(
+            matches!(config.build(), Err(Error::Config { .. })),
+            "{config:?}"
+        );
+    }
+}
