@@ -1,6 +1,7 @@
 //! The example program, from outside: arguments, events, interruptions.
 //!
-//! `cargo test` builds the examples before the tests; for these tests alone say `cargo test --examples --test cli`.
+//! `cargo test` builds the examples before the tests; for these tests alone run
+//! `cargo build --example resnet32` first.
 //! `ZOSAM_KILLS=50` kills more often.
 #![cfg(all(feature = "flex", feature = "models", feature = "data"))]
 
