@@ -42,6 +42,11 @@ impl Distribution {
     /// assert!(erk[0] > erk[1]);
     /// ```
     pub fn densities(self, shapes: &[Vec<usize>], sparsity: f64) -> Result<Vec<f64>> {
+        let budget = (1.0 - sparsity) * sizes(shapes).iter().sum::<usize>() as f64;
+        if budget < shapes.len() as f64 {
+            let reason = format!("{budget:.1} live weights cannot give each layer one");
+            return Err(infeasible(shapes, sparsity, reason));
+        }
         let densities = match self {
             Self::Uniform => vec![1.0 - sparsity; shapes.len()],
             Self::Er => solve(shapes, sparsity, er)?,

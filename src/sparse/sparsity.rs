@@ -131,7 +131,7 @@ impl Sparsity {
     /// Chooses the first masks and returns the model with its dead weights at zero.
     ///
     /// The loss is evaluated only by methods that start from a gradient, on the batch that the closure
-    /// captured, and leaves no trace in the model.
+    /// captured, and leaves no trace in the model; it sets the backend's random seed, as a step does.
     ///
     /// # Errors
     ///
