@@ -89,8 +89,11 @@ impl Batch {
     }
 }
 
-/// Every perturbation at a radius, with the passes of a step: `None` where the number varies.
-pub fn perturbations(rho: f64) -> Vec<(&'static str, SharpnessConfig, Option<(u64, u64)>)> {
+/// A perturbation's name and settings, and the forwards and backwards of a step: `None` where they vary.
+pub type Case = (&'static str, SharpnessConfig, Option<(u64, u64)>);
+
+/// Every perturbation at a radius.
+pub fn perturbations(rho: f64) -> Vec<Case> {
     let zo = || ZoSamConfig::new().with_rho(rho);
     let zo_sam = SharpnessConfig::ZoSam;
     vec![
