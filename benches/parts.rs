@@ -4,13 +4,17 @@
 //! cargo bench --bench parts
 //! ```
 
-use burn::tensor::Device;
+use burn::optim::SgdConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::tensor::{Device, Int, Tensor};
 use divan::{Bencher, black_box};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use zosam::models::{ResNet, ResNetConfig};
+use zosam::perturb::Identity;
 use zosam::sparse::{GradientMagnitude, Magnitude, RandomStatic, Sparsity, Weight, drop_and_grow};
 use zosam::tree::{self, DirectionDistribution, DirectionKey};
+use zosam::{Plain, RigL};
 
 fn main() {
     divan::main();
@@ -22,8 +26,7 @@ fn setup(width: usize) -> (ResNet, Sparsity) {
     let model = ResNetConfig::resnet32(10).with_width(width);
     let model = model.init(&Device::flex().autodiff()).expect("valid");
     let mut sparsity = Sparsity::new(RandomStatic::new(0.9));
-    let unused =
-        |_: &ResNet| -> burn::tensor::Tensor<1> { unreachable!("random masks need no loss") };
+    let unused = |_: &ResNet| -> Tensor<1> { unreachable!("random masks need no loss") };
     let model = sparsity.attach(model, unused).expect("valid");
     (model, sparsity)
 }
@@ -98,4 +101,28 @@ fn drop_and_grow_ranking(bencher: Bencher, positions: usize) {
         live,
     };
     bencher.bench_local(|| drop_and_grow(&weight, &Magnitude, &GradientMagnitude, 0.3));
+}
+
+/// A step on one 4×4 image, without and with a change of masks: the difference is a whole RigL update, optimizer
+/// state included.
+#[divan::bench(args = [false, true], sample_count = 20, sample_size = 1)]
+fn step_with_mask_update(bencher: Bencher, due: bool) {
+    let (every, end) = if due { (1, u64::MAX) } else { (1, 0) };
+    let (model, _) = setup(16);
+    let images = Tensor::<4>::ones([1, 3, 4, 4], &Device::flex().autodiff());
+    let labels = Tensor::<1, Int>::zeros([1], &Device::flex().autodiff());
+    let loss = |model: &ResNet| model.loss(images.clone(), labels.clone()).0;
+    let mut sparsity = Sparsity::new(RigL::new(0.9, end).with_update_every(every));
+    let mut model = Some(sparsity.attach(model, loss).expect("valid"));
+    let momentum = MomentumConfig::new().with_dampening(0.0);
+    let sgd = SgdConfig::new().with_momentum(Some(momentum)).build();
+    let mut optim = Plain::new(Identity, sgd);
+    // The first step is never due: it creates the momentum that a change has to reset.
+    let mut step = || {
+        let current = model.take().expect("put back below");
+        let stepped = optim.step_with(1e-3, current, &mut sparsity, loss);
+        model = Some(stepped.expect("a step").0);
+    };
+    step();
+    bencher.bench_local(step);
 }

@@ -37,19 +37,19 @@ fn draw(svg: &mut String, history: &[EpochMetrics]) -> Result<(), Box<dyn std::e
             continue;
         }
         let margin = 0.06 * (high - low).max(0.1);
-        let last = history.len().max(2) as f64;
+        let last = history.len() as f64;
         let mut chart = ChartBuilder::on(&area)
             .caption(title, ("sans-serif", 18))
             .margin(12)
             .x_label_area_size(36)
             .y_label_area_size(52)
-            .build_cartesian_2d(1.0..last, (low - margin)..(high + margin))?;
+            .build_cartesian_2d(0.8..(last + 0.2), (low - margin)..(high + margin))?;
         chart
             .configure_mesh()
             .light_line_style(WHITE)
             .x_desc("epoch")
             .x_label_formatter(&|epoch| format!("{epoch:.0}"))
-            .x_labels(history.len().clamp(2, 10))
+            .x_labels(history.len().clamp(1, 10))
             .draw()?;
         for (curve, name, colour) in [(curves[0], "train", TRAIN), (curves[1], "test", TEST)] {
             let points = history.iter().map(|m| ((m.epoch + 1) as f64, curve(m)));
