@@ -2,21 +2,19 @@
 
 mod report;
 mod state;
+mod wrap;
 
 pub use report::StepReport;
 
 use burn::grad_clipping::GradientClipping;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ParamGroup};
-use burn::optim::{DynOptimizer, LearningRate, ModuleOptimizer, Optimizer};
-use burn::tensor::{Bytes, Device, Tensor};
+use burn::optim::{DynOptimizer, ModuleOptimizer, Optimizer};
+use burn::tensor::Bytes;
 
 use crate::error::{Error, Result};
 use crate::objective::{Gradient, Loss, Objective};
-use crate::perturb::{
-    Ascent, FirstOrder, Identity, Perturbation, PlainReason, RandomSign, RandomSignConfig,
-    SamConfig, Sharpness, SharpnessConfig, Site, ZeroOrder, ZoSamConfig,
-};
+use crate::perturb::{Ascent, FirstOrder, Identity, Perturbation, PlainReason, Site, ZeroOrder};
 use crate::sparse::{Growth, Sparsity, UNTRAINABLE};
 use crate::tree;
 
@@ -279,58 +277,6 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
             ^ self.step.wrapping_mul(0xd1b5_4a32_d192_ed03)
     }
 }
-
-/// The base rule, tensor by tensor.
-impl<P: Perturbation, O: Optimizer> Optimizer for SharpOptimizer<P, O> {
-    type State<const D: usize> = O::State<D>;
-
-    fn step<const D: usize>(
-        &self,
-        lr: LearningRate,
-        tensor: Tensor<D>,
-        grad: Tensor<D>,
-        state: Option<Self::State<D>>,
-    ) -> (Tensor<D>, Option<Self::State<D>>) {
-        self.rule.step(lr, tensor, grad, state)
-    }
-
-    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
-        O::to_device(state, device)
-    }
-}
-
-impl<P: std::fmt::Debug, O> std::fmt::Debug for SharpOptimizer<P, O> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SharpOptimizer")
-            .field("perturbation", &self.perturbation)
-            .field("base", &std::any::type_name::<O>())
-            .field("seed", &self.seed)
-            .field("step", &self.step)
-            .finish()
-    }
-}
-
-macro_rules! init {
-    ($($config:ty => $perturbation:ty),*) => {$(
-        impl $config {
-            /// Puts the perturbation around a burn optimizer.
-            ///
-            /// # Errors
-            ///
-            /// A field out of its range.
-            pub fn init<O: Optimizer>(&self, base: O) -> Result<SharpOptimizer<$perturbation, O>> {
-                Ok(SharpOptimizer::new(self.build()?, base))
-            }
-        }
-    )*};
-}
-
-init!(
-    SamConfig => FirstOrder,
-    ZoSamConfig => ZeroOrder,
-    RandomSignConfig => RandomSign,
-    SharpnessConfig => Sharpness
-);
 
 fn check_usable<M: Module>(model: &M, sparsity: &Sparsity) -> Result<()> {
     sparsity.check_attached()?;

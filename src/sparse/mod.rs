@@ -21,6 +21,7 @@ mod score;
 mod selection;
 mod snip;
 mod sparsity;
+mod weights;
 
 pub use dense::Dense;
 pub use distribution::Distribution;
@@ -33,5 +34,5 @@ pub use rigl::RigL;
 pub use schedule::{Decay, UpdateSchedule};
 pub use score::{GradientMagnitude, Magnitude, Random, Saliency, Score};
 pub use snip::Snip;
-pub(crate) use sparsity::UNTRAINABLE;
 pub use sparsity::{Growth, MaskUpdate, Sparsity};
+pub(crate) use weights::UNTRAINABLE;

@@ -7,7 +7,8 @@ use burn::tensor::{Bytes, Device};
 use serde::{Deserialize, Serialize};
 
 use super::report::SparsityReport;
-use super::{Dense, SparsityMethod, Weight};
+use super::weights::{read_weights, select};
+use super::{Dense, SparsityMethod};
 use crate::error::{Error, Result};
 use crate::masks::{LiveSet, Masks};
 use crate::objective::{Loss, Objective};
@@ -23,22 +24,6 @@ pub enum Growth {
     /// A gradient at `θ`: one more forward and backward on the steps that change masks.
     Clean,
 }
-
-/// Layers whose weights are sparse unless a [`ParamGroup`] says otherwise.
-const LAYERS: [&str; 8] = [
-    "Linear",
-    "Conv1d",
-    "Conv2d",
-    "Conv3d",
-    "ConvTranspose1d",
-    "ConvTranspose2d",
-    "ConvTranspose3d",
-    "DeformConv2d",
-];
-
-/// Why a model may have nothing to train.
-pub(crate) const UNTRAINABLE: &str =
-    "the model has no trainable parameter, create it on a device with `.autodiff()`";
 
 /// A [`SparsityMethod`] together with the masks it keeps on a model.
 ///
@@ -151,7 +136,7 @@ impl Sparsity {
         if self.method.name() == "dense" {
             return Ok(model);
         }
-        let leaves = self.select(&model)?;
+        let leaves = select(&model, self.group.as_ref())?;
         let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
         let targets = self.method.target_densities(&shapes)?;
         let gradient = self.method.initial_needs_gradient().then(|| {
@@ -160,7 +145,7 @@ impl Sparsity {
                 .vector
         });
         let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
-        let weights = weights(&model, &leaves, gradient.as_ref(), everywhere)?;
+        let weights = read_weights(&model, &leaves, gradient.as_ref(), everywhere)?;
         let live = self.method.initial(&weights, self.seed)?;
         self.masks = Masks::new(&leaves, &live, &device_of(&model));
         self.targets = targets;
@@ -211,7 +196,7 @@ impl Sparsity {
         self.method.validate()?;
         let leaves = match self.method.name() {
             "dense" => Vec::new(),
-            _ => self.select(model)?,
+            _ => select(model, self.group.as_ref())?,
         };
         let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
         let targets = self.method.target_densities(&shapes)?;
@@ -246,7 +231,7 @@ impl Sparsity {
     ) -> Result<(M, MaskUpdate)> {
         let leaves: Vec<Leaf> = self.masks.leaves().cloned().collect();
         let live_now = |leaf: &Leaf| self.masks.live_set(leaf.id);
-        let weights = weights(&model, &leaves, Some(gradient), live_now)?;
+        let weights = read_weights(&model, &leaves, Some(gradient), live_now)?;
         let live = self.method.update(step, &weights, self.seed)?;
         let mut update = MaskUpdate::default();
         for ((leaf, weight), new) in leaves.iter().zip(&weights).zip(&live) {
@@ -259,71 +244,6 @@ impl Sparsity {
         self.masks = Masks::new(&leaves, &live, &device_of(&model));
         Ok((self.masks.project_model(model), update))
     }
-
-    fn select<M: Module>(&self, model: &M) -> Result<Vec<Leaf>> {
-        let all = tree::leaves(model);
-        let trainable = all.len();
-        let selected: Vec<Leaf> = match &self.group {
-            Some(group) => {
-                let matches = |leaf: &Leaf| group.matches(&leaf.id, Some(&leaf.path));
-                all.into_iter().filter(matches).collect()
-            }
-            None => {
-                let is_weight = |leaf: &Leaf| leaf.path.rsplit('.').next() == Some("weight");
-                let is_layer = |leaf: &Leaf| LAYERS.contains(&leaf.layer.as_str());
-                let both = |leaf: &Leaf| is_weight(leaf) && is_layer(leaf);
-                all.into_iter().filter(both).collect()
-            }
-        };
-        match selected.is_empty() {
-            false => Ok(selected),
-            true => Err(Error::NoWeights {
-                reason: match self.group {
-                    _ if trainable == 0 => UNTRAINABLE.to_string(),
-                    Some(_) => {
-                        format!("the group matches none of {trainable} trainable parameters")
-                    }
-                    None => format!(
-                        "none of {trainable} trainable parameters is the weight of a convolution or linear layer"
-                    ),
-                },
-            }),
-        }
-    }
-}
-
-/// Reads the sparse weights, and their gradients if there are any, to the host.
-fn weights<M: Module>(
-    model: &M,
-    leaves: &[Leaf],
-    gradient: Option<&ParamVector>,
-    live: impl Fn(&Leaf) -> Option<LiveSet>,
-) -> Result<Vec<Weight>> {
-    let values = tree::values(model);
-    let read = |vector: &ParamVector, leaf: &Leaf| -> Option<Vec<f32>> {
-        let data = vector.get(leaf.id)?.to_data_as::<f32>();
-        Some(data.iter::<f32>().collect())
-    };
-    let one = |leaf: &Leaf| -> Result<Weight> {
-        let gone = || Error::Mismatch {
-            what: "the masks",
-            reason: format!("the model has no trainable parameter `{}`", leaf.path),
-        };
-        let gradient = match gradient {
-            Some(gradient) => read(gradient, leaf).ok_or_else(|| Error::NoGradient {
-                path: leaf.path.clone(),
-            })?,
-            None => Vec::new(),
-        };
-        Ok(Weight {
-            path: leaf.path.clone(),
-            shape: leaf.shape.clone(),
-            values: read(&values, leaf).ok_or_else(gone)?,
-            gradient,
-            live: live(leaf).ok_or_else(gone)?,
-        })
-    };
-    leaves.iter().map(one).collect()
 }
 
 /// The device of a model with parameters.

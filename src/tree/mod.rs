@@ -12,14 +12,16 @@
 
 mod buffers;
 mod direction;
+mod key;
 mod leaf;
 mod replace;
 mod threefry;
 mod vector;
 
 pub use buffers::{adopt_buffers, twin};
-pub(crate) use direction::path_hash;
-pub use direction::{DirectionDistribution, DirectionKey, draw};
+pub use direction::draw;
+pub(crate) use key::path_hash;
+pub use key::{DirectionDistribution, DirectionKey};
 pub use leaf::{Leaf, leaves, named_tensors, values};
 pub use replace::{gradients, perturbed, replace, to_gradients};
 pub use vector::ParamVector;

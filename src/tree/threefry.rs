@@ -7,7 +7,7 @@
 
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 
-use super::direction::path_hash;
+use super::key::path_hash;
 use super::{DirectionDistribution, DirectionKey, Leaf};
 
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];

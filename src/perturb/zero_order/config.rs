@@ -1,0 +1,179 @@
+//! Settings of ZO-SAM.
+
+use serde::{Deserialize, Serialize};
+
+use super::ZeroOrder;
+use crate::error::{Result, check};
+use crate::perturb::Scope;
+use crate::tree::DirectionDistribution;
+
+/// How far from `θ` the loss is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delta {
+    /// The paper's `δ`: probes at `θ ± δ u`. The distance grows with `‖u‖ ≈ √d`; in f32 it should
+    /// end up between 1e-3 and 0.15, below which rounding and above which curvature hides the sign.
+    Absolute(f64),
+    /// A share of the radius: `δ‖u‖ = share · ρ`. At 1, the default, probes are at the distance at
+    /// which the gradient will be measured, whatever the size of the model.
+    Relative(f64),
+}
+
+/// Which differences estimate the directional derivative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sides {
+    /// `(L(θ + δu) − L(θ − δu)) / 2δ`: 2m forwards.
+    #[default]
+    Two,
+    /// `(L(θ + δu) − L(θ)) / δ`: m + 1 forwards, with an error of first order in `δ`.
+    One,
+}
+
+/// Which probes keep their graph, where one of them is the point to be differentiated (m = 1,
+/// two-sided, `δ‖u‖ = ρ`).
+///
+/// All three give the same `ε` and the same update; they trade activations for forwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ZeroOrderMemory {
+    /// Both: 2 forwards a step, activations of two passes alive at once.
+    #[default]
+    Both,
+    /// The second: 2.5 forwards a step on average, activations of one pass.
+    Last,
+    /// None, the plain path: 3 forwards a step, activations of one pass.
+    None,
+}
+
+/// Configuration of ZO-SAM.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `rho` | 0.05 | finite, ≥ 0 |
+/// | `directions` (the paper's m) | 1 | ≥ 1 |
+/// | `distribution` | Gaussian | |
+/// | `sides` | two | |
+/// | `delta` | relative, 1 | finite, > 0 |
+/// | `scope` | all trainable parameters | |
+/// | `memory` | both graphs | |
+///
+/// The paper states neither `δ` nor `ρ`; the defaults are SAM's radius and probes at that radius.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::optim::{SgdConfig, momentum::MomentumConfig};
+/// use zosam::ZoSamConfig;
+/// let momentum = MomentumConfig::new().with_dampening(0.0);
+/// let sgd = SgdConfig::new().with_momentum(Some(momentum)).build();
+/// let optim = ZoSamConfig::new().with_rho(0.05).init(sgd).unwrap();
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ZoSamConfig {
+    /// Radius `ρ` of the perturbation.
+    pub rho: f64,
+    /// Number m of random directions.
+    pub directions: usize,
+    /// DirectionDistribution of the directions.
+    pub distribution: DirectionDistribution,
+    /// Two-sided or one-sided differences.
+    pub sides: Sides,
+    /// Distance of the probes.
+    pub delta: Delta,
+    /// Which parameters are perturbed.
+    pub scope: Scope,
+    /// Which probes keep their graph.
+    pub memory: ZeroOrderMemory,
+}
+
+impl Default for ZoSamConfig {
+    fn default() -> Self {
+        Self {
+            rho: 0.05,
+            directions: 1,
+            distribution: DirectionDistribution::Gaussian,
+            sides: Sides::Two,
+            delta: Delta::Relative(1.0),
+            scope: Scope::AllTrainable,
+            memory: ZeroOrderMemory::Both,
+        }
+    }
+}
+
+impl ZoSamConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the radius `ρ`.
+    pub fn with_rho(mut self, rho: f64) -> Self {
+        self.rho = rho;
+        self
+    }
+
+    /// Sets the number m of random directions.
+    pub fn with_directions(mut self, directions: usize) -> Self {
+        self.directions = directions;
+        self
+    }
+
+    /// Sets the distribution of the directions.
+    pub fn with_distribution(mut self, distribution: DirectionDistribution) -> Self {
+        self.distribution = distribution;
+        self
+    }
+
+    /// Sets which differences are taken.
+    pub fn with_sides(mut self, sides: Sides) -> Self {
+        self.sides = sides;
+        self
+    }
+
+    /// Sets the distance of the probes.
+    pub fn with_delta(mut self, delta: Delta) -> Self {
+        self.delta = delta;
+        self
+    }
+
+    /// Sets which parameters are perturbed.
+    pub fn with_scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Sets which probes keep their graph.
+    pub fn with_memory(mut self, memory: ZeroOrderMemory) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// The perturbation on its own.
+    ///
+    /// # Errors
+    ///
+    /// A field out of its range.
+    pub fn build(&self) -> Result<ZeroOrder> {
+        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
+        check(
+            "directions",
+            self.directions as f64,
+            self.directions >= 1,
+            "at least 1",
+        )?;
+        let (Delta::Absolute(delta) | Delta::Relative(delta)) = self.delta;
+        check("delta", delta, delta > 0.0, "finite and greater than 0")?;
+        Ok(ZeroOrder {
+            config: self.clone(),
+        })
+    }
+
+    /// Whether the winning probe is the perturbed point itself.
+    pub(super) fn probes_are_candidates(&self) -> bool {
+        self.directions == 1
+            && self.sides == Sides::Two
+            && self.delta == Delta::Relative(1.0)
+            && self.memory != ZeroOrderMemory::None
+    }
+}
