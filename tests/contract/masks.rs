@@ -1,8 +1,9 @@
 //! Law 6: dead weights stay dead, and budgets hold.
 
 use burn::optim::{AdamConfig, LionConfig, Optimizer, RmsPropConfig};
-use zosam::sparse::Sparsity;
-use zosam::tree;
+use zosam::masks::LiveSet;
+use zosam::sparse::{Growth, Sparsity, UpdateSchedule, Weight};
+use zosam::{RigL, SamConfig, SharpnessConfig, SparsityMethod, tree};
 
 use super::setup::*;
 
@@ -116,4 +117,93 @@ fn optimizer_state_is_fresh_after_a_mask_change() {
     state_after(AdamConfig::new().build());
     state_after(LionConfig::new().build());
     state_after(RmsPropConfig::new().build());
+}
+
+/// The live sets after one step that changes masks, and whether live weights moved in it.
+fn first_update(
+    config: SharpnessConfig,
+    growth: Growth,
+    steps_too: bool,
+) -> (Vec<Vec<bool>>, bool, u64) {
+    let schedule = UpdateSchedule {
+        begin: 0,
+        ..UpdateSchedule::new(1, 12, 0.5)
+    };
+    let rigl = RigL::new(0.8, 12).with_schedule(schedule);
+    let mut sparsity = Sparsity::new(Stepping(rigl, steps_too)).with_growth(growth);
+    let batch = Batch::new(1);
+    let net = sparsity
+        .attach(Net::new(&device()), |net: &Net| batch.loss(net))
+        .unwrap();
+    let dense = |net: &Net| -> Vec<f32> {
+        // The norm's parameters have no mask, so only an optimizer step moves them.
+        let named = tree::named_tensors(net).into_iter();
+        let norm = named.filter(|(path, _)| path == "norm.gamma");
+        norm.flat_map(|(_, data)| data.iter::<f32>().collect::<Vec<_>>())
+            .collect()
+    };
+    let before = dense(&net);
+    let mut optim = config.init(sgd()).unwrap();
+    let result = optim.step_with(0.05, net, &mut sparsity, |net: &Net| batch.loss(net));
+    let (net, report) = result.unwrap();
+    let sets = sparsity
+        .masks()
+        .leaves()
+        .map(|leaf| sparsity.masks().live_set(leaf.id).unwrap());
+    (
+        sets.collect(),
+        dense(&net) != before,
+        report.passes.backwards,
+    )
+}
+
+/// RigL with a say in whether the optimizer steps when masks change.
+#[derive(Debug)]
+struct Stepping(RigL, bool);
+
+impl SparsityMethod for Stepping {
+    fn name(&self) -> &'static str {
+        "stepping"
+    }
+    fn validate(&self) -> zosam::Result<()> {
+        self.0.validate()
+    }
+    fn sparsity(&self) -> f64 {
+        self.0.sparsity
+    }
+    fn target_densities(&self, shapes: &[Vec<usize>]) -> zosam::Result<Option<Vec<f64>>> {
+        self.0.target_densities(shapes)
+    }
+    fn initial(&mut self, weights: &[Weight], seed: u64) -> zosam::Result<Vec<LiveSet>> {
+        self.0.initial(weights, seed)
+    }
+    fn is_due(&self, step: u64) -> bool {
+        self.0.is_due(step)
+    }
+    fn steps_when_due(&self) -> bool {
+        self.1
+    }
+    fn update(&mut self, step: u64, weights: &[Weight], seed: u64) -> zosam::Result<Vec<LiveSet>> {
+        self.0.update(step, weights, seed)
+    }
+}
+
+/// Growth by the gradient at θ + ε or, for one more pass, by the one at θ.
+#[test]
+fn growth_uses_the_gradient_asked_for() {
+    let _turn = alone();
+    let plain = first_update(SharpnessConfig::None, Growth::Perturbed, false);
+    let far = || SharpnessConfig::Sam(SamConfig::new().with_rho(3.0));
+    let clean = first_update(far(), Growth::Clean, false);
+    let perturbed = first_update(far(), Growth::Perturbed, false);
+    assert!(clean.0 == plain.0 && perturbed.0 != plain.0);
+    assert_eq!((clean.2, perturbed.2), (3, 2));
+}
+
+/// RigL's change of masks replaces the optimizer's step; a method may have both.
+#[test]
+fn a_method_decides_whether_the_optimizer_steps() {
+    let _turn = alone();
+    assert!(!first_update(SharpnessConfig::None, Growth::Perturbed, false).1);
+    assert!(first_update(SharpnessConfig::None, Growth::Perturbed, true).1);
 }
