@@ -20,7 +20,7 @@
 //! // Four images of 1 × 2 × 2 pixels; `cifar10("folder")` and `mnist("folder")` read real ones.
 //! let train = Images::new("tiny", (0..16).collect(), vec![0, 1, 0, 1], [1, 2, 2], 2)?;
 //! let normalization = Some(train.channel_statistics());
-//! let loader = Loader::new(train, LoaderConfig { normalization, ..LoaderConfig::default() })?;
+//! let loader = Loader::new(train, LoaderConfig { normalization, ..LoaderConfig::evaluation() })?;
 //! let device = burn::tensor::Device::flex().autodiff();
 //! for epoch in 0..2 {
 //!     for batch in loader.epoch(epoch, 0) {
