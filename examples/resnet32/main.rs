@@ -26,8 +26,9 @@ fn main() -> ExitCode {
         Err(answer) if !answer.use_stderr() => answer.exit(),
         Err(error) => {
             let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
-            eprintln!("{line} (see --help)");
+            let reason = text.split("\n\n").next().unwrap_or_default();
+            let words: Vec<&str> = reason.split_whitespace().collect();
+            eprintln!("{} (see --help)", words.join(" "));
             return ExitCode::from(2);
         }
     };
