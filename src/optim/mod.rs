@@ -35,7 +35,7 @@ pub type Plain<O> = SharpOptimizer<Identity, O>;
 ///   optimizer, a `ModuleOptimizer` say. A single tensor cannot evaluate a loss: on this path the
 ///   gradient has to come from `θ + ε` already, see [`gradient`](Self::gradient).
 ///
-/// Build one with [`ZoSamConfig::init`], [`SamConfig::init`] or [`SharpOptimizer::new`]. The base is what
+/// Build one with [`ZoSamConfig::init`](crate::ZoSamConfig::init), [`SamConfig::init`](crate::SamConfig::init) or [`SharpOptimizer::new`]. The base is what
 /// `build()` of a burn optimizer's config returns.
 ///
 /// ```
