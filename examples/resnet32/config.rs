@@ -161,6 +161,10 @@ fn sharpness(args: &Args) -> SharpnessConfig {
 }
 
 /// The device, without autodiff.
+#[allow(
+    deprecated,
+    reason = "burn-ndarray is deprecated but still a backend of burn"
+)]
 pub fn device(name: DeviceName) -> Result<Device> {
     match name {
         #[cfg(feature = "flex")]

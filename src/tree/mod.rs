@@ -38,6 +38,10 @@ pub fn device<M: Module>(model: &M) -> Option<Device> {
 ///
 /// Only the CPU backends that this crate's own features enabled are recognised; any other device
 /// is treated as an accelerator, which is always correct and only ever slower.
+#[allow(
+    deprecated,
+    reason = "burn-ndarray is deprecated but still a backend of burn"
+)]
 pub(crate) fn on_host(device: &Device) -> bool {
     let mut host: Vec<Device> = Vec::new();
     #[cfg(feature = "flex")]
