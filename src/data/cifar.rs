@@ -33,9 +33,17 @@ const EXPECTED: &str = "a file of CIFAR-10's binary version (cifar-10-binary.tar
 ///
 /// [`Error::File`] if a file is missing, empty, not made of whole records, or has a label above 9.
 ///
-/// ```no_run
-/// let (train, test) = zosam::data::cifar10("path/to/cifar-10-batches-bin")?;
-/// assert_eq!((train.len(), test.len()), (50_000, 10_000));
+/// A file may hold fewer records than the official ones, here one each:
+///
+/// ```
+/// let folder = tempfile::tempdir().unwrap();
+/// let names = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
+/// for (label, name) in names.iter().enumerate() {
+///     let record: Vec<u8> = std::iter::once(label as u8).chain([128; 3 * 32 * 32]).collect();
+///     std::fs::write(folder.path().join(format!("{name}.bin")), record).unwrap();
+/// }
+/// let (train, test) = zosam::data::cifar10(folder.path())?;
+/// assert_eq!((train.len(), test.len(), test.label(0)), (5, 1, 5));
 /// # Ok::<(), zosam::Error>(())
 /// ```
 pub fn cifar10(folder: impl AsRef<Path>) -> Result<(Images, Images)> {

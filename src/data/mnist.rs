@@ -17,9 +17,18 @@ use crate::error::{Error, Result};
 /// [`Error::File`] if a file is missing or truncated, is not what its name says, has a label above
 /// 9, or the test images differ in size from the training images.
 ///
-/// ```no_run
-/// let (train, test) = zosam::data::mnist("path/to/fashion-mnist")?;
-/// assert_eq!((train.len(), test.len()), (60_000, 10_000));
+/// ```
+/// // Two images of 1 × 1 pixel and their labels, in each of the four files.
+/// let folder = tempfile::tempdir().unwrap();
+/// for split in ["train", "t10k"] {
+///     let write = |kind: &str, bytes: &[u8]| {
+///         std::fs::write(folder.path().join(format!("{split}-{kind}-ubyte")), bytes).unwrap();
+///     };
+///     write("images-idx3", &[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 10, 20]);
+///     write("labels-idx1", &[0, 0, 8, 1, 0, 0, 0, 2, 7, 9]);
+/// }
+/// let (train, test) = zosam::data::mnist(folder.path())?;
+/// assert_eq!((train.len(), test.pixels(1), test.label(1)), (2, &[20][..], 9));
 /// # Ok::<(), zosam::Error>(())
 /// ```
 pub fn mnist(folder: impl AsRef<Path>) -> Result<(Images, Images)> {
