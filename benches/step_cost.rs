@@ -54,10 +54,6 @@ fn table(batch: usize, rounds: usize) {
             let start = Instant::now();
             variant.step();
             seconds[index].push(start.elapsed().as_secs_f64());
-            if std::env::var_os("TRACE").is_some() {
-                let now = ALLOCATOR.current_usage() >> 20;
-                eprintln!("{} {now} MiB", variant.name);
-            }
             let peak = (ALLOCATOR.peak_usage() - before) as f64 / (1 << 20) as f64;
             peaks[index] = peaks[index].max(peak);
         }

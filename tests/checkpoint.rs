@@ -139,18 +139,44 @@ fn nothing_saved_is_none_and_leftovers_are_cleared() {
 fn saving_a_step_again_replaces_it() {
     let root = tempfile::tempdir().unwrap();
     let (store, fingerprints) = saved(root.path());
-    let folder = store.latest().unwrap().unwrap();
+    let mut folder = store.latest().unwrap().unwrap();
+    for again in 7..20u64 {
+        let (model, optim, mut sparsity) = start(8);
+        let (model, optim, _) = store
+            .load::<_, _, _, u64>(&folder, model, optim, &mut sparsity)
+            .unwrap();
+        let newer = store.save(&model, &optim, &sparsity, &again).unwrap();
+        assert!(!folder.exists() && newer.exists());
+        folder = store.latest().unwrap().unwrap();
+        assert_eq!(folder, newer);
+        let (model, _, progress) = load(&store, &folder).unwrap();
+        assert_eq!(
+            (fingerprint(&model), progress),
+            (fingerprints[1].clone(), again)
+        );
+    }
+    // One folder a step, whatever the number of saves.
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+}
+
+/// A save of a step that was saved before may be cut off after the new folder is there and before the old one is
+/// gone: the newer counts, and if it is damaged the older is still to be had.
+#[test]
+fn a_repeated_save_never_leaves_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let (store, _) = saved(root.path());
+    let old = store.latest().unwrap().unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    copy(&old, kept.path());
     let (model, optim, mut sparsity) = start(8);
     let (model, optim, _) = store
-        .load::<_, _, _, u64>(&folder, model, optim, &mut sparsity)
+        .load::<_, _, _, u64>(&old, model, optim, &mut sparsity)
         .unwrap();
-    fs::write(folder.join("model.bpk"), b"damaged").unwrap();
-    store.save(&model, &optim, &sparsity, &7u64).unwrap();
-    let (model, _, progress) = load(&store, &folder).unwrap();
-    assert_eq!(
-        (fingerprint(&model), progress),
-        (fingerprints[1].clone(), 7)
-    );
+    let new = store.save(&model, &optim, &sparsity, &9u64).unwrap();
+    copy(kept.path(), &old);
+    assert_eq!(store.latest().unwrap(), Some(new.clone()));
+    fs::write(new.join("masks.bpk"), b"cut off").unwrap();
+    assert_eq!(store.latest().unwrap(), Some(old));
 }
 
 /// A checkpoint of something else is refused, and the model that was passed in keeps its values.

@@ -25,6 +25,8 @@ const MODEL: &str = "model.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 const MASKS: &str = "masks.bpk";
 const STATE: &str = "state.json";
+/// Prefix of checkpoints.
+const PREFIX: &str = "step-";
 /// Prefix of folders that are being written.
 const PARTIAL: &str = ".partial-";
 
@@ -109,12 +111,13 @@ impl Store {
             (MASKS, &masks),
             (STATE, &state),
         ];
-        self.commit(&files, &self.folder(optim.steps()))
+        self.commit(&files, optim.steps())
     }
 
     /// Writes the files under a temporary name and renames the folder.
-    fn commit(&self, files: &[(&str, &[u8])], target: &Path) -> Result<PathBuf> {
-        let unwritable = |error| Error::file(target, format!("cannot be written: {error}"));
+    fn commit(&self, files: &[(&str, &[u8])], steps: u64) -> Result<PathBuf> {
+        let target = self.root.join(name_of(steps));
+        let unwritable = |error| Error::file(&self.root, format!("cannot be written: {error}"));
         let partial = tempfile::Builder::new()
             .prefix(PARTIAL)
             .tempdir_in(&self.root)
@@ -131,20 +134,19 @@ impl Store {
         let manifest = serde_json::to_vec_pretty(&manifest).expect("a manifest is JSON");
         write_synced(&partial.path().join(MANIFEST), &manifest)?;
         sync_folder(partial.path()).map_err(unwritable)?;
-        if target.exists() {
-            // The same step was saved before. It is either the same checkpoint or a damaged one; moving
-            // it aside, where `open` clears up, keeps a whole folder at the target's name.
-            let aside = self
-                .root
-                .join(format!("{PARTIAL}{}", partial_name(partial.path())));
-            fs::rename(target, &aside).map_err(unwritable)?;
-            fs::rename(partial.path(), target).map_err(unwritable)?;
-            fs::remove_dir_all(&aside).map_err(unwritable)?;
-        } else {
-            fs::rename(partial.path(), target).map_err(unwritable)?;
-        }
+        // A step that was saved before keeps its folder until the new one is there under a later name: at no
+        // moment is there no whole checkpoint of it.
+        let earlier = self.of_step(steps)?;
+        let target = match earlier.len() {
+            0 => target,
+            _ => self.root.join(later_name(&earlier, steps)),
+        };
+        fs::rename(partial.path(), &target).map_err(unwritable)?;
         sync_folder(&self.root).map_err(unwritable)?;
-        Ok(target.to_path_buf())
+        for folder in earlier {
+            fs::remove_dir_all(self.root.join(folder)).map_err(unwritable)?;
+        }
+        Ok(target)
     }
 
     /// The newest checkpoint that is whole, or `None` if there is no checkpoint at all.
@@ -155,15 +157,9 @@ impl Store {
     ///
     /// If there are checkpoints but every one is damaged.
     pub fn latest(&self) -> Result<Option<PathBuf>> {
-        let entries = fs::read_dir(&self.root);
-        let entries = entries.map_err(|error| Error::file(&self.root, error))?;
-        let mut folders: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.file_name().is_some_and(is_checkpoint))
-            .collect();
-        folders.sort();
         let mut newest_damage = None;
-        for folder in folders.into_iter().rev() {
+        for name in self.names()?.into_iter().rev() {
+            let folder = self.root.join(name);
             match verified(&folder) {
                 Ok(_) => return Ok(Some(folder)),
                 Err(error) => {
@@ -221,18 +217,38 @@ impl Store {
         Ok((model, optim, state.progress))
     }
 
-    fn folder(&self, steps: u64) -> PathBuf {
-        self.root.join(format!("step-{steps:010}"))
+    /// Names of the folders that hold a step, oldest first.
+    fn of_step(&self, steps: u64) -> Result<Vec<String>> {
+        let mut names = self.names()?;
+        let (exact, again) = (name_of(steps), format!("{}-", name_of(steps)));
+        names.retain(|name| *name == exact || name.starts_with(&again));
+        Ok(names)
+    }
+
+    /// Names of all checkpoints, whole or not, oldest first.
+    fn names(&self) -> Result<Vec<String>> {
+        let entries = fs::read_dir(&self.root).map_err(|error| Error::file(&self.root, error))?;
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.starts_with(PREFIX))
+            .collect();
+        names.sort();
+        Ok(names)
     }
 }
 
-fn is_checkpoint(name: &std::ffi::OsStr) -> bool {
-    name.to_string_lossy().starts_with("step-")
+fn name_of(steps: u64) -> String {
+    format!("{PREFIX}{steps:010}")
 }
 
-fn partial_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    format!("old-{}", name.trim_start_matches(PARTIAL))
+/// A name for the same step that sorts after those there are.
+fn later_name(earlier: &[String], steps: u64) -> String {
+    let number = |name: &String| name.rsplit('-').next().and_then(|n| n.parse::<u64>().ok());
+    let again = earlier
+        .iter()
+        .filter(|name| name.len() > name_of(steps).len());
+    let last = again.filter_map(number).max().unwrap_or(0);
+    format!("{}-{:010}", name_of(steps), last + 1)
 }
 
 /// The contents of a checkpoint's files, after comparing each with the manifest.

@@ -76,12 +76,17 @@ impl ParamVector {
 
     /// Inner product `⟨self, other⟩` over the parameters that both have.
     ///
-    /// Reads one number per call from the device, which waits for it.
+    /// Reads one number from the device, which waits for it.
     pub fn dot(&self, other: &Self) -> f64 {
-        self.iter()
+        let pairs: Vec<_> = self
+            .iter()
             .filter_map(|(id, tensor)| other.get(id).map(|component| (tensor, component)))
-            .map(|(a, b)| inner_product(a, b))
-            .sum()
+            .collect();
+        match pairs.first() {
+            None => 0.0,
+            Some((first, _)) if on_host(&first.device()) => dot_on_the_host(&pairs),
+            Some(_) => dot_on_the_device(&pairs),
+        }
     }
 
     /// Euclidean norm of the concatenation of all components.
@@ -92,28 +97,42 @@ impl ParamVector {
     }
 }
 
-/// `Σ aᵢbᵢ`.
-///
-/// On the host the sum is accumulated in f64 and in element order, so that it depends neither on
-/// the number of threads nor on how a backend splits a reduction; elsewhere the device reduces in
-/// f32 (half-precision tensors are widened first) and only the result travels.
-fn inner_product(a: &Tensor<1>, b: &Tensor<1>) -> f64 {
-    if on_host(&a.device()) {
-        let a = a.to_data_as::<f32>();
-        let b = b.to_data_as::<f32>();
-        let (a, b) = (floats(&a), floats(&b));
-        a.iter()
-            .zip(b)
-            .map(|(x, y)| f64::from(*x) * f64::from(*y))
-            .sum()
-    } else {
-        let a = a.clone().cast(burn::tensor::FloatDType::F32);
-        let b = b.clone().cast(burn::tensor::FloatDType::F32);
-        f64::from((a * b).sum().into_scalar::<f32>())
-    }
+/// Accumulates in f64 and in element order, so that the sum depends neither on the number of threads nor on how
+/// a backend splits a reduction.
+fn dot_on_the_host(pairs: &[(&Tensor<1>, &Tensor<1>)]) -> f64 {
+    let one = |(a, b): &(&Tensor<1>, &Tensor<1>)| -> f64 {
+        let (a, b) = (a.to_data_as::<f32>(), b.to_data_as::<f32>());
+        let products = floats(&a).iter().zip(floats(&b));
+        products.map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+    };
+    pairs.iter().map(one).sum()
+}
+
+/// Reduces in f32 on the device, half-precision tensors widened first, so that one number travels.
+fn dot_on_the_device(pairs: &[(&Tensor<1>, &Tensor<1>)]) -> f64 {
+    let wide = |tensor: &Tensor<1>| tensor.clone().cast(burn::tensor::FloatDType::F32);
+    let sums = pairs.iter().map(|(a, b)| (wide(a) * wide(b)).sum());
+    f64::from(Tensor::cat(sums.collect(), 0).sum().into_scalar::<f32>())
 }
 
 fn floats(data: &burn::tensor::TensorData) -> &[f32] {
     data.as_slice::<f32>()
         .expect("the data was converted to f32")
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+
+    #[test]
+    fn the_device_computes_the_same_product() {
+        let random = |size| Tensor::random([size], Distribution::Normal(0.0, 1.0), &Device::flex());
+        let tensors: Vec<Tensor<1>> = [1, 7, 1000, 4097].map(random).into();
+        let pairs: Vec<_> = tensors.iter().map(|tensor| (tensor, tensor)).collect();
+        let expected = dot_on_the_host(&pairs);
+        // A sum of five thousand squares in f32.
+        assert!((dot_on_the_device(&pairs) / expected - 1.0).abs() < 1e-5);
+    }
 }
