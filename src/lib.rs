@@ -66,7 +66,10 @@ pub mod tree;
 pub use error::{Error, Result};
 pub use optim::{Plain, Sam, SharpOptimizer, StepReport, ZoSam};
 pub use perturb::{RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
-pub use sparse::{RandomStatic, RigL, Snip, Sparsity, SparsityMethod};
+pub use sparse::{
+    Dsr, GradualMagnitude, MagnitudeStatic, Mest, RandomStatic, RigL, Set, Snfs, Snip, Sparsity,
+    SparsityMethod, Svite,
+};
 
 /// Runs the README's code as a test.
 #[cfg(all(doctest, feature = "flex", feature = "models"))]

@@ -144,8 +144,17 @@ fn a_collapsed_layer_is_warned_of() {
         "{warnings:?}"
     );
 
-    let per_layer = Snip::new(0.9).with_budget(Budget::PerLayer(Distribution::Uniform));
-    let mut sparsity = Sparsity::new(per_layer).with_group(group);
+    let per_layer =
+        |sparsity| Snip::new(sparsity).with_budget(Budget::PerLayer(Distribution::Uniform));
+    let mut sparsity = Sparsity::new(per_layer(0.9)).with_group(group.clone());
+    let net = sparsity.attach(net, Net::loss).unwrap();
+    // 13 of 128 weights are live, 6 of 64.
+    let warnings = sparsity.report(&net).warnings();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("13 live weights for 16 outputs"),
+        "{warnings:?}"
+    );
+    let mut sparsity = Sparsity::new(per_layer(0.5)).with_group(group);
     let net = sparsity.attach(net, Net::loss).unwrap();
     assert!(sparsity.report(&net).warnings().is_empty());
 }

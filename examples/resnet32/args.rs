@@ -27,15 +27,15 @@ pub struct Args {
     /// Share of dead weights.
     #[arg(long, default_value_t = 0.9)]
     pub sparsity: f64,
-    /// Density of each layer [default: erk; snip: one budget for all layers].
+    /// Density of each layer [default: the method's paper's].
     #[arg(long, value_enum)]
     pub distribution: Option<DistributionName>,
-    /// Steps between changes of masks [default: a twentieth of the run, at most 100].
+    /// Steps between changes of masks [default: the method's paper's, scaled to the run].
     #[arg(long, value_name = "STEPS")]
     pub update_every: Option<u64>,
-    /// Share of live weights exchanged by the first change.
-    #[arg(long, default_value_t = 0.3)]
-    pub drop_fraction: f64,
+    /// Share of live weights exchanged by the first change [default: the method's paper's].
+    #[arg(long)]
+    pub drop_fraction: Option<f64>,
     /// Base optimizer.
     #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
     pub optimizer: OptimizerName,
@@ -129,8 +129,8 @@ macro_rules! names {
 
 names! {
     DatasetName { FashionMnist, Cifar10 }
-    MethodName { Dense, Random, Snip, Rigl }
-    DistributionName { Uniform, Er, Erk }
+    MethodName { Dense, Random, Magnitude, Snip, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs }
+    DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }
     SharpnessName { None, Sam, ZoSam, RandomSign }
     MemoryName { Both, Last, None }

@@ -8,13 +8,11 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use zosam::models::{ResNetConfig, ResNetVariant};
 use zosam::perturb::{Delta, SharpnessConfig, ZeroOrderMemory};
-use zosam::sparse::{Budget, Distribution, Method};
-use zosam::{RandomSignConfig, RandomStatic, RigL, SamConfig, Snip, ZoSamConfig};
+use zosam::sparse::Method;
+use zosam::{RandomSignConfig, SamConfig, ZoSamConfig};
 
-use crate::args::{
-    Args, DatasetName, DeviceName, DistributionName, MemoryName, MethodName, OptimizerName,
-    SharpnessName,
-};
+use crate::args::{Args, DatasetName, DeviceName, MemoryName, OptimizerName, SharpnessName};
+use crate::method::method;
 
 /// A run's settings, as config.json holds them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,12 +52,12 @@ impl Config {
         if !(weight_decay.is_finite() && weight_decay >= 0.0) {
             bail!("--weight-decay is {weight_decay}: it must be finite and at least 0");
         }
-        let steps = (epochs * images.div_ceil(batch_size)) as u64;
+        let steps_per_epoch = images.div_ceil(batch_size) as u64;
         let config = Self {
             dataset: args.dataset,
             limit: args.limit(),
             model: model(args, channels, classes),
-            method: method(args, steps),
+            method: method(args, steps_per_epoch),
             optimizer: args.optimizer,
             lr,
             weight_decay,
@@ -107,34 +105,6 @@ fn model(args: &Args, channels: usize, classes: usize) -> ResNetConfig {
         .with_width(args.width)
         .with_channels(channels)
         .with_variant(variant)
-}
-
-fn method(args: &Args, steps: u64) -> Method {
-    let distribution = args.distribution.map(|name| match name {
-        DistributionName::Uniform => Distribution::Uniform,
-        DistributionName::Er => Distribution::Er,
-        DistributionName::Erk => Distribution::Erk,
-    });
-    let per_layer = distribution.unwrap_or_default();
-    match args.method {
-        MethodName::Dense => Method::Dense(Default::default()),
-        MethodName::Random => {
-            Method::Random(RandomStatic::new(args.sparsity).with_distribution(per_layer))
-        }
-        MethodName::Snip => Method::Snip(
-            Snip::new(args.sparsity)
-                .with_budget(distribution.map_or(Budget::Global, Budget::PerLayer)),
-        ),
-        MethodName::Rigl => {
-            let every = args.update_every.unwrap_or((steps / 20).clamp(1, 100));
-            Method::RigL(
-                RigL::new(args.sparsity, steps * 3 / 4)
-                    .with_distribution(per_layer)
-                    .with_update_every(every)
-                    .with_drop_fraction(args.drop_fraction),
-            )
-        }
-    }
 }
 
 fn sharpness(args: &Args) -> SharpnessConfig {

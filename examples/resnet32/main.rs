@@ -11,6 +11,7 @@
 mod args;
 mod config;
 mod dataset;
+mod method;
 mod output;
 mod plot;
 mod progress;

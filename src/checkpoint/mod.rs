@@ -1,7 +1,7 @@
 //! A folder that resumes a run exactly.
 //!
-//! A checkpoint is a folder of five files: the model, the optimizer's state and the masks in burn's record
-//! format, `state.json` with step number, method memory and whatever progress the caller keeps, and
+//! A checkpoint is a folder of six files: the model, the optimizer's state, the masks and what was live before
+//! in burn's record format, `state.json` with step number, method memory and whatever progress the caller keeps, and
 //! `manifest.json` with the size and SHA-256 of the others. It is written under another name, synced and
 //! renamed, so that a checkpoint either exists whole or not at all; what damages it later is detected
 //! before a byte of it is used.

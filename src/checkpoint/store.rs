@@ -15,15 +15,16 @@ use super::files::{parse_json, read, sha256, sync_folder, write_synced};
 use crate::error::{Error, Result};
 use crate::optim::SharpOptimizer;
 use crate::perturb::Perturbation;
-use crate::sparse::Sparsity;
+use crate::sparse::{Sparsity, SparsityParts};
 use crate::tree;
 
 /// Version of the folder's layout; a reader refuses any other.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const MANIFEST: &str = "manifest.json";
 const MODEL: &str = "model.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 const MASKS: &str = "masks.bpk";
+const HISTORY: &str = "history.bpk";
 const STATE: &str = "state.json";
 /// Prefix of checkpoints.
 const PREFIX: &str = "step-";
@@ -93,11 +94,11 @@ impl Store {
         O: Optimizer,
         T: Serialize,
     {
-        let (masks, method_state) = sparsity.to_parts()?;
+        let parts = sparsity.to_parts()?;
         let state = State {
             steps: optim.steps(),
             method: sparsity.method().name().to_string(),
-            method_state,
+            method_state: parts.method,
             progress,
         };
         let state = serde_json::to_vec_pretty(&state)
@@ -105,10 +106,11 @@ impl Store {
         // `valid` folds in the running statistics that burn keeps pending.
         let model = model.valid().into_record().into_bytes();
         let model = model.map_err(|error| Error::file(&self.root, error))?;
-        let files: [(&str, &[u8]); 4] = [
+        let files: [(&str, &[u8]); 5] = [
             (MODEL, &model),
             (OPTIMIZER, &optim.to_bytes()?),
-            (MASKS, &masks),
+            (MASKS, &parts.masks),
+            (HISTORY, &parts.history),
             (STATE, &state),
         ];
         self.commit(&files, optim.steps())
@@ -212,8 +214,12 @@ impl Store {
         // Loading writes running statistics through a lock that clones of the model share.
         let model = tree::twin(&model).try_load_record(record).map_err(unfit)?;
         let optim = optim.from_bytes(Bytes::from_bytes_vec(take(OPTIMIZER)), state.steps)?;
-        let masks = Bytes::from_bytes_vec(take(MASKS));
-        sparsity.load_parts(&model, masks, state.method_state)?;
+        let parts = SparsityParts {
+            masks: Bytes::from_bytes_vec(take(MASKS)),
+            history: Bytes::from_bytes_vec(take(HISTORY)),
+            method: state.method_state,
+        };
+        sparsity.load_parts(&model, parts)?;
         Ok((model, optim, state.progress))
     }
 
@@ -265,7 +271,7 @@ fn verified(folder: &Path) -> Result<BTreeMap<&'static str, Vec<u8>>> {
         ));
     }
     let mut files = BTreeMap::new();
-    for name in [MODEL, OPTIMIZER, MASKS, STATE] {
+    for name in [MODEL, OPTIMIZER, MASKS, HISTORY, STATE] {
         let path = folder.join(name);
         let (size, hash) = manifest
             .files

@@ -140,10 +140,11 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
 
         let (gradient, buffers, mut report) = self.measure(&mut objective, sparsity);
         let is_due = sparsity.method().is_due(step);
-        let growth = match (is_due, sparsity.growth()) {
+        let growth = match (sparsity.observes(step), sparsity.growth()) {
             (true, Growth::Clean) => objective.gradient(None).vector,
             _ => gradient.clone(),
         };
+        sparsity.remember(step, &growth);
         report.passes = objective.passes();
 
         let mut model = tree::adopt_buffers(model.clone(), &buffers);

@@ -2,17 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::apportion::apportion;
 use crate::error::{Error, Result};
 
 /// The density of each layer.
 ///
-/// Counts are exact: layer `l` of `N` weights and density `d` has `⌊(1 − d) N⌋` dead ones, so the total
-/// is over the nominal budget by less than one weight per layer.
+/// Counts are exact and add up to `round((1 − S) N)`: layers take the whole part of their share and the
+/// largest fractions round up. The published codes round each layer on its own, `⌊(1 − d) N⌋` dead weights of
+/// `N`, and end over the budget by up to two weights a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distribution {
     /// Every layer has the same density.
     Uniform,
+    /// The first layer dense, the last at a density of at least 0.2, the others alike.
+    ///
+    /// Liu et al., "The Unreasonable Effectiveness of Random Pruning", 2022 (arXiv 2202.02643); here the
+    /// layers between make up for the difference, so that the budget holds.
+    UniformPlus,
     /// Erdős–Rényi: density ∝ `(n_in + n_out)/(n_in · n_out)`, counted in channels or features.
     ///
     /// Mocanu et al., 2018 (arXiv 1707.04780).
@@ -49,10 +56,11 @@ impl Distribution {
         }
         let densities = match self {
             Self::Uniform => vec![1.0 - sparsity; shapes.len()],
+            Self::UniformPlus => uniform_plus(shapes, sparsity)?,
             Self::Er => solve(shapes, sparsity, er)?,
             Self::Erk => solve(shapes, sparsity, erk)?,
         };
-        let live = live_counts(shapes, &densities);
+        let live = live_counts(shapes, &densities, sparsity);
         match live.iter().position(|live| *live == 0) {
             Some(layer) => Err(infeasible(
                 shapes,
@@ -73,15 +81,58 @@ impl Distribution {
     /// As [`densities`](Self::densities).
     pub fn live_counts(self, shapes: &[Vec<usize>], sparsity: f64) -> Result<Vec<usize>> {
         let densities = self.densities(shapes, sparsity)?;
-        Ok(live_counts(shapes, &densities))
+        Ok(live_counts(shapes, &densities, sparsity))
     }
 }
 
-fn live_counts(shapes: &[Vec<usize>], densities: &[f64]) -> Vec<usize> {
-    let layers = sizes(shapes).into_iter().zip(densities);
-    layers
-        .map(|(size, density)| size - floor((1.0 - density) * size as f64))
-        .collect()
+/// Dense layers stay dense; the others share the rest of the budget.
+fn live_counts(shapes: &[Vec<usize>], densities: &[f64], sparsity: f64) -> Vec<usize> {
+    let sizes = sizes(shapes);
+    let budget = live_budget(sizes.iter().sum(), sparsity);
+    let is_dense = |layer: usize| densities[layer] >= 1.0;
+    let dense: usize = (0..sizes.len())
+        .filter(|l| is_dense(*l))
+        .map(|l| sizes[l])
+        .sum();
+    let share = |layer: usize| densities[layer] * sizes[layer] as f64;
+    let shares: Vec<f64> = (0..sizes.len()).map(share).collect();
+    let room: Vec<usize> = (0..sizes.len())
+        .map(|layer| if is_dense(layer) { 0 } else { sizes[layer] })
+        .collect();
+    let open = room.iter().sum();
+    let mut counts = apportion(&shares, &room, budget.saturating_sub(dense).min(open));
+    for layer in (0..sizes.len()).filter(|layer| is_dense(*layer)) {
+        counts[layer] = sizes[layer];
+    }
+    counts
+}
+
+/// The number of live weights of `total` at a sparsity.
+pub(super) fn live_budget(total: usize, sparsity: f64) -> usize {
+    ((1.0 - sparsity) * total as f64).round() as usize
+}
+
+fn uniform_plus(shapes: &[Vec<usize>], sparsity: f64) -> Result<Vec<f64>> {
+    let density = 1.0 - sparsity;
+    let mut densities = vec![density; shapes.len()];
+    densities[0] = 1.0;
+    if let [_, .., last] = &mut densities[..] {
+        *last = last.max(0.2);
+    }
+    let sizes = sizes(shapes);
+    let (middle, ends): (Vec<usize>, Vec<usize>) =
+        (0..sizes.len()).partition(|layer| *layer > 0 && *layer + 1 < sizes.len());
+    let fixed: f64 = ends.iter().map(|l| densities[*l] * sizes[*l] as f64).sum();
+    let between: usize = middle.iter().map(|layer| sizes[*layer]).sum();
+    let rest = density * sizes.iter().sum::<usize>() as f64 - fixed;
+    if rest <= 0.0 || between == 0 {
+        let reason = "the dense first and the last layer already exceed the budget".to_string();
+        return Err(infeasible(shapes, sparsity, reason));
+    }
+    for layer in middle {
+        densities[layer] = rest / between as f64;
+    }
+    Ok(densities)
 }
 
 /// Floor that forgives rounding: 0.7 · 90 is 63, although f64 makes a little less of it.

@@ -1,9 +1,10 @@
 //! Exchanging weak live weights for promising dead ones.
 
-use super::distribution::floor;
+use super::distribution::{floor, live_budget};
 use super::one_shot::live_set;
+use super::recipe::{Exchange, Parts, stay};
 use super::selection::{positions, top_k};
-use super::{Score, Weight};
+use super::{Budget, Score, Weight};
 use crate::error::Result;
 use crate::masks::{LiveSet, count};
 
@@ -25,12 +26,88 @@ pub fn drop_and_grow(
 ) -> Result<LiveSet> {
     let live = count(&weight.live);
     let exchanged = floor(live as f64 * fraction);
-    let candidates = positions(weight.len(), |i| weight.live[i]);
-    let kept = top_k(&drop.checked(weight)?, candidates, live - exchanged);
-    let mut new = live_set(weight.len(), &kept);
-    let candidates = positions(weight.len(), |i| !new[i]);
-    for position in top_k(&grow.checked(weight)?, candidates, exchanged) {
+    let kept = keep(weight, &drop.checked(weight)?, live - exchanged);
+    Ok(grow_to(
+        weight,
+        &kept,
+        &grow.checked(weight)?,
+        true,
+        exchanged,
+    ))
+}
+
+/// Adds the `places` best dead positions to those kept.
+pub(super) fn grow_to(
+    weight: &Weight,
+    kept: &LiveSet,
+    scores: &[f32],
+    regrow_dropped: bool,
+    places: usize,
+) -> LiveSet {
+    let mut new = kept.clone();
+    let candidates = positions(weight.len(), |i| {
+        !kept[i] && (regrow_dropped || !weight.live[i])
+    });
+    for position in top_k(scores, candidates, places) {
         new[position as usize] = true;
     }
-    Ok(new)
+    new
+}
+
+/// The live weights of each layer that are not dropped.
+pub(super) fn survivors(weights: &[Weight], parts: &Parts, step: u64) -> Result<Vec<LiveSet>> {
+    let scores = weights.iter().map(|weight| parts.drop.checked(weight));
+    let scores: Vec<Vec<f32>> = scores.collect::<Result<_>>()?;
+    let counts = match (parts.exchange, parts.budget) {
+        (Exchange::Fraction, _) => {
+            let live = weights.iter().map(|weight| count(&weight.live));
+            live.map(|live| stay(parts, step, live)).collect()
+        }
+        (Exchange::Below(threshold), _) => {
+            let layers = weights.iter().zip(&scores);
+            layers
+                .map(|(weight, scores)| at_least(weight, scores, threshold))
+                .collect()
+        }
+        (Exchange::Bounds { drop_to, .. }, Budget::PerLayer(distribution)) => {
+            let shapes: Vec<_> = weights.iter().map(|weight| weight.shape.clone()).collect();
+            distribution.live_counts(&shapes, drop_to)?
+        }
+        (Exchange::Bounds { drop_to, .. }, Budget::Global) => {
+            return Ok(keep_globally(weights, &scores, drop_to));
+        }
+    };
+    let layers = weights.iter().zip(&scores).zip(counts);
+    Ok(layers
+        .map(|((weight, scores), count)| keep(weight, scores, count))
+        .collect())
+}
+
+/// The `k` best of a layer's live weights, or all if there are fewer.
+fn keep(weight: &Weight, scores: &[f32], k: usize) -> LiveSet {
+    let candidates = positions(weight.len(), |i| weight.live[i]);
+    let k = k.min(candidates.len());
+    live_set(weight.len(), &top_k(scores, candidates, k))
+}
+
+/// The number of live weights with a score of at least a threshold; half of the live ones if that is more.
+fn at_least(weight: &Weight, scores: &[f32], threshold: f64) -> usize {
+    let live = count(&weight.live);
+    let positions = weight.live.iter().zip(scores);
+    let above = positions.filter(|(live, score)| **live && f64::from(**score) >= threshold);
+    above.count().max(live.div_ceil(2))
+}
+
+fn keep_globally(weights: &[Weight], scores: &[Vec<f32>], sparsity: f64) -> Vec<LiveSet> {
+    let live: Vec<bool> = weights.iter().flat_map(|w| w.live.clone()).collect();
+    let candidates = positions(live.len(), |i| live[i]);
+    let k = live_budget(live.len(), sparsity).min(candidates.len());
+    let kept = live_set(live.len(), &top_k(&scores.concat(), candidates, k));
+    let mut rest = kept.as_slice();
+    let layers = weights.iter().map(|weight| {
+        let (layer, after) = rest.split_at(weight.len());
+        rest = after;
+        layer.to_vec()
+    });
+    layers.collect()
 }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dense, RandomStatic, RigL, Snip};
+use super::{
+    Dense, Dsr, GradientMemory, GradualMagnitude, MagnitudeStatic, Mest, RandomStatic, RigL, Set,
+    Snfs, Snip, Svite,
+};
 use crate::error::Result;
 use crate::masks::LiveSet;
 
@@ -15,7 +18,8 @@ pub struct Weight {
     pub shape: Vec<usize>,
     /// Values, zero at dead positions.
     pub values: Vec<f32>,
-    /// Gradient at every position, dead ones included; empty where a method did not ask for it.
+    /// Gradient at every position, dead ones included, or the method's
+    /// [memory](SparsityMethod::gradient_memory) of gradients; empty where a method did not ask for it.
     pub gradient: Vec<f32>,
     /// Live positions.
     pub live: LiveSet,
@@ -52,6 +56,11 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// The share of weights that is to be dead, over all sparse weights.
     fn sparsity(&self) -> f64;
 
+    /// The share of weights that is to be dead after a number of steps.
+    fn sparsity_after(&self, _steps: u64) -> f64 {
+        self.sparsity()
+    }
+
     /// The density aimed at for each layer; `None` where layers compete for one budget.
     ///
     /// # Errors
@@ -79,6 +88,11 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// Whether the optimizer takes its step, too, when masks change. RigL's does not.
     fn steps_when_due(&self) -> bool {
         false
+    }
+
+    /// Which gradient the scores of an update see.
+    fn gradient_memory(&self) -> GradientMemory {
+        GradientMemory::Batch
     }
 
     /// The new live sets, one per weight.
@@ -115,8 +129,22 @@ pub enum Method {
     Random(RandomStatic),
     /// SNIP.
     Snip(Snip),
+    /// Magnitude pruning at the start.
+    Magnitude(MagnitudeStatic),
+    /// Gradual magnitude pruning.
+    Gmp(GradualMagnitude),
+    /// SET.
+    Set(Set),
+    /// DSR.
+    Dsr(Dsr),
     /// RigL.
     RigL(RigL),
+    /// MEST, EM or EM&S.
+    Mest(Mest),
+    /// SViTE.
+    Svite(Svite),
+    /// SNFS.
+    Snfs(Snfs),
 }
 
 impl Method {
@@ -126,7 +154,14 @@ impl Method {
             Self::Dense(method) => Box::new(method),
             Self::Random(method) => Box::new(method),
             Self::Snip(method) => Box::new(method),
+            Self::Magnitude(method) => Box::new(method),
+            Self::Gmp(method) => Box::new(method),
+            Self::Set(method) => Box::new(method),
+            Self::Dsr(method) => Box::new(method),
             Self::RigL(method) => Box::new(method),
+            Self::Mest(method) => Box::new(method),
+            Self::Svite(method) => Box::new(method),
+            Self::Snfs(method) => Box::new(method),
         }
     }
 }

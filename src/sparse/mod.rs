@@ -1,38 +1,61 @@
 //! Which weights live.
 //!
-//! A [`SparsityMethod`] chooses live weights: once, before training ([`RandomStatic`], [`Snip`]), or
-//! again and again during it ([`RigL`]). Methods see flat arrays on the host, never a module, a rank
+//! A [`SparsityMethod`] chooses live weights: once, before training ([`RandomStatic`], [`MagnitudeStatic`],
+//! [`Snip`]), fewer and fewer ([`GradualMagnitude`]), or again and again ([`Set`], [`Dsr`], [`RigL`], [`Mest`],
+//! [`Svite`], [`Snfs`]). Methods see flat arrays on the host, never a module, a rank
 //! or an optimizer, so that a method is a few lines of ranking, is the same on every backend, and can
 //! rank all layers together as easily as each on its own. [`Sparsity`] connects one to a model.
 //!
 //! The parts recombine: a [`Distribution`] says how many weights each layer keeps, a [`Score`] ranks
-//! them, an [`UpdateSchedule`] says when they change and how many.
+//! them, an [`UpdateSchedule`] says when they change and how many. A method that exchanges weights is a
+//! [`Recipe`], a choice of such [`Parts`]: SET and RigL differ by the score that grows (and, as their codes do, by
+//! whether the optimizer steps when masks change).
 
+mod apportion;
 mod dense;
 mod distribution;
 mod drop_grow;
+mod dsr;
+mod gmp;
+mod history;
+mod magnitude;
+mod memory;
+mod mest;
 mod method;
 mod one_shot;
 mod random;
+mod recipe;
 mod report;
 mod rigl;
 mod schedule;
 mod score;
 mod selection;
+mod set;
+mod snfs;
 mod snip;
 mod sparsity;
+mod svite;
 mod weights;
 
 pub use dense::Dense;
 pub use distribution::Distribution;
 pub use drop_grow::drop_and_grow;
+pub use dsr::Dsr;
+pub use gmp::GradualMagnitude;
+pub use magnitude::MagnitudeStatic;
+pub use memory::GradientMemory;
+pub use mest::{Mest, MestGrowth, MestPhase};
 pub use method::{Method, SparsityMethod, Weight};
 pub use one_shot::{Budget, one_shot};
 pub use random::RandomStatic;
+pub use recipe::{Draw, Exchange, Parts, Recipe, Redistribution};
 pub use report::{LayerReport, SparsityReport};
 pub use rigl::RigL;
 pub use schedule::{Decay, UpdateSchedule};
-pub use score::{GradientMagnitude, Magnitude, Random, Saliency, Score};
+pub use score::{GradientMagnitude, Importance, Magnitude, Random, Saliency, Score};
+pub use set::Set;
+pub use snfs::Snfs;
 pub use snip::Snip;
-pub use sparsity::{Growth, MaskUpdate, Sparsity};
+pub use sparsity::{Growth, MaskUpdate, Sparsity, SparsityParts};
+pub use svite::Svite;
 pub(crate) use weights::UNTRAINABLE;

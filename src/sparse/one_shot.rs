@@ -2,19 +2,35 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::distribution::live_budget;
 use super::selection::{positions, top_k};
 use super::{Distribution, Score, Weight};
 use crate::error::{Error, Result};
 use crate::masks::LiveSet;
 
 /// Over what weights compete with each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Budget {
     /// All sparse weights share `round((1 − S) N)` places.
+    #[default]
     Global,
     /// Each layer has its own share.
     PerLayer(Distribution),
+}
+
+impl Budget {
+    /// The density of each layer; `None` where layers compete.
+    pub(super) fn densities(
+        self,
+        shapes: &[Vec<usize>],
+        sparsity: f64,
+    ) -> Result<Option<Vec<f64>>> {
+        match self {
+            Self::Global => Ok(None),
+            Self::PerLayer(distribution) => distribution.densities(shapes, sparsity).map(Some),
+        }
+    }
 }
 
 /// Keeps the best-scored weights.
@@ -49,7 +65,7 @@ pub fn one_shot(
 fn global(scores: &[Vec<f32>], sparsity: f64) -> Result<Vec<LiveSet>> {
     let concatenated = scores.concat();
     let total = concatenated.len();
-    let keep = ((1.0 - sparsity) * total as f64).round() as usize;
+    let keep = live_budget(total, sparsity);
     if keep == 0 {
         return Err(Error::Infeasible {
             sparsity,

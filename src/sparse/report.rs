@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::SparsityMethod;
-use crate::masks::Masks;
+use super::history::History;
+use crate::masks::{LiveSet, Masks, count};
 
 /// One sparse layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,15 @@ pub struct LayerReport {
     pub live: usize,
     /// Number of weights.
     pub total: usize,
+    /// Number of weights that came to life in the last change of masks.
+    #[serde(default)]
+    pub grown_last: usize,
+    /// Number of live weights that were dead at the start.
+    #[serde(default)]
+    pub grown_since_start: usize,
+    /// Number of weights that were ever live.
+    #[serde(default)]
+    pub ever_live: usize,
     /// Share of the sparse network's multiply-adds in this layer, where the model says how often each
     /// weight is used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,6 +41,14 @@ impl LayerReport {
     /// Share of live weights.
     pub fn density(&self) -> f64 {
         self.live as f64 / self.total as f64
+    }
+
+    /// Output channels of a convolution, output features of a linear layer.
+    fn outputs(&self) -> usize {
+        match self.shape[..] {
+            [_, outputs] => outputs,
+            _ => self.shape.first().copied().unwrap_or(0),
+        }
     }
 }
 
@@ -62,15 +80,24 @@ impl SparsityReport {
         method: &dyn SparsityMethod,
         masks: &Masks,
         targets: Option<&[f64]>,
+        history: &History,
         model_weights: usize,
     ) -> Self {
-        let layers = masks.leaves().enumerate().map(|(i, leaf)| LayerReport {
-            name: leaf.path.clone(),
-            shape: leaf.shape.clone(),
-            target_density: targets.map(|targets| targets[i]),
-            live: masks.live(leaf.id).expect("every masked leaf has a count"),
-            total: leaf.len(),
-            flops_share: None,
+        let layers = masks.leaves().enumerate().map(|(i, leaf)| {
+            let live = masks
+                .live_set(leaf.id)
+                .expect("every masked leaf has a set");
+            LayerReport {
+                name: leaf.path.clone(),
+                shape: leaf.shape.clone(),
+                target_density: targets.map(|targets| targets[i]),
+                live: count(&live),
+                total: leaf.len(),
+                grown_last: born(&history.before[i], &live),
+                grown_since_start: born(&history.start[i], &live),
+                ever_live: count(&history.ever[i]),
+                flops_share: None,
+            }
         });
         Self {
             method: method.name().to_string(),
@@ -118,18 +145,52 @@ impl SparsityReport {
         dead as f64 / self.model_weights.max(1) as f64
     }
 
-    /// Layers without a live weight, in words.
-    pub fn warnings(&self) -> Vec<String> {
-        let collapsed = self.layers.iter().filter(|layer| layer.live == 0);
-        collapsed
-            .map(|layer| {
-                format!(
-                    "layer `{}` has no live weight of {}: nothing passes through it; lower the sparsity or use per-layer budgets",
-                    layer.name, layer.total
-                )
-            })
-            .collect()
+    /// Share of the live weights that came to life in the last change of masks.
+    pub fn churn(&self) -> f64 {
+        self.share_of_live(|layer| layer.grown_last)
     }
+
+    /// Share of the live weights that were dead at the start.
+    pub fn churn_since_start(&self) -> f64 {
+        self.share_of_live(|layer| layer.grown_since_start)
+    }
+
+    /// Share of all prunable weights that were ever live: the exploration rate `R_s` of In-Time
+    /// Over-Parameterization (Liu et al., 2021, arXiv 2102.02887).
+    pub fn exploration(&self) -> f64 {
+        let ever: usize = self.layers.iter().map(|layer| layer.ever_live).sum();
+        ever as f64 / self.prunable_weights.max(1) as f64
+    }
+
+    fn share_of_live(&self, born: fn(&LayerReport) -> usize) -> f64 {
+        let born: usize = self.layers.iter().map(born).sum();
+        born as f64 / self.live_weights.max(1) as f64
+    }
+
+    /// Layers without a live weight, or with fewer than one for each of their outputs, in words.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for layer in &self.layers {
+            let (name, live, total) = (&layer.name, layer.live, layer.total);
+            if live == 0 {
+                warnings.push(format!(
+                    "layer `{name}` has no live weight of {total}: nothing passes through it; lower the sparsity or use per-layer budgets"
+                ));
+            } else if live < layer.outputs() {
+                warnings.push(format!(
+                    "layer `{name}` has {live} live weights for {} outputs: it is in danger of collapse",
+                    layer.outputs()
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+/// Number of positions that live now and did not before.
+fn born(before: &LiveSet, now: &LiveSet) -> usize {
+    let pairs = before.iter().zip(now);
+    pairs.filter(|(before, now)| **now && !**before).count()
 }
 
 impl fmt::Display for SparsityReport {
@@ -174,6 +235,15 @@ impl fmt::Display for SparsityReport {
             self.sparsity_over_prunable(),
             self.sparsity_over_model()
         )?;
+        if self.layers.iter().any(|layer| layer.ever_live > layer.live) {
+            write!(
+                f,
+                ", {:.1}% of them new since the last change of masks, {:.1}% since the start, {:.1}% of all ever live",
+                100.0 * self.churn(),
+                100.0 * self.churn_since_start(),
+                100.0 * self.exploration()
+            )?;
+        }
         match self.flops_ratio {
             Some(ratio) => write!(f, ", {:.1}% of dense FLOPs", 100.0 * ratio),
             None => Ok(()),

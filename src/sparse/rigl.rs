@@ -2,13 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::random::check_sparsity;
 use super::{
-    Distribution, GradientMagnitude, Magnitude, RandomStatic, SparsityMethod, UpdateSchedule,
-    Weight, drop_and_grow,
+    Budget, Distribution, Draw, GradientMagnitude, GradientMemory, Parts, Recipe, UpdateSchedule,
 };
-use crate::error::Result;
-use crate::masks::LiveSet;
 
 /// Starts from random masks and every ΔT steps exchanges, in each layer, the live weights of smallest
 /// magnitude for the dead ones of largest gradient.
@@ -21,6 +17,7 @@ use crate::masks::LiveSet;
 /// | `schedule.every` (ΔT) | 100 | ≥ 1 |
 /// | `schedule.fraction` (α) | 0.3 | [0, 1] |
 /// | `schedule.decay` | cosine | |
+/// | `memory` | the gradient of one batch | |
 ///
 /// Evci et al., "Rigging the Lottery: Making All Tickets Winners", ICML 2020 (arXiv 1911.11134). As in
 /// the authors' code, a step that changes masks takes no optimizer step, a weight just dropped may grow
@@ -42,6 +39,9 @@ pub struct RigL {
     pub distribution: Distribution,
     /// When masks change, and how much.
     pub schedule: UpdateSchedule,
+    /// Over how many batches the gradient that grows weights is summed.
+    #[serde(default)]
+    pub memory: GradientMemory,
 }
 
 impl RigL {
@@ -51,6 +51,7 @@ impl RigL {
             sparsity,
             distribution: Distribution::Erk,
             schedule: UpdateSchedule::new(100, t_end, 0.3),
+            memory: GradientMemory::Batch,
         }
     }
 
@@ -73,6 +74,12 @@ impl RigL {
         self
     }
 
+    /// Sets over how many batches the gradient that grows weights is summed.
+    pub fn with_memory(mut self, memory: GradientMemory) -> Self {
+        self.memory = memory;
+        self
+    }
+
     /// Sets the whole schedule.
     pub fn with_schedule(mut self, schedule: UpdateSchedule) -> Self {
         self.schedule = schedule;
@@ -80,39 +87,14 @@ impl RigL {
     }
 }
 
-impl SparsityMethod for RigL {
-    fn name(&self) -> &'static str {
-        "rigl"
-    }
-
-    fn validate(&self) -> Result<()> {
-        check_sparsity(self.sparsity)?;
-        self.schedule.validate()
-    }
-
-    fn sparsity(&self) -> f64 {
-        self.sparsity
-    }
-
-    fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
-        self.distribution.densities(shapes, self.sparsity).map(Some)
-    }
-
-    fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
-        RandomStatic::new(self.sparsity)
-            .with_distribution(self.distribution)
-            .initial(weights, seed)
-    }
-
-    fn is_due(&self, step: u64) -> bool {
-        self.schedule.is_due(step)
-    }
-
-    fn update(&mut self, step: u64, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
-        let fraction = self.schedule.fraction_at(step);
-        let layers = weights.iter();
-        layers
-            .map(|weight| drop_and_grow(weight, &Magnitude, &GradientMagnitude, fraction))
-            .collect()
+impl Recipe for RigL {
+    fn parts(&self, draw: Draw) -> Parts {
+        let budget = Budget::PerLayer(self.distribution);
+        Parts {
+            grow: Box::new(GradientMagnitude),
+            steps_when_due: false,
+            memory: self.memory,
+            ..Parts::new("rigl", self.sparsity, budget, self.schedule.clone(), draw)
+        }
     }
 }

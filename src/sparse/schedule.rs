@@ -15,6 +15,20 @@ pub enum Decay {
     /// `(α/2)(1 + cos(π t/T))`: RigL's choice and the default.
     #[default]
     Cosine,
+    /// `α (1 − t/T)³`: what is left of gradual magnitude pruning.
+    Cubic,
+}
+
+impl Decay {
+    /// What is left at a progress from 0 to 1: 1 at the start and, but for a constant, 0 at the end.
+    pub fn factor(self, progress: f64) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::Linear => 1.0 - progress,
+            Self::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+            Self::Cubic => (1.0 - progress).powi(3),
+        }
+    }
 }
 
 /// Every `every` steps from `begin` to before `end`, with a share of weights that decays from
@@ -38,6 +52,15 @@ pub struct UpdateSchedule {
     pub fraction: f64,
     /// How that share falls.
     pub decay: Decay,
+    /// The share that it falls to. Default 0.
+    #[serde(default)]
+    pub last_fraction: f64,
+    /// One more change at this step, whatever `every` and `end` say. Default none.
+    #[serde(default)]
+    pub last: Option<u64>,
+    /// Changes at just these steps, which must rise, instead of every `every` steps. Default none.
+    #[serde(default)]
+    pub steps: Option<Vec<u64>>,
 }
 
 impl UpdateSchedule {
@@ -52,26 +75,82 @@ impl UpdateSchedule {
             end,
             fraction,
             decay: Decay::Cosine,
+            last_fraction: 0.0,
+            last: None,
+            steps: None,
         }
+    }
+
+    /// As [`new`](Self::new), with the same share in every change.
+    pub fn constant(every: u64, end: u64, fraction: f64) -> Self {
+        Self {
+            decay: Decay::Constant,
+            ..Self::new(every, end, fraction)
+        }
+    }
+
+    /// Changes after every `epochs` epochs of `steps_per_epoch` steps, before epoch `end`.
+    pub fn epochs(epochs: u64, end: u64, steps_per_epoch: u64, fraction: f64) -> Self {
+        Self::new(epochs * steps_per_epoch, end * steps_per_epoch, fraction)
+    }
+
+    /// Changes at given steps; the share decays towards the last of them.
+    pub fn at(steps: Vec<u64>, fraction: f64) -> Self {
+        let end = steps.last().map_or(0, |last| last + 1);
+        Self {
+            begin: steps.first().copied().unwrap_or(0),
+            steps: Some(steps),
+            ..Self::new(1, end, fraction)
+        }
+    }
+
+    /// Sets how the share falls.
+    pub fn with_decay(mut self, decay: Decay) -> Self {
+        self.decay = decay;
+        self
+    }
+
+    /// Sets the share that it falls to.
+    pub fn with_last_fraction(mut self, fraction: f64) -> Self {
+        self.last_fraction = fraction;
+        self
     }
 
     /// Whether masks change at a step.
     pub fn is_due(&self, step: u64) -> bool {
+        match &self.steps {
+            Some(steps) => steps.binary_search(&step).is_ok(),
+            None => self.is_regular(step) || self.last == Some(step),
+        }
+    }
+
+    fn is_regular(&self, step: u64) -> bool {
         step >= self.begin && step < self.end && (step - self.begin).is_multiple_of(self.every)
+    }
+
+    /// The last step before a number of steps at which masks change.
+    pub fn last_due_before(&self, steps: u64) -> Option<u64> {
+        if let Some(list) = &self.steps {
+            return list.iter().rev().find(|step| **step < steps).copied();
+        }
+        let before = steps.min(self.end).checked_sub(1);
+        let regular = before
+            .filter(|step| *step >= self.begin)
+            .map(|step| step - (step - self.begin) % self.every);
+        regular.max(self.last.filter(|last| *last < steps))
     }
 
     /// The share of live weights to exchange at a step.
     pub fn fraction_at(&self, step: u64) -> f64 {
         let progress = (step as f64 / self.end.max(1) as f64).min(1.0);
-        let factor = match self.decay {
-            Decay::Constant => 1.0,
-            Decay::Linear => 1.0 - progress,
-            Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
-        };
-        self.fraction * factor
+        let range = self.fraction - self.last_fraction;
+        match self.decay {
+            Decay::Constant => self.fraction,
+            decay => self.last_fraction + range * decay.factor(progress),
+        }
     }
 
-    /// Checks the ranges: `every` ≥ 1, `fraction` in [0, 1].
+    /// Checks the ranges: `every` ≥ 1, `fraction` and `last_fraction` in [0, 1], `steps` rising.
     ///
     /// # Errors
     ///
@@ -84,6 +163,22 @@ impl UpdateSchedule {
                 valid: "at least 1",
             });
         }
+        if let Some(steps) = &self.steps
+            && !steps.is_sorted_by(|a, b| a < b)
+        {
+            return Err(Error::Config {
+                field: "schedule.steps",
+                value: format!("{steps:?}"),
+                valid: "rising step numbers",
+            });
+        }
+        let valid = (0.0..=1.0).contains(&self.last_fraction);
+        check(
+            "last_fraction",
+            self.last_fraction,
+            valid,
+            "between 0 and 1",
+        )?;
         let valid = (0.0..=1.0).contains(&self.fraction);
         check("drop_fraction", self.fraction, valid, "between 0 and 1")
     }

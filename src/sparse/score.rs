@@ -8,7 +8,7 @@ use super::selection::generator;
 use crate::error::{Error, Result};
 
 /// A number for each position of a weight; larger means more worth keeping, or growing.
-pub trait Score {
+pub trait Score: std::fmt::Debug + Send + Sync {
     /// What is scored, for error messages.
     fn name(&self) -> &'static str;
 
@@ -76,6 +76,29 @@ impl Score for Saliency {
         let positions = weight.values.iter().zip(&weight.gradient);
         positions
             .map(|(value, slope)| (value * slope).abs())
+            .collect()
+    }
+}
+
+/// `|w| + λ |∂L/∂w|`, the importance of MEST.
+#[derive(Debug, Clone, Copy)]
+pub struct Importance {
+    /// Weight of the gradient.
+    pub lambda: f64,
+}
+
+impl Score for Importance {
+    fn name(&self) -> &'static str {
+        "importance"
+    }
+
+    fn score(&self, weight: &Weight) -> Vec<f32> {
+        if self.lambda == 0.0 {
+            return Magnitude.score(weight);
+        }
+        let positions = weight.values.iter().zip(&weight.gradient);
+        positions
+            .map(|(value, slope)| value.abs() + self.lambda as f32 * slope.abs())
             .collect()
     }
 }

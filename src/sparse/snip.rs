@@ -57,12 +57,7 @@ impl SparsityMethod for Snip {
     }
 
     fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
-        match self.budget {
-            Budget::Global => Ok(None),
-            Budget::PerLayer(distribution) => {
-                distribution.densities(shapes, self.sparsity).map(Some)
-            }
-        }
+        self.budget.densities(shapes, self.sparsity)
     }
 
     fn initial_needs_gradient(&self) -> bool {

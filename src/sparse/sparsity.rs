@@ -6,6 +6,7 @@ use burn::module::{Module, ParamGroup, ParamId};
 use burn::tensor::{Bytes, Device};
 use serde::{Deserialize, Serialize};
 
+use super::history::History;
 use super::report::SparsityReport;
 use super::weights::{read_weights, select};
 use super::{Dense, SparsityMethod};
@@ -53,7 +54,19 @@ pub struct Sparsity {
     growth: Growth,
     masks: Masks,
     targets: Option<Vec<f64>>,
+    history: History,
     attached: bool,
+}
+
+/// A [`Sparsity`] as bytes and JSON; see [`Sparsity::to_parts`].
+#[derive(Debug, Clone)]
+pub struct SparsityParts {
+    /// The masks, in burn's record format.
+    pub masks: Bytes,
+    /// What was live before, and remembered gradients, in burn's record format.
+    pub history: Bytes,
+    /// The method's own memory.
+    pub method: serde_json::Value,
 }
 
 /// What a change of masks did.
@@ -83,6 +96,7 @@ impl Sparsity {
             growth: Growth::default(),
             masks: Masks::dense(),
             targets: None,
+            history: History::default(),
             attached: false,
         }
     }
@@ -149,6 +163,7 @@ impl Sparsity {
         let live = self.method.initial(&weights, self.seed)?;
         self.masks = Masks::new(&leaves, &live, &device_of(&model));
         self.targets = targets;
+        self.history = History::new(&live);
         for warning in self.report(&model).warnings() {
             log::warn!("{warning}");
         }
@@ -169,30 +184,31 @@ impl Sparsity {
     pub fn report<M: Module>(&self, model: &M) -> SparsityReport {
         let model_weights = tree::leaves(model).iter().map(Leaf::len).sum();
         let method = self.method.as_ref();
-        SparsityReport::new(method, &self.masks, self.targets.as_deref(), model_weights)
+        let targets = self.targets.as_deref();
+        SparsityReport::new(method, &self.masks, targets, &self.history, model_weights)
     }
 
-    /// The masks and the method's memory, for a checkpoint.
+    /// The masks, what was live before and the method's memory, for a checkpoint.
     ///
     /// # Errors
     ///
-    /// If the masks' record cannot be written.
-    pub fn to_parts(&self) -> Result<(Bytes, serde_json::Value)> {
-        Ok((self.masks.clone().into_bytes()?, self.method.state()))
+    /// If a record cannot be written.
+    pub fn to_parts(&self) -> Result<SparsityParts> {
+        let leaves: Vec<Leaf> = self.masks.leaves().cloned().collect();
+        Ok(SparsityParts {
+            masks: self.masks.clone().into_bytes()?,
+            history: self.history.to_bytes(&leaves)?,
+            method: self.method.state(),
+        })
     }
 
-    /// Takes over masks and memory that [`to_parts`](Self::to_parts) returned, instead of
+    /// Takes over what [`to_parts`](Self::to_parts) returned, instead of
     /// [`attach`](Self::attach).
     ///
     /// # Errors
     ///
     /// If they belong to another model, selection or method.
-    pub fn load_parts<M: Module>(
-        &mut self,
-        model: &M,
-        masks: Bytes,
-        state: serde_json::Value,
-    ) -> Result<()> {
+    pub fn load_parts<M: Module>(&mut self, model: &M, parts: SparsityParts) -> Result<()> {
         self.method.validate()?;
         let leaves = match self.method.name() {
             "dense" => Vec::new(),
@@ -200,9 +216,12 @@ impl Sparsity {
         };
         let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
         let targets = self.method.target_densities(&shapes)?;
-        let masks = Masks::from_bytes(masks, &leaves, &device_of(model))?;
-        self.method.load_state(state)?;
+        let device = device_of(model);
+        let masks = Masks::from_bytes(parts.masks, &leaves, &device)?;
+        let history = History::from_bytes(parts.history, &leaves, &device)?;
+        self.method.load_state(parts.method)?;
         self.masks = masks;
+        self.history = history;
         self.targets = targets;
         self.attached = true;
         Ok(())
@@ -222,6 +241,25 @@ impl Sparsity {
         self.growth
     }
 
+    /// Whether the gradient of a step is ranked or remembered.
+    pub(crate) fn observes(&self, step: u64) -> bool {
+        let method = self.method.as_ref();
+        let remembered = || {
+            let memory = method.gradient_memory();
+            memory.takes(step, |step| method.is_due(step))
+        };
+        !self.masks.is_dense() && (method.is_due(step) || remembered())
+    }
+
+    /// Adds a step's gradient to the method's memory, if it has one.
+    pub(crate) fn remember(&mut self, step: u64, gradient: &ParamVector) {
+        let memory = self.method.gradient_memory();
+        if memory.takes(step, |step| self.method.is_due(step)) {
+            let masked = gradient.clone().filter(|id| self.masks.contains(id));
+            self.history.gradient = memory.add(&self.history.gradient, masked);
+        }
+    }
+
     /// Changes the masks and returns the model with its newly dead weights at zero.
     pub(crate) fn update<M: Module>(
         &mut self,
@@ -231,8 +269,16 @@ impl Sparsity {
     ) -> Result<(M, MaskUpdate)> {
         let leaves: Vec<Leaf> = self.masks.leaves().cloned().collect();
         let live_now = |leaf: &Leaf| self.masks.live_set(leaf.id);
+        let remembered = !self.history.gradient.is_empty();
+        let gradient = match remembered {
+            true => &self.history.gradient,
+            false => gradient,
+        };
         let weights = read_weights(&model, &leaves, Some(gradient), live_now)?;
         let live = self.method.update(step, &weights, self.seed)?;
+        if self.method.gradient_memory().ends_with_update() {
+            self.history.gradient = ParamVector::default();
+        }
         let mut update = MaskUpdate::default();
         for ((leaf, weight), new) in leaves.iter().zip(&weights).zip(&live) {
             let pairs = || weight.live.iter().zip(new);
@@ -241,6 +287,8 @@ impl Sparsity {
             let kept = pairs().map(|(old, new)| *old && *new).collect();
             update.kept.insert(leaf.id, kept);
         }
+        let before = weights.into_iter().map(|weight| weight.live).collect();
+        self.history.change(before, &live);
         self.masks = Masks::new(&leaves, &live, &device_of(&model));
         Ok((self.masks.project_model(model), update))
     }

@@ -25,14 +25,14 @@ fn resume<O: Optimizer>(base: O, what: &str, method: &Method, config: &Sharpness
     let (net, mut sparsity, mut optim) = start();
     let net = train(&mut optim, net, &mut sparsity, 0..at);
     let model = net.valid().into_record().into_bytes().unwrap();
-    let (masks, state) = sparsity.to_parts().unwrap();
+    let parts = sparsity.to_parts().unwrap();
     let (optimizer, steps) = (optim.to_bytes().unwrap(), optim.steps());
 
     device().seed(999);
     let record = ModuleRecord::from_bytes(model).unwrap();
     let net = Net::new(&device()).try_load_record(record).unwrap();
     let mut sparsity = Sparsity::from_boxed(method.clone().boxed()).with_seed(3);
-    sparsity.load_parts(&net, masks, state).unwrap();
+    sparsity.load_parts(&net, parts).unwrap();
     let optim = config.init(base.clone()).unwrap().with_seed(5);
     let mut optim = optim.from_bytes(optimizer, steps).unwrap();
     let resumed = bits(&train(&mut optim, net, &mut sparsity, at..8));

@@ -11,7 +11,10 @@ use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use zosam::perturb::{Delta, Scope, Sharpness, Sides, ZeroOrderMemory};
-use zosam::sparse::{Distribution as Layers, Method, Sparsity};
+use zosam::sparse::{
+    Budget, Distribution as Layers, Dsr, GradientMemory, GradualMagnitude, MagnitudeStatic, Mest,
+    MestGrowth, Method, Set, Snfs, Sparsity, Svite,
+};
 use zosam::tree::{self, DirectionDistribution};
 use zosam::{
     RandomSignConfig, RandomStatic, RigL, SamConfig, SharpOptimizer, SharpnessConfig, Snip,
@@ -145,11 +148,17 @@ pub fn perturbations(rho: f64) -> Vec<Case> {
     ]
 }
 
-/// The sparsity methods; RigL's masks change at steps 3, 6 and 9.
+/// The sparsity methods; where masks change, they do so every third step, before step 12.
 pub fn methods() -> Vec<(&'static str, Method)> {
     let rigl = RigL::new(0.8, 12)
         .with_update_every(3)
         .with_drop_fraction(0.5);
+    let summed = GradientMemory::Sum { steps: 2 };
+    let importance = Mest::em_s(0.8, 12)
+        .with_update_every(3)
+        .with_lambda(0.5)
+        .with_growth(MestGrowth::Gradient);
+    let per_layer = Budget::PerLayer(Layers::Uniform);
     vec![
         ("dense", Method::Dense(Default::default())),
         (
@@ -157,7 +166,27 @@ pub fn methods() -> Vec<(&'static str, Method)> {
             Method::Random(RandomStatic::new(0.9).with_distribution(Layers::Uniform)),
         ),
         ("snip", Method::Snip(Snip::new(0.8))),
-        ("rigl", Method::RigL(rigl)),
+        ("rigl", Method::RigL(rigl.clone())),
+        ("rigl summed", Method::RigL(rigl.with_memory(summed))),
+        ("magnitude", Method::Magnitude(MagnitudeStatic::new(0.8))),
+        ("gmp", Method::Gmp(GradualMagnitude::new(0.8, 1, 11, 3))),
+        (
+            "gmp per layer",
+            Method::Gmp(GradualMagnitude::new(0.8, 0, 9, 3).with_budget(per_layer)),
+        ),
+        ("set", Method::Set(Set::new(0.8, 3, 12))),
+        (
+            "set itop",
+            Method::Set(Set::itop(0.8, 3, 12).with_distribution(Layers::Er)),
+        ),
+        (
+            "dsr",
+            Method::Dsr(Dsr::new(0.8, 3, 12).with_threshold(0.05)),
+        ),
+        ("mest", Method::Mest(Mest::em(0.8, 12).with_update_every(3))),
+        ("mest ems", Method::Mest(importance)),
+        ("svite", Method::Svite(Svite::new(0.8, 3, 12))),
+        ("snfs", Method::Snfs(Snfs::new(0.8, 3, 12))),
     ]
 }
 

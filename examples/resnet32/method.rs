@@ -1,0 +1,92 @@
+//! The sparse-training methods, with their papers' defaults scaled to the run.
+
+use zosam::sparse::{Budget, Decay, Distribution, Method, UpdateSchedule};
+use zosam::{
+    Dsr, GradualMagnitude, MagnitudeStatic, Mest, RandomStatic, RigL, Set, Snfs, Snip, Svite,
+};
+
+use crate::args::{Args, DistributionName, MethodName};
+
+/// The method that the arguments name.
+///
+/// The papers' intervals belong to their 160 to 250 epochs of CIFAR. Shorter runs keep the number of changes: a
+/// method that changes masks once an epoch there changes them about a hundred times, every twentieth or
+/// hundredth part of a run here, but not more often than every step and, RigL, not more rarely than every 100.
+pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
+    let sparsity = args.sparsity;
+    let steps = args.epochs() as u64 * steps_per_epoch;
+    let part = |share: u64| args.update_every.unwrap_or((steps / share).max(1));
+    let per_layer = |default: Distribution| distribution(args).unwrap_or(default);
+    let budget = distribution(args).map_or(Budget::Global, Budget::PerLayer);
+    let schedule = |every: u64, end: u64, fraction: f64, decay: Decay| {
+        let fraction = args.drop_fraction.unwrap_or(fraction);
+        UpdateSchedule::new(every, end, fraction).with_decay(decay)
+    };
+    match args.method {
+        MethodName::Dense => Method::Dense(Default::default()),
+        MethodName::Random => Method::Random(
+            RandomStatic::new(sparsity).with_distribution(per_layer(Distribution::Erk)),
+        ),
+        MethodName::Magnitude => {
+            Method::Magnitude(MagnitudeStatic::new(sparsity).with_budget(budget))
+        }
+        MethodName::Snip => Method::Snip(Snip::new(sparsity).with_budget(budget)),
+        MethodName::Gmp => {
+            let (begin, end, every) = (steps / 100, steps * 3 / 4, part(100));
+            let gmp = GradualMagnitude::new(sparsity, begin, end, every);
+            Method::Gmp(gmp.with_budget(budget))
+        }
+        MethodName::Set => Method::Set(
+            Set::new(sparsity, part(100), steps)
+                .with_distribution(per_layer(Distribution::Erk))
+                .with_schedule(schedule(part(100), steps, 0.3, Decay::Constant)),
+        ),
+        MethodName::Dsr => Method::Dsr(
+            Dsr::new(sparsity, part(100), steps * 19 / 20)
+                .with_distribution(per_layer(Distribution::Uniform)),
+        ),
+        MethodName::Rigl => {
+            let every = args.update_every.unwrap_or((steps / 20).clamp(1, 100));
+            Method::RigL(
+                RigL::new(sparsity, steps * 3 / 4)
+                    .with_distribution(per_layer(Distribution::Erk))
+                    .with_update_every(every)
+                    .with_drop_fraction(args.drop_fraction.unwrap_or(0.3)),
+            )
+        }
+        MethodName::Mest | MethodName::MestEms => {
+            let mest = match args.method {
+                MethodName::Mest => Mest::em(sparsity, steps),
+                _ => Mest::em_s(sparsity, steps),
+            };
+            Method::Mest(
+                mest.with_distribution(per_layer(Distribution::Uniform))
+                    .with_update_every(part(32)),
+            )
+        }
+        MethodName::Svite => {
+            let end = steps * 4 / 5;
+            Method::Svite(
+                Svite::new(sparsity, part(20), end)
+                    .with_distribution(per_layer(Distribution::Erk))
+                    .with_schedule(
+                        schedule(part(20), end, 0.5, Decay::Cosine).with_last_fraction(0.005),
+                    ),
+            )
+        }
+        MethodName::Snfs => Method::Snfs(
+            Snfs::new(sparsity, part(100), steps)
+                .with_distribution(per_layer(Distribution::Uniform))
+                .with_schedule(schedule(part(100), steps, 0.5, Decay::Cosine)),
+        ),
+    }
+}
+
+fn distribution(args: &Args) -> Option<Distribution> {
+    args.distribution.map(|name| match name {
+        DistributionName::Uniform => Distribution::Uniform,
+        DistributionName::UniformPlus => Distribution::UniformPlus,
+        DistributionName::Er => Distribution::Er,
+        DistributionName::Erk => Distribution::Erk,
+    })
+}

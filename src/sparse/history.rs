@@ -1,0 +1,127 @@
+//! What a method has tried so far.
+
+use std::collections::HashMap;
+
+use burn::tensor::{Bytes, DType, Tensor as BurnTensor, TensorData};
+use burn_pack::{Reader, Tensor, Writer};
+
+use crate::error::{Error, Result};
+use crate::masks::LiveSet;
+use crate::tree::{Leaf, ParamVector};
+
+/// Live sets of the past, and the remembered gradient.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    /// The first live sets, one per weight.
+    pub start: Vec<LiveSet>,
+    /// The live sets before the last change of masks.
+    pub before: Vec<LiveSet>,
+    /// Positions that were ever live.
+    pub ever: Vec<LiveSet>,
+    /// The gradients that the method asked to remember.
+    pub gradient: ParamVector,
+}
+
+impl History {
+    /// A history that begins with these live sets.
+    pub fn new(live: &[LiveSet]) -> Self {
+        Self {
+            start: live.to_vec(),
+            before: live.to_vec(),
+            ever: live.to_vec(),
+            gradient: ParamVector::default(),
+        }
+    }
+
+    /// Takes note of a change of masks.
+    pub fn change(&mut self, before: Vec<LiveSet>, now: &[LiveSet]) {
+        self.before = before;
+        for (ever, now) in self.ever.iter_mut().zip(now) {
+            for (ever, now) in ever.iter_mut().zip(now) {
+                *ever |= now;
+            }
+        }
+    }
+
+    /// Everything as bytes, under the weights' paths.
+    pub fn to_bytes(&self, leaves: &[Leaf]) -> Result<Bytes> {
+        let mut tensors = Vec::new();
+        for (set, live_sets) in self.sets() {
+            for (leaf, live) in leaves.iter().zip(live_sets) {
+                let bytes: Vec<u8> = live.iter().map(|live| u8::from(*live)).collect();
+                let data = TensorData::new(bytes, [live.len()]);
+                tensors.push(packed(format!("{set}/{}", leaf.path), data));
+            }
+        }
+        for leaf in leaves {
+            if let Some(gradient) = self.gradient.get(leaf.id) {
+                let data = gradient.to_data();
+                tensors.push(packed(format!("gradient/{}", leaf.path), data));
+            }
+        }
+        Writer::new(tensors).into_bytes().map_err(unfit)
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote for the same weights.
+    pub fn from_bytes(
+        bytes: Bytes,
+        leaves: &[Leaf],
+        device: &burn::tensor::Device,
+    ) -> Result<Self> {
+        let reader = Reader::from_bytes(bytes).map_err(unfit)?;
+        let mut stored = HashMap::new();
+        for tensor in reader.into_tensors().map_err(unfit)? {
+            let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(unfit)?;
+            stored.insert(name, (dtype, shape, bytes.to_vec()));
+        }
+        let set = |name: &str| -> Result<Vec<LiveSet>> {
+            let one = |leaf: &Leaf| {
+                let key = format!("{name}/{}", leaf.path);
+                let stored = stored.get(&key).filter(|(_, _, b)| b.len() == leaf.len());
+                let (_, _, bytes) = stored.ok_or_else(|| unfit(format!("no `{key}` that fits")))?;
+                Ok(bytes.iter().map(|byte| *byte != 0).collect())
+            };
+            leaves.iter().map(one).collect()
+        };
+        let mut gradient = ParamVector::default();
+        for leaf in leaves {
+            let key = format!("gradient/{}", leaf.path);
+            let Some((dtype, shape, bytes)) = stored.get(&key) else {
+                continue;
+            };
+            let fits = dtype.is_float() && shape.num_elements() == leaf.len();
+            if !fits || bytes.len() != leaf.len() * dtype.size() {
+                return Err(unfit(format!("`{key}` does not fit")));
+            }
+            let data = TensorData::from_bytes_vec(bytes.clone(), [leaf.len()], *dtype);
+            let device = device.clone().without_autodiff();
+            gradient.push(leaf.id, BurnTensor::from_data(data, &device));
+        }
+        Ok(Self {
+            start: set("start")?,
+            before: set("before")?,
+            ever: set("ever")?,
+            gradient,
+        })
+    }
+
+    fn sets(&self) -> [(&'static str, &[LiveSet]); 3] {
+        [
+            ("start", &self.start),
+            ("before", &self.before),
+            ("ever", &self.ever),
+        ]
+    }
+}
+
+fn packed(name: String, data: TensorData) -> Tensor {
+    let (bytes, shape, dtype): (Bytes, _, DType) = data.into_parts();
+    Tensor::new(name, dtype, shape, None, bytes)
+}
+
+fn unfit(reason: impl ToString) -> Error {
+    Error::Mismatch {
+        what: "the history of the masks",
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,72 @@
+//! Which gradient the scores of a method see.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, check};
+use crate::tree::ParamVector;
+
+/// Which gradient the scores of a method see.
+///
+/// Every gradient is that of the loss with respect to all positions of the sparse weights, dead ones included.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GradientMemory {
+    /// That of the step at which masks change. The default, and RigL's.
+    #[default]
+    Batch,
+    /// The sum over the last steps, at least 1, up to the one at which masks change.
+    ///
+    /// Scores are computed from the sum, so opposite gradients cancel, as for one large batch.
+    Sum {
+        /// Number of steps.
+        steps: u64,
+    },
+    /// `m ← decay · m + g` over all steps: the momentum of SNFS. Decay in [0, 1).
+    Momentum {
+        /// Share that stays from step to step.
+        decay: f64,
+    },
+}
+
+impl GradientMemory {
+    pub(super) fn validate(self) -> Result<()> {
+        match self {
+            Self::Sum { steps: 0 } => Err(Error::Config {
+                field: "memory.steps",
+                value: "0".to_string(),
+                valid: "at least 1",
+            }),
+            Self::Momentum { decay } => {
+                let valid = (0.0..1.0).contains(&decay);
+                check("memory.decay", decay, valid, "at least 0 and less than 1")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the gradient of a step is remembered, given at which steps masks change.
+    pub(super) fn takes(self, step: u64, is_due: impl Fn(u64) -> bool) -> bool {
+        match self {
+            Self::Batch => false,
+            Self::Sum { steps } => (step..step + steps).any(is_due),
+            Self::Momentum { .. } => true,
+        }
+    }
+
+    /// The memory after one more gradient.
+    pub(super) fn add(self, memory: &ParamVector, gradient: ParamVector) -> ParamVector {
+        let decay = match self {
+            Self::Momentum { decay } => decay,
+            _ => 1.0,
+        };
+        match memory.is_empty() {
+            true => gradient,
+            false => gradient.add_scaled(memory, decay),
+        }
+    }
+
+    /// Whether a change of masks empties the memory.
+    pub(super) fn ends_with_update(self) -> bool {
+        !matches!(self, Self::Momentum { .. })
+    }
+}

@@ -1,0 +1,71 @@
+//! SET: drop by magnitude, grow at random.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Budget, Distribution, Draw, Parts, Recipe, UpdateSchedule};
+
+/// Exchanges, in each layer, the live weights of smallest magnitude for random dead ones.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `sparsity` | | [0, 1) |
+/// | `distribution` | ERK | |
+/// | `schedule.every` | | ≥ 1, usually one epoch |
+/// | `schedule.end` | | usually the end of training |
+/// | `schedule.fraction` (ζ) | 0.3, constant | [0, 1] |
+///
+/// Mocanu et al., "Scalable training of artificial neural networks with adaptive sparse connectivity", 2018
+/// (arXiv 1707.04780), in the form that convolutional nets are trained with since DSR and RigL: `|w|` where the
+/// first code drops positive and negative weights apart, grown weights at 0, masks changed beside the
+/// optimizer's step. ER for fully connected nets: set `distribution`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Set {
+    /// Share of dead weights.
+    pub sparsity: f64,
+    /// Density of each layer.
+    pub distribution: Distribution,
+    /// When masks change, and how much.
+    pub schedule: UpdateSchedule,
+}
+
+impl Set {
+    /// SET that changes masks every `every` steps until step `end`.
+    pub fn new(sparsity: f64, every: u64, end: u64) -> Self {
+        Self {
+            sparsity,
+            distribution: Distribution::Erk,
+            schedule: UpdateSchedule::constant(every, end, 0.3),
+        }
+    }
+
+    /// The settings of In-Time Over-Parameterization: half of the weights, falling to 0.5 % along a cosine.
+    ///
+    /// Liu et al., "Do We Actually Need Dense Over-Parameterization?", ICML 2021 (arXiv 2102.02887), which
+    /// changes masks every 1,500 steps on CIFAR. Its exploration meter is in every method's
+    /// [report](super::SparsityReport).
+    pub fn itop(sparsity: f64, every: u64, end: u64) -> Self {
+        Self {
+            schedule: UpdateSchedule::new(every, end, 0.5).with_last_fraction(0.005),
+            ..Self::new(sparsity, every, end)
+        }
+    }
+
+    /// Sets the distribution over layers.
+    pub fn with_distribution(mut self, distribution: Distribution) -> Self {
+        self.distribution = distribution;
+        self
+    }
+
+    /// Sets the whole schedule.
+    pub fn with_schedule(mut self, schedule: UpdateSchedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+}
+
+impl Recipe for Set {
+    fn parts(&self, draw: Draw) -> Parts {
+        let budget = Budget::PerLayer(self.distribution);
+        Parts::new("set", self.sparsity, budget, self.schedule.clone(), draw)
+    }
+}
