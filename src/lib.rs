@@ -67,8 +67,8 @@ pub use error::{Error, Result};
 pub use optim::{Plain, Sam, SharpOptimizer, StepReport, ZoSam};
 pub use perturb::{RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
 pub use sparse::{
-    Dsr, GradualMagnitude, MagnitudeStatic, Mest, RandomStatic, RigL, Set, Snfs, Snip, Sparsity,
-    SparsityMethod, Svite,
+    Dsr, GradualMagnitude, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set, Snfs,
+    Snip, Sparsity, SparsityMethod, Svite,
 };
 
 /// Runs the README's code as a test.

@@ -36,6 +36,12 @@ pub struct Args {
     /// Share of live weights exchanged by the first change [default: the method's paper's].
     #[arg(long)]
     pub drop_fraction: Option<f64>,
+    /// Lottery tickets: epochs after which weights are kept to rewind to.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub rewind_epochs: usize,
+    /// Lottery tickets: share of the live weights that die after each level of --epochs epochs.
+    #[arg(long, default_value_t = 0.2)]
+    pub prune_rate: f64,
     /// Base optimizer.
     #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
     pub optimizer: OptimizerName,
@@ -129,7 +135,7 @@ macro_rules! names {
 
 names! {
     DatasetName { FashionMnist, Cifar10 }
-    MethodName { Dense, Random, Magnitude, Snip, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs }
+    MethodName { Dense, Random, Magnitude, Snip, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs }
     DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }
     SharpnessName { None, Sam, ZoSam, RandomSign }

@@ -68,7 +68,16 @@ impl Config {
             device: args.device,
         };
         config.sharpness.build()?;
+        config.method.clone().boxed().validate()?;
         Ok(config)
+    }
+
+    /// Epochs of the whole run: a lottery ticket trains its net again and again.
+    pub fn run_epochs(&self, steps_per_epoch: usize) -> usize {
+        match &self.method {
+            Method::Lth(tickets) => tickets.total_steps() as usize / steps_per_epoch,
+            _ => self.epochs,
+        }
     }
 
     /// SGD with momentum 0.9 and no dampening, as PyTorch's; burn's default has some.

@@ -2,7 +2,8 @@
 
 use zosam::sparse::{Budget, Decay, Distribution, Method, UpdateSchedule};
 use zosam::{
-    Dsr, GradualMagnitude, MagnitudeStatic, Mest, RandomStatic, RigL, Set, Snfs, Snip, Svite,
+    Dsr, GradualMagnitude, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set, Snfs,
+    Snip, Svite,
 };
 
 use crate::args::{Args, DistributionName, MethodName};
@@ -31,6 +32,11 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
             Method::Magnitude(MagnitudeStatic::new(sparsity).with_budget(budget))
         }
         MethodName::Snip => Method::Snip(Snip::new(sparsity).with_budget(budget)),
+        MethodName::Lth => Method::Lth(
+            LotteryTicket::new(sparsity, steps)
+                .with_rewind(args.rewind_epochs as u64 * steps_per_epoch)
+                .with_rate(args.prune_rate),
+        ),
         MethodName::Gmp => {
             let (begin, end, every) = (steps / 100, steps * 3 / 4, part(100));
             let gmp = GradualMagnitude::new(sparsity, begin, end, every);

@@ -143,7 +143,8 @@ impl Run {
         for metrics in &progress.history {
             self.output.table_row(metrics);
         }
-        while progress.epoch < self.config.epochs {
+        let epochs = self.config.run_epochs(self.train.len());
+        while progress.epoch < epochs {
             (model, optim) = self.epoch(model, optim, &mut sparsity, &mut progress)?;
             if self.stop.load(Ordering::Relaxed) && progress.batch < self.train.len() {
                 return self.interrupted(&model, &optim, &sparsity, &progress);
@@ -158,7 +159,7 @@ impl Run {
             self.output.keep(&metrics)?;
             self.output.table_row(&metrics);
             self.output.event(&Event::Epoch(&metrics))?;
-            if self.stop.load(Ordering::Relaxed) && progress.epoch < self.config.epochs {
+            if self.stop.load(Ordering::Relaxed) && progress.epoch < epochs {
                 return self.interrupted(&model, &optim, &sparsity, &progress);
             }
         }
@@ -177,10 +178,13 @@ impl Run {
         let total = (self.config.epochs * self.train.len()) as u64;
         let before = progress.totals.seconds;
         let started = Instant::now();
-        for batch in self.train.epoch(progress.epoch as u64, progress.batch) {
+        let schedule_epoch = sparsity.schedule_step(optim.steps()) / self.train.len() as u64;
+        for batch in self.train.epoch(schedule_epoch, progress.batch) {
             let (images, labels) = batch.to_tensors(&self.device);
             let loss = |model: &ResNet| model.loss(images.clone(), labels.clone());
-            let lr = self.config.lr_at(optim.steps(), total);
+            let lr = self
+                .config
+                .lr_at(sparsity.schedule_step(optim.steps()), total);
             let measured = self.args.measure_cosine;
             let start =
                 (measured > 0 && optim.steps().is_multiple_of(measured)).then(|| model.clone());
@@ -308,7 +312,7 @@ impl Run {
         bar.set_prefix(format!(
             "epoch {}/{}",
             progress.epoch + 1,
-            self.config.epochs
+            self.config.run_epochs(self.train.len())
         ));
         bar.set_position(progress.totals.images);
         bar.reset_eta();

@@ -59,6 +59,8 @@ pub struct SharpOptimizer<P, O> {
     perturbation: P,
     rule: O,
     base: ModuleOptimizer,
+    /// The base as configured, without state: for methods that start over.
+    fresh: ModuleOptimizer,
     seed: u64,
     step: u64,
 }
@@ -66,9 +68,11 @@ pub struct SharpOptimizer<P, O> {
 impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     /// Puts a perturbation around a base optimizer.
     pub fn new(perturbation: P, base: O) -> Self {
+        let fresh = ModuleOptimizer::from(base.clone());
         Self {
             perturbation,
-            base: ModuleOptimizer::from(base.clone()),
+            base: fresh.clone(),
+            fresh,
             rule: base,
             seed: 0,
             step: 0,
@@ -86,18 +90,21 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     /// burn attaches the clipping of an optimizer's config in `init`, not in `build`, so it has to be
     /// repeated here.
     pub fn with_grad_clipping(mut self, clipping: GradientClipping) -> Self {
-        self.base = self.base.with_grad_clipping(clipping);
+        self.base = self.base.with_grad_clipping(clipping.clone());
+        self.fresh = self.fresh.with_grad_clipping(clipping);
         self
     }
 
     /// Uses another optimizer for a group of parameters, as burn's `ModuleOptimizer` does.
-    pub fn with_group<G: DynOptimizer + 'static>(
+    pub fn with_group<G: DynOptimizer + Clone + 'static>(
         mut self,
         group: ParamGroup,
         optimizer: G,
         clipping: Option<GradientClipping>,
     ) -> Self {
-        self.base = self.base.with_group(group, optimizer, clipping);
+        let (again, same) = (optimizer.clone(), clipping.clone());
+        self.base = self.base.with_group(group.clone(), optimizer, clipping);
+        self.fresh = self.fresh.with_group(group, again, same);
         self
     }
 
@@ -136,6 +143,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     {
         check_usable(&model, sparsity)?;
         let step = self.step;
+        sparsity.keep_rewind_point(step, &model);
         let mut objective = Objective::new(&model, &loss, self.draw_seed());
 
         let (gradient, buffers, mut report) = self.measure(&mut objective, sparsity);
@@ -156,7 +164,10 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         }
         if is_due {
             let (updated, update) = sparsity.update(step, model, &growth)?;
-            self.base = state::keep_only(&self.base, &update.kept)?;
+            self.base = match sparsity.rewinds() {
+                true => self.fresh.clone(),
+                false => state::keep_only(&self.base, &update.kept)?,
+            };
             model = updated;
             report.mask_update = Some(update);
         }
@@ -221,7 +232,10 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
             forward,
             buffers,
             mut plain,
-        } = self.perturbation.ascend(objective, site);
+        } = match sparsity.method().perturbs(self.step) {
+            true => self.perturbation.ascend(objective, site),
+            false => Ascent::given_up(PlainReason::Method),
+        };
         let forward = forward.unwrap_or_else(|| objective.forward(offset.as_ref()));
         // A perturbed loss that is not finite would put NaN into the weights; the unperturbed one is
         // the user's to judge, exactly as with the base optimizer alone.

@@ -44,6 +44,8 @@ pub enum Scope {
 pub enum PlainReason {
     /// The estimate is zero: nothing tells up from down.
     ZeroEstimate,
+    /// The sparsity method wants none at this step: a lottery ticket's search.
+    Method,
     /// The estimate, or the loss at the perturbed point, is infinite or not a number.
     NonFinite,
 }

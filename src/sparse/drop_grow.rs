@@ -1,7 +1,7 @@
 //! Exchanging weak live weights for promising dead ones.
 
 use super::distribution::{floor, live_budget};
-use super::one_shot::live_set;
+use super::one_shot::{keep_globally, live_set};
 use super::recipe::{Exchange, Parts, stay};
 use super::selection::{positions, top_k};
 use super::{Budget, Score, Weight};
@@ -74,7 +74,10 @@ pub(super) fn survivors(weights: &[Weight], parts: &Parts, step: u64) -> Result<
             distribution.live_counts(&shapes, drop_to)?
         }
         (Exchange::Bounds { drop_to, .. }, Budget::Global) => {
-            return Ok(keep_globally(weights, &scores, drop_to));
+            let total = weights.iter().map(Weight::len).sum();
+            let live: usize = weights.iter().map(|weight| count(&weight.live)).sum();
+            let kept = live_budget(total, drop_to).min(live);
+            return Ok(keep_globally(weights, &scores, kept));
         }
     };
     let layers = weights.iter().zip(&scores).zip(counts);
@@ -96,18 +99,4 @@ fn at_least(weight: &Weight, scores: &[f32], threshold: f64) -> usize {
     let positions = weight.live.iter().zip(scores);
     let above = positions.filter(|(live, score)| **live && f64::from(**score) >= threshold);
     above.count().max(live.div_ceil(2))
-}
-
-fn keep_globally(weights: &[Weight], scores: &[Vec<f32>], sparsity: f64) -> Vec<LiveSet> {
-    let live: Vec<bool> = weights.iter().flat_map(|w| w.live.clone()).collect();
-    let candidates = positions(live.len(), |i| live[i]);
-    let k = live_budget(live.len(), sparsity).min(candidates.len());
-    let kept = live_set(live.len(), &top_k(&scores.concat(), candidates, k));
-    let mut rest = kept.as_slice();
-    let layers = weights.iter().map(|weight| {
-        let (layer, after) = rest.split_at(weight.len());
-        rest = after;
-        layer.to_vec()
-    });
-    layers.collect()
 }

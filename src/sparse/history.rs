@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::masks::LiveSet;
 use crate::tree::{Leaf, ParamVector};
 
+const REWIND: &str = "rewind/";
+
 /// Live sets of the past, and the remembered gradient.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
@@ -20,6 +22,8 @@ pub(super) struct History {
     pub ever: Vec<LiveSet>,
     /// The gradients that the method asked to remember.
     pub gradient: ParamVector,
+    /// All float tensors of the model at the step to rewind to, flat, by path; empty before it.
+    pub rewind: HashMap<String, TensorData>,
 }
 
 impl History {
@@ -30,6 +34,7 @@ impl History {
             before: live.to_vec(),
             ever: live.to_vec(),
             gradient: ParamVector::default(),
+            rewind: HashMap::new(),
         }
     }
 
@@ -58,6 +63,9 @@ impl History {
                 let data = gradient.to_data();
                 tensors.push(packed(format!("gradient/{}", leaf.path), data));
             }
+        }
+        for (path, data) in &self.rewind {
+            tensors.push(packed(format!("{REWIND}{path}"), data.clone()));
         }
         Writer::new(tensors).into_bytes().map_err(unfit)
     }
@@ -97,11 +105,23 @@ impl History {
             let device = device.clone().without_autodiff();
             gradient.push(leaf.id, BurnTensor::from_data(data, &device));
         }
+        let mut rewind = HashMap::new();
+        for (key, (dtype, shape, bytes)) in &stored {
+            let Some(path) = key.strip_prefix(REWIND) else {
+                continue;
+            };
+            if !dtype.is_float() || bytes.len() != shape.num_elements() * dtype.size() {
+                return Err(unfit(format!("`{key}` does not fit")));
+            }
+            let data = TensorData::from_bytes_vec(bytes.clone(), [shape.num_elements()], *dtype);
+            rewind.insert(path.to_string(), data);
+        }
         Ok(Self {
             start: set("start")?,
             before: set("before")?,
             ever: set("ever")?,
             gradient,
+            rewind,
         })
     }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dense, Dsr, GradientMemory, GradualMagnitude, MagnitudeStatic, Mest, RandomStatic, RigL, Set,
-    Snfs, Snip, Svite,
+    Dense, Dsr, GradientMemory, GradualMagnitude, LotteryTicket, MagnitudeStatic, Mest,
+    RandomStatic, RigL, Set, Snfs, Snip, Svite,
 };
 use crate::error::Result;
 use crate::masks::LiveSet;
@@ -95,6 +95,23 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
         GradientMemory::Batch
     }
 
+    /// The step before which the model is kept, for every change of masks to return to: weights, biases,
+    /// norm parameters and running statistics. The optimizer starts afresh then.
+    fn rewind_step(&self) -> Option<u64> {
+        None
+    }
+
+    /// The step of the learning-rate schedule and of the data that belongs to a step of the run; they
+    /// differ once a method has rewound.
+    fn schedule_step(&self, step: u64) -> u64 {
+        step
+    }
+
+    /// Whether the perturbation acts at a step.
+    fn perturbs(&self, _step: u64) -> bool {
+        true
+    }
+
     /// The new live sets, one per weight.
     ///
     /// # Errors
@@ -131,6 +148,8 @@ pub enum Method {
     Snip(Snip),
     /// Magnitude pruning at the start.
     Magnitude(MagnitudeStatic),
+    /// Lottery tickets.
+    Lth(LotteryTicket),
     /// Gradual magnitude pruning.
     Gmp(GradualMagnitude),
     /// SET.
@@ -155,6 +174,7 @@ impl Method {
             Self::Random(method) => Box::new(method),
             Self::Snip(method) => Box::new(method),
             Self::Magnitude(method) => Box::new(method),
+            Self::Lth(method) => Box::new(method),
             Self::Gmp(method) => Box::new(method),
             Self::Set(method) => Box::new(method),
             Self::Dsr(method) => Box::new(method),

@@ -1,7 +1,7 @@
 //! Which weights live.
 //!
 //! A [`SparsityMethod`] chooses live weights: once, before training ([`RandomStatic`], [`MagnitudeStatic`],
-//! [`Snip`]), fewer and fewer ([`GradualMagnitude`]), or again and again ([`Set`], [`Dsr`], [`RigL`], [`Mest`],
+//! [`Snip`]), fewer and fewer ([`GradualMagnitude`], [`LotteryTicket`]), or again and again ([`Set`], [`Dsr`], [`RigL`], [`Mest`],
 //! [`Svite`], [`Snfs`]). Methods see flat arrays on the host, never a module, a rank
 //! or an optimizer, so that a method is a few lines of ranking, is the same on every backend, and can
 //! rank all layers together as easily as each on its own. [`Sparsity`] connects one to a model.
@@ -18,6 +18,7 @@ mod drop_grow;
 mod dsr;
 mod gmp;
 mod history;
+mod lottery_ticket;
 mod magnitude;
 mod memory;
 mod mest;
@@ -42,6 +43,7 @@ pub use distribution::Distribution;
 pub use drop_grow::drop_and_grow;
 pub use dsr::Dsr;
 pub use gmp::GradualMagnitude;
+pub use lottery_ticket::{LotteryTicket, Perturbed};
 pub use magnitude::MagnitudeStatic;
 pub use memory::GradientMemory;
 pub use mest::{Mest, MestGrowth, MestPhase};

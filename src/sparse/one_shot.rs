@@ -76,15 +76,26 @@ fn global(scores: &[Vec<f32>], sparsity: f64) -> Result<Vec<LiveSet>> {
     }
     let all = positions(total, |_| true);
     let live = live_set(total, &top_k(&concatenated, all, keep));
-    let mut rest = live.as_slice();
-    Ok(scores
-        .iter()
-        .map(|scores| {
-            let (layer, after) = rest.split_at(scores.len());
-            rest = after;
-            layer.to_vec()
-        })
-        .collect())
+    Ok(split(&live, scores.iter().map(Vec::len)))
+}
+
+/// Cuts a live set over all weights into those of the layers.
+pub(super) fn split(live: &[bool], lengths: impl Iterator<Item = usize>) -> Vec<LiveSet> {
+    let mut rest = live;
+    let layers = lengths.map(|length| {
+        let (layer, after) = rest.split_at(length);
+        rest = after;
+        layer.to_vec()
+    });
+    layers.collect()
+}
+
+/// The `k` best of the live weights of all layers together.
+pub(super) fn keep_globally(weights: &[Weight], scores: &[Vec<f32>], k: usize) -> Vec<LiveSet> {
+    let live: Vec<bool> = weights.iter().flat_map(|w| w.live.clone()).collect();
+    let candidates = positions(live.len(), |i| live[i]);
+    let kept = live_set(live.len(), &top_k(&scores.concat(), candidates, k));
+    split(&kept, weights.iter().map(Weight::len))
 }
 
 pub(super) fn live_set(len: usize, live: &[u32]) -> LiveSet {

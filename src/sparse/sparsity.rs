@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::module::{Module, ParamGroup, ParamId};
-use burn::tensor::{Bytes, Device};
+use burn::tensor::{Bytes, Device, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::history::History;
@@ -241,6 +241,31 @@ impl Sparsity {
         self.growth
     }
 
+    /// The step of the learning-rate schedule and of the data that belongs to a step of the run: the same but
+    /// for methods that rewind, as [`LotteryTicket`](super::LotteryTicket) does.
+    pub fn schedule_step(&self, step: u64) -> u64 {
+        self.method.schedule_step(step)
+    }
+
+    /// Keeps the model if this is the step to rewind to.
+    pub(crate) fn keep_rewind_point<M: Module>(&mut self, step: u64, model: &M) {
+        if self.method.rewind_step() == Some(step) {
+            let tensors = tree::named_tensors(model).into_iter();
+            self.history.rewind = tensors
+                .map(|(path, data)| {
+                    let (bytes, shape, dtype) = data.into_parts();
+                    let flat = [shape.num_elements()];
+                    (path, TensorData::from_bytes(bytes, flat, dtype))
+                })
+                .collect();
+        }
+    }
+
+    /// Whether the next change of masks rewinds the model.
+    pub(crate) fn rewinds(&self) -> bool {
+        !self.history.rewind.is_empty()
+    }
+
     /// Whether the gradient of a step is ranked or remembered.
     pub(crate) fn observes(&self, step: u64) -> bool {
         let method = self.method.as_ref();
@@ -290,6 +315,10 @@ impl Sparsity {
         let before = weights.into_iter().map(|weight| weight.live).collect();
         self.history.change(before, &live);
         self.masks = Masks::new(&leaves, &live, &device_of(&model));
+        let model = match self.rewinds() {
+            true => tree::restore(&model, &self.history.rewind),
+            false => model,
+        };
         Ok((self.masks.project_model(model), update))
     }
 }

@@ -8,9 +8,9 @@
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
-use super::leaf::flatten;
+use super::leaf::{Path, flatten};
 use super::replace::Context;
 
 #[derive(Default)]
@@ -74,4 +74,43 @@ pub fn adopt_buffers<M: Module>(model: M, from: &M) -> M {
     let mut buffers = BufferVisitor::default();
     from.valid().visit(&mut buffers);
     model.map(&mut buffers)
+}
+
+struct Restore<'a> {
+    path: Path,
+    tensors: &'a HashMap<String, TensorData>,
+}
+
+impl ModuleMapper for Restore<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let stored = self.tensors.get(&self.path.dotted());
+        let tensor =
+            match stored.filter(|data| data.num_elements() == tensor.shape().num_elements()) {
+                Some(data) => {
+                    let device = tensor.device().without_autodiff();
+                    let value = Tensor::<1>::from_data(data.clone(), &device);
+                    Context::of(&tensor).lift(value.reshape(tensor.shape()), id)
+                }
+                None => tensor,
+            };
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+/// Gives float tensors back the values that [`named_tensors`](super::named_tensors) read, flattened, running
+/// statistics included; clones of the model keep theirs.
+pub(crate) fn restore<M: Module>(model: &M, tensors: &HashMap<String, TensorData>) -> M {
+    twin(model).map(&mut Restore {
+        path: Path::default(),
+        tensors,
+    })
 }

@@ -18,6 +18,7 @@ mod replace;
 mod threefry;
 mod vector;
 
+pub(crate) use buffers::restore;
 pub use buffers::{adopt_buffers, twin};
 pub use direction::draw;
 pub(crate) use key::path_hash;

@@ -9,5 +9,6 @@ mod determinism;
 mod estimate;
 mod isolation;
 mod masks;
+mod rewind;
 mod rule;
 mod setup;

@@ -52,7 +52,12 @@ fn run<O: Optimizer>(base: O, base_name: &str) {
                 let share = 1.0 - sparsity.method().sparsity_after(step + 1);
                 let budget = (share * total).round() as usize;
                 let live = sparsity.masks().live_weights();
-                assert_eq!(live, budget, "{what}");
+                // A ticket loses ⌈rate · live⌉ weights a level, which the closed form rounds once.
+                let rounding = usize::from(method_name == "lth");
+                assert!(
+                    live.abs_diff(budget) <= rounding,
+                    "{what}: {live}, {budget}"
+                );
                 let due = sparsity.method().is_due(step);
                 assert_eq!(report.mask_update.is_some(), due, "{what}");
                 if let Some(update) = report.mask_update {

@@ -12,8 +12,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use zosam::perturb::{Delta, Scope, Sharpness, Sides, ZeroOrderMemory};
 use zosam::sparse::{
-    Budget, Distribution as Layers, Dsr, GradientMemory, GradualMagnitude, MagnitudeStatic, Mest,
-    MestGrowth, Method, Set, Snfs, Sparsity, Svite,
+    Budget, Distribution as Layers, Dsr, GradientMemory, GradualMagnitude, LotteryTicket,
+    MagnitudeStatic, Mest, MestGrowth, Method, Perturbed, Set, Snfs, Sparsity, Svite,
 };
 use zosam::tree::{self, DirectionDistribution};
 use zosam::{
@@ -158,6 +158,11 @@ pub fn methods() -> Vec<(&'static str, Method)> {
         .with_update_every(3)
         .with_lambda(0.5)
         .with_growth(MestGrowth::Gradient);
+    // Levels end with steps 3, 6 and 9 and go back to step 1.
+    let tickets = LotteryTicket::new(0.8, 4)
+        .with_rewind(1)
+        .with_rate(0.5)
+        .with_perturbed(Perturbed::Everywhere);
     let per_layer = Budget::PerLayer(Layers::Uniform);
     vec![
         ("dense", Method::Dense(Default::default())),
@@ -169,6 +174,7 @@ pub fn methods() -> Vec<(&'static str, Method)> {
         ("rigl", Method::RigL(rigl.clone())),
         ("rigl summed", Method::RigL(rigl.with_memory(summed))),
         ("magnitude", Method::Magnitude(MagnitudeStatic::new(0.8))),
+        ("lth", Method::Lth(tickets)),
         ("gmp", Method::Gmp(GradualMagnitude::new(0.8, 1, 11, 3))),
         (
             "gmp per layer",
