@@ -4,6 +4,7 @@
 
 mod drop_and_grow;
 mod layers;
+mod methods;
 mod reference;
 mod resnet;
 mod sam;
