@@ -7,6 +7,8 @@
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Bool, Bytes, Device, Tensor, TensorData};
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{Error, Result};
 use crate::tree::{self, Leaf, ParamVector};
 
@@ -89,6 +91,23 @@ impl Masks {
     pub fn live_set(&self, id: ParamId) -> Option<LiveSet> {
         let dead = self.get(id)?.dead.to_data();
         Some(dead.iter::<bool>().map(|dead| !dead).collect())
+    }
+
+    /// SHA-256 over paths, shapes and live positions: equal on all replicas of a data-parallel run, or something
+    /// has come apart.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for mask in &self.masks {
+            hash.update((mask.leaf.path.len() as u64).to_le_bytes());
+            hash.update(mask.leaf.path.as_bytes());
+            for size in &mask.leaf.shape {
+                hash.update((*size as u64).to_le_bytes());
+            }
+            let dead: Vec<u8> = mask.dead.to_data().iter::<bool>().map(u8::from).collect();
+            hash.update(&dead);
+        }
+        let digest = hash.finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Sets a vector to zero at dead positions.

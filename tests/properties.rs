@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use zosam::sparse::{
     Budget, Distribution, GradientMagnitude, Magnitude, Saliency, Weight, drop_and_grow, one_shot,
 };
-use zosam::{Error, RigL, Snip, SparsityMethod, ZoSamConfig};
+use zosam::sparse::{LotteryTicket, MestGrowth};
+use zosam::{
+    Dsr, Error, GradualMagnitude, Mest, RigL, Set, Snfs, Snip, SparsityMethod, Svite, ZoSamConfig,
+};
 
 /// Values with many ties, zeros of both signs and infinities.
 fn value() -> impl Strategy<Value = f32> {
@@ -105,6 +108,75 @@ proptest! {
             let total = shape.iter().product::<usize>();
             prop_assert!((1..=total).contains(live));
             prop_assert!(*density < 1.0 || *live == total);
+        }
+    }
+}
+
+proptest! {
+    /// Every method that exchanges weights, from masks of its own: the number of live weights is the one announced,
+    /// and random scores with ties and infinities break nothing.
+    #[test]
+    fn every_update_meets_the_budget(
+        layers in prop::collection::vec(prop::collection::vec((value(), value()), 8..60), 2..4),
+        sparsity in 0.1f64..0.7,
+        step in 0u64..40,
+    ) {
+        let methods: Vec<Box<dyn SparsityMethod>> = vec![
+            Box::new(Set::new(sparsity, 1, 40).with_distribution(Distribution::Uniform)),
+            Box::new(Dsr::new(sparsity, 1, 40).with_threshold(0.3)),
+            Box::new(RigL::new(sparsity, 40).with_update_every(1)),
+            Box::new(Mest::em(sparsity, 40)),
+            Box::new(Mest::em_s(sparsity, 40).with_lambda(0.3).with_growth(MestGrowth::Gradient)),
+            Box::new(Svite::new(sparsity, 1, 40)),
+            Box::new(Snfs::new(sparsity, 1, 40)),
+            Box::new(GradualMagnitude::new(sparsity, 0, 30, 7)),
+            Box::new(LotteryTicket::new(sparsity, 8)),
+        ];
+        for mut method in methods {
+            method.validate().unwrap();
+            let mut weights: Vec<Weight> = layers.iter().enumerate().map(|(i, layer)| Weight {
+                path: format!("{i}.weight"),
+                shape: vec![layer.len(), 1],
+                values: layer.iter().map(|p| p.0).collect(),
+                gradient: layer.iter().map(|p| p.1).collect(),
+                live: vec![true; layer.len()],
+            }).collect();
+            let initial = match method.initial(&weights, 1) {
+                Ok(initial) => initial,
+                Err(error) => {
+                    prop_assert!(is_infeasible(&error), "{}: {}", method.name(), error);
+                    continue;
+                }
+            };
+            for (weight, live) in weights.iter_mut().zip(initial) {
+                for (value, live) in weight.values.iter_mut().zip(&live) {
+                    *value = if *live { *value } else { 0.0 };
+                }
+                weight.live = live;
+            }
+            let before: usize = weights.iter().map(|weight| count(&weight.live)).sum();
+            let new = match method.update(step, &weights, 1) {
+                Ok(new) => new,
+                Err(error) => {
+                    prop_assert!(is_infeasible(&error), "{}: {}", method.name(), error);
+                    continue;
+                }
+            };
+            let total: usize = weights.iter().map(Weight::len).sum();
+            let after: usize = new.iter().map(|live| count(live)).sum();
+            let nominal = |sparsity: f64| ((1.0 - sparsity) * total as f64).round() as usize;
+            let expected = match method.name() {
+                // One level from the dense net, whatever the step says of the others.
+                "lth" => (before - (0.2 * before as f64 - 1e-9).ceil() as usize).max(nominal(sparsity)),
+                "gmp" | "mest" | "mest-ems" => {
+                    let recipe_due = method.is_due(step);
+                    if !recipe_due { continue }
+                    nominal(method.sparsity_after(step + 1))
+                }
+                _ => before,
+            };
+            let last_level = method.name() == "lth" && after == nominal(sparsity).min(before);
+            prop_assert!(after == expected || last_level, "{}: {} is not {}", method.name(), after, expected);
         }
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn grow_to(
 pub(super) fn survivors(weights: &[Weight], parts: &Parts, step: u64) -> Result<Vec<LiveSet>> {
     let scores = weights.iter().map(|weight| parts.drop.checked(weight));
     let scores: Vec<Vec<f32>> = scores.collect::<Result<_>>()?;
-    let counts = match (parts.exchange, parts.budget) {
+    let counts: Vec<usize> = match (parts.exchange, parts.budget) {
         (Exchange::Fraction, _) => {
             let live = weights.iter().map(|weight| count(&weight.live));
             live.map(|live| stay(parts, step, live)).collect()
@@ -82,7 +82,15 @@ pub(super) fn survivors(weights: &[Weight], parts: &Parts, step: u64) -> Result<
     };
     let layers = weights.iter().zip(&scores).zip(counts);
     Ok(layers
-        .map(|((weight, scores), count)| keep(weight, scores, count))
+        .map(|((weight, scores), stay)| {
+            // Where dropped weights may not grow at once, no more can leave than dead ones can replace.
+            let live = count(&weight.live);
+            let replaceable = match parts.regrow_dropped {
+                true => live,
+                false => weight.len() - live,
+            };
+            keep(weight, scores, stay.max(live.saturating_sub(replaceable)))
+        })
         .collect())
 }
 

@@ -218,3 +218,48 @@ fn a_method_decides_whether_the_optimizer_steps() {
     assert!(!first_update(SharpnessConfig::None, Growth::Perturbed, false).1);
     assert!(first_update(SharpnessConfig::None, Growth::Perturbed, true).1);
 }
+
+/// The report's churn and exploration, from the live sets themselves.
+#[test]
+fn the_report_counts_what_was_tried() {
+    let _turn = alone();
+    for (name, method) in methods().into_iter().skip(1) {
+        let (mut net, mut sparsity) = attach(&method, Net::new(&device()));
+        let sets = |sparsity: &Sparsity| -> Vec<bool> {
+            let leaves = sparsity.masks().leaves();
+            leaves
+                .flat_map(|leaf| sparsity.masks().live_set(leaf.id).unwrap())
+                .collect()
+        };
+        let mut optim = SharpnessConfig::None.init(sgd()).unwrap();
+        let start = sets(&sparsity);
+        let (mut ever, mut before) = (start.clone(), start.clone());
+        for step in 0..8 {
+            let old = sets(&sparsity);
+            let fingerprint = sparsity.masks().fingerprint();
+            net = train(&mut optim, net, &mut sparsity, step..step + 1);
+            let now = sets(&sparsity);
+            assert_eq!(
+                sparsity.masks().fingerprint() == fingerprint,
+                now == old,
+                "{name}"
+            );
+            if sparsity.method().is_due(step) {
+                before = old;
+            }
+            for (ever, now) in ever.iter_mut().zip(&now) {
+                *ever |= now;
+            }
+            let report = sparsity.report(&net);
+            let live = now.iter().filter(|live| **live).count() as f64;
+            let born = |then: &[bool]| {
+                let pairs = then.iter().zip(&now);
+                pairs.filter(|(then, now)| **now && !**then).count() as f64 / live
+            };
+            let tried = ever.iter().filter(|ever| **ever).count() as f64 / ever.len() as f64;
+            assert_eq!(report.churn(), born(&before), "{name}");
+            assert_eq!(report.churn_since_start(), born(&start), "{name}");
+            assert_eq!(report.exploration(), tried, "{name}");
+        }
+    }
+}
