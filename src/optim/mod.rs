@@ -147,9 +147,13 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         let mut objective = Objective::new(&model, &loss, self.draw_seed());
 
         let (gradient, buffers, mut report) = self.measure(&mut objective, sparsity);
+        let gradient = sparsity.all_reduced(&model, gradient);
         let is_due = sparsity.method().is_due(step);
         let growth = match (sparsity.observes(step), sparsity.growth()) {
-            (true, Growth::Clean) => objective.gradient(None).vector,
+            (true, Growth::Clean) => {
+                let clean = objective.gradient(None).vector;
+                sparsity.all_reduced(&model, clean)
+            }
             _ => gradient.clone(),
         };
         sparsity.remember(step, &growth);
@@ -199,6 +203,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         let mut objective = Objective::new(&model, &loss, self.draw_seed());
         let (gradient, buffers, mut report) = self.measure(&mut objective, sparsity);
         report.passes = objective.passes();
+        let gradient = sparsity.all_reduced(&model, gradient);
         let model = tree::adopt_buffers(model.clone(), &buffers);
         let gradient = tree::to_gradients(&model, &sparsity.masks().project(gradient));
         Ok((model, gradient, report))

@@ -1,9 +1,10 @@
 //! A sparsity method at work on a model.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use burn::module::{Module, ParamGroup, ParamId};
-use burn::tensor::{Bytes, Device, TensorData};
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::history::History;
@@ -55,7 +56,20 @@ pub struct Sparsity {
     masks: Masks,
     targets: Option<Vec<f64>>,
     history: History,
+    reduce: Option<AllReduce>,
     attached: bool,
+}
+
+/// Makes one gradient of those of all replicas.
+#[derive(Clone)]
+struct AllReduce(Arc<Reduction>);
+
+type Reduction = dyn Fn(&str, Tensor<1>) -> Tensor<1> + Send + Sync;
+
+impl std::fmt::Debug for AllReduce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AllReduce")
+    }
 }
 
 /// A [`Sparsity`] as bytes and JSON; see [`Sparsity::to_parts`].
@@ -97,6 +111,7 @@ impl Sparsity {
             masks: Masks::dense(),
             targets: None,
             history: History::default(),
+            reduce: None,
             attached: false,
         }
     }
@@ -127,6 +142,34 @@ impl Sparsity {
         self
     }
 
+    /// Sets how the replicas of a data-parallel run agree on a gradient: given a parameter's path and this
+    /// replica's flat gradient, returns the mean over all replicas.
+    ///
+    /// It is called for each parameter, in the same order on every replica, for the gradients that choose the
+    /// first masks, those that step and those that grow weights. With one seed and equal weights, replicas
+    /// then stay equal, masks included: compare [`Masks::fingerprint`]. Perturbations are found on each
+    /// replica's own batch, as in SAM's m-sharpness.
+    pub fn with_all_reduce(
+        mut self,
+        mean: impl Fn(&str, Tensor<1>) -> Tensor<1> + Send + Sync + 'static,
+    ) -> Self {
+        self.reduce = Some(AllReduce(Arc::new(mean)));
+        self
+    }
+
+    /// The mean of a gradient over all replicas.
+    pub(crate) fn all_reduced<M: Module>(&self, model: &M, gradient: ParamVector) -> ParamVector {
+        let Some(AllReduce(mean)) = &self.reduce else {
+            return gradient;
+        };
+        let leaves = tree::leaves(model);
+        gradient.map(|id, component| {
+            let leaf = leaves.iter().find(|leaf| leaf.id == id);
+            let leaf = leaf.expect("a gradient belongs to a parameter");
+            mean(&leaf.path, component)
+        })
+    }
+
     /// Chooses the first masks and returns the model with its dead weights at zero.
     ///
     /// The loss is evaluated only by methods that start from a gradient, on the batch that the closure
@@ -154,9 +197,8 @@ impl Sparsity {
         let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
         let targets = self.method.target_densities(&shapes)?;
         let gradient = self.method.initial_needs_gradient().then(|| {
-            Objective::new(&model, loss, self.seed)
-                .gradient(None)
-                .vector
+            let gradient = Objective::new(&model, loss, self.seed).gradient(None);
+            self.all_reduced(&model, gradient.vector)
         });
         let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
         let weights = read_weights(&model, &leaves, gradient.as_ref(), everywhere)?;

@@ -9,6 +9,7 @@ mod determinism;
 mod estimate;
 mod isolation;
 mod masks;
+mod replicas;
 mod rewind;
 mod rule;
 mod setup;
