@@ -14,7 +14,9 @@ use zosam::models::{ResNet, ResNetConfig};
 use zosam::perturb::Identity;
 use zosam::sparse::{GradientMagnitude, Magnitude, RandomStatic, Sparsity, Weight, drop_and_grow};
 use zosam::tree::{self, DirectionDistribution, DirectionKey};
-use zosam::{Plain, RigL};
+use zosam::{
+    Dsr, GradualMagnitude, LotteryTicket, Mest, Plain, RigL, Set, Snfs, SparsityMethod, Svite,
+};
 
 fn main() {
     divan::main();
@@ -101,6 +103,56 @@ fn drop_and_grow_ranking(bencher: Bencher, positions: usize) {
         live,
     };
     bencher.bench_local(|| drop_and_grow(&weight, &Magnitude, &GradientMagnitude, 0.3));
+}
+
+/// A change of masks on weights shaped like DeiT-Small's (22 M), ranking and growth, by method.
+#[divan::bench(args = METHODS, sample_count = 3, sample_size = 1)]
+fn mask_update_of_deit_small(bencher: Bencher, name: &str) {
+    let mut method = method(name);
+    let mut shapes = vec![vec![384, 3, 16, 16], vec![384, 1000]];
+    for (inputs, outputs) in [(384, 1152), (384, 384), (384, 1536), (1536, 384)] {
+        shapes.extend(vec![vec![inputs, outputs]; 12]);
+    }
+    let mut generator = ChaCha8Rng::seed_from_u64(0);
+    let mut number = || generator.random::<f32>() - 0.5;
+    let mut weights: Vec<Weight> = shapes
+        .into_iter()
+        .enumerate()
+        .map(|(layer, shape): (usize, Vec<usize>)| {
+            let len = shape.iter().product();
+            Weight {
+                path: format!("{layer}.weight"),
+                shape,
+                values: (0..len).map(|_| number()).collect(),
+                gradient: (0..len).map(|_| number()).collect(),
+                live: vec![true; len],
+            }
+        })
+        .collect();
+    let live = method.initial(&weights, 0).unwrap();
+    for (weight, live) in weights.iter_mut().zip(live) {
+        for (value, live) in weight.values.iter_mut().zip(&live) {
+            *value = if *live { *value } else { 0.0 };
+        }
+        weight.live = live;
+    }
+    bencher.bench_local(|| method.update(50, &weights, 0).unwrap());
+}
+
+const METHODS: [&str; 8] = ["set", "dsr", "rigl", "mest", "svite", "snfs", "gmp", "lth"];
+
+fn method(name: &str) -> Box<dyn SparsityMethod> {
+    match name {
+        "set" => Box::new(Set::new(0.9, 50, 1000)),
+        "dsr" => Box::new(Dsr::new(0.9, 50, 1000).with_threshold(0.05)),
+        "rigl" => Box::new(RigL::new(0.9, 1000)),
+        "mest" => Box::new(Mest::em(0.9, 1000)),
+        "svite" => Box::new(Svite::new(0.9, 50, 1000)),
+        "snfs" => Box::new(Snfs::new(0.9, 50, 1000)),
+        "gmp" => Box::new(GradualMagnitude::new(0.9, 0, 1000, 50)),
+        "lth" => Box::new(LotteryTicket::new(0.9, 51)),
+        _ => unreachable!("a name from METHODS"),
+    }
 }
 
 /// A step on one 4×4 image, without and with a change of masks: the difference is a whole RigL update, optimizer
