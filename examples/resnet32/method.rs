@@ -10,9 +10,9 @@ use crate::args::{Args, DistributionName, MethodName};
 
 /// The method that the arguments name.
 ///
-/// The papers' intervals belong to their 160 to 250 epochs of CIFAR. Shorter runs keep the number of changes: a
-/// method that changes masks once an epoch there changes them about a hundred times, every twentieth or
-/// hundredth part of a run here, but not more often than every step and, RigL, not more rarely than every 100.
+/// The papers change masks every so many steps of 160 to 250 epochs. A run of another length keeps the number of
+/// changes instead: 100 where the paper has about one an epoch, 32 for MEST, 20 for SViTE; RigL's are 20, but never
+/// further apart than its 100 steps.
 pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
     let sparsity = args.sparsity;
     let steps = args.epochs() as u64 * steps_per_epoch;
