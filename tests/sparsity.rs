@@ -159,6 +159,39 @@ fn a_collapsed_layer_is_warned_of() {
     assert!(sparsity.report(&net).warnings().is_empty());
 }
 
+/// The gradient of a sum of losses is the sum of gradients, so two batches choose what their joint loss chooses.
+#[test]
+fn snip_over_two_batches_scores_their_sum() {
+    let losses = |net: &Net, batch: u32| match batch {
+        0 => net.loss() * 3.0,
+        _ => (net.output.weight.val() + 0.1).powi_scalar(2).sum(),
+    };
+    let net = Net::new(&device());
+    let live = |sparsity: &Sparsity| -> Vec<Vec<bool>> {
+        let masks = sparsity.masks();
+        masks
+            .leaves()
+            .map(|leaf| masks.live_set(leaf.id).unwrap())
+            .collect()
+    };
+    let group = || ParamGroup::from_predicate("output.weight");
+    let start = || Sparsity::new(Snip::new(0.6)).with_group(group());
+    let (mut both, mut joint, mut first) = (start(), start(), start());
+    let batches = [0, 1].map(|batch| move |net: &Net| losses(net, batch));
+    both.attach_over(net.clone(), batches).unwrap();
+    joint
+        .attach(net.clone(), |net: &Net| losses(net, 0) + losses(net, 1))
+        .unwrap();
+    first
+        .attach(net.clone(), |net: &Net| losses(net, 0))
+        .unwrap();
+    assert_eq!(live(&both), live(&joint));
+    assert_ne!(live(&both), live(&first));
+    let none: [fn(&Net) -> Tensor<1>; 0] = [];
+    let error = start().attach_over(net, none).unwrap_err();
+    assert!(matches!(error, Error::NoGradient { .. }), "{error}");
+}
+
 #[test]
 fn steps_without_masks_or_with_foreign_ones_are_refused() {
     let mut optim = ZoSamConfig::new().init(SgdConfig::new().build()).unwrap();

@@ -61,7 +61,7 @@ impl GradientMemory {
         };
         match memory.is_empty() {
             true => gradient,
-            false => gradient.add_scaled(memory, decay),
+            false => gradient.plus_scaled(memory, decay),
         }
     }
 

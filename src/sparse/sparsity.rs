@@ -185,6 +185,26 @@ impl Sparsity {
         L: Loss,
         F: Fn(&M) -> L,
     {
+        self.attach_over(model, [loss])
+    }
+
+    /// As [`attach`](Self::attach), with the gradient summed over several batches: one loss for each.
+    ///
+    /// Scores are computed from the sum, `|w · Σ g|` for SNIP, as for one large batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach).
+    pub fn attach_over<M, L, F>(
+        &mut self,
+        model: M,
+        losses: impl IntoIterator<Item = F>,
+    ) -> Result<M>
+    where
+        M: Module,
+        L: Loss,
+        F: Fn(&M) -> L,
+    {
         self.method.validate()?;
         // burn initialises parameters when they are first read: do it here for every method alike, so
         // that runs with different methods start from the same weights.
@@ -197,8 +217,13 @@ impl Sparsity {
         let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
         let targets = self.method.target_densities(&shapes)?;
         let gradient = self.method.initial_needs_gradient().then(|| {
-            let gradient = Objective::new(&model, loss, self.seed).gradient(None);
-            self.all_reduced(&model, gradient.vector)
+            let gradients = losses.into_iter().map(|loss| {
+                Objective::new(&model, loss, self.seed)
+                    .gradient(None)
+                    .vector
+            });
+            let sum = gradients.reduce(|sum, gradient| sum.plus_scaled(&gradient, 1.0));
+            self.all_reduced(&model, sum.unwrap_or_default())
         });
         let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
         let weights = read_weights(&model, &leaves, gradient.as_ref(), everywhere)?;

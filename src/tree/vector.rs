@@ -74,6 +74,19 @@ impl ParamVector {
         })
     }
 
+    /// `self + factor · other` for gradients: a parameter that one of the two lacks, because a loss did not
+    /// depend on it, counts as zero there.
+    pub(crate) fn plus_scaled(mut self, other: &Self, factor: f64) -> Self {
+        for (id, component) in other.iter() {
+            let term = component.clone().mul_scalar(factor);
+            match self.entries.iter_mut().find(|(own, _)| *own == id) {
+                Some((_, sum)) => *sum = sum.clone() + term,
+                None => self.push(id, term),
+            }
+        }
+        self
+    }
+
     /// Inner product `⟨self, other⟩` over the parameters that both have.
     ///
     /// Reads one number from the device, which waits for it.
