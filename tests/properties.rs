@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use zosam::sparse::{
     Budget, Distribution, GradientMagnitude, Magnitude, Saliency, Weight, drop_and_grow, one_shot,
 };
-use zosam::sparse::{LotteryTicket, MestGrowth};
+use zosam::sparse::{
+    Draw, Exchange, GradientMemory, LotteryTicket, MestGrowth, Parts, Recipe, UpdateSchedule,
+};
 use zosam::{
     Dsr, Error, GradualMagnitude, Mest, RigL, Set, Snfs, Snip, SparsityMethod, Svite, ZoSamConfig,
 };
@@ -219,6 +221,94 @@ fn nan_is_a_typed_error_that_names_the_weight() {
             ..
         }
     ));
+}
+
+/// Settings that only the next check refuses, asked for their arithmetic first.
+#[test]
+fn settings_yet_to_be_refused_do_not_panic() {
+    let tickets = [
+        LotteryTicket::new(0.9, 5).with_rewind(9),
+        LotteryTicket::new(0.9, 5).with_rate(0.0),
+        LotteryTicket::new(0.9, 5).with_rate(1.0),
+        LotteryTicket::new(f64::NAN, 0),
+    ];
+    for tickets in tickets {
+        tickets.total_steps();
+        for step in 0..20 {
+            tickets.is_due(step);
+            tickets.sparsity_after(step);
+            tickets.schedule_step(step);
+        }
+        tickets.validate().unwrap_err();
+    }
+    let set = Set::new(0.9, 0, 100);
+    set.sparsity_after(50);
+    assert!(
+        set.validate()
+            .unwrap_err()
+            .to_string()
+            .starts_with("update_every = 0")
+    );
+    let backwards = GradualMagnitude::new(0.9, 20, 10, 5);
+    assert!(
+        backwards
+            .validate()
+            .unwrap_err()
+            .to_string()
+            .starts_with("begin = 20")
+    );
+    // A run of one pruning step prunes all the way.
+    assert_eq!(GradualMagnitude::new(0.9, 0, 0, 1).sparsity_at(0), 0.9);
+    let forever = RigL::new(0.9, 10).with_memory(GradientMemory::Sum { steps: u64::MAX });
+    assert!(
+        forever
+            .validate()
+            .unwrap_err()
+            .to_string()
+            .starts_with("memory.steps =")
+    );
+    for distribution in [
+        Distribution::Uniform,
+        Distribution::UniformPlus,
+        Distribution::Erk,
+    ] {
+        assert!(distribution.densities(&[], 0.5).unwrap().is_empty());
+        assert!(distribution.densities(&[vec![9, 9]], -0.5).is_err());
+    }
+    let weight = Weight {
+        values: vec![1.0; 4],
+        live: vec![true; 4],
+        ..Weight::default()
+    };
+    assert!(one_shot(&[weight], &Magnitude, -1.0, Budget::Global).is_err());
+}
+
+/// Growth between bounds needs a count for each layer.
+#[test]
+fn a_recipe_that_cannot_grow_says_so() {
+    #[derive(Debug)]
+    struct Elastic;
+    impl Recipe for Elastic {
+        fn parts(&self, draw: Draw) -> Parts {
+            let schedule = UpdateSchedule::constant(1, 10, 0.0);
+            Parts {
+                exchange: Exchange::Bounds {
+                    drop_to: 0.6,
+                    grow_to: 0.5,
+                },
+                ..Parts::new("elastic", 0.5, Budget::Global, schedule, draw)
+            }
+        }
+    }
+    let weight = Weight {
+        shape: vec![4, 1],
+        values: vec![1.0; 4],
+        gradient: vec![1.0; 4],
+        live: vec![true; 4],
+        ..Weight::default()
+    };
+    let error = Elastic.update(1, &[weight], 0).unwrap_err();
+    assert!(error.to_string().starts_with("budget ="), "{error}");
 }
 
 #[test]

@@ -59,8 +59,6 @@ pub struct SharpOptimizer<P, O> {
     perturbation: P,
     rule: O,
     base: ModuleOptimizer,
-    /// The base as configured, without state: for methods that start over.
-    fresh: ModuleOptimizer,
     seed: u64,
     step: u64,
 }
@@ -68,11 +66,9 @@ pub struct SharpOptimizer<P, O> {
 impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     /// Puts a perturbation around a base optimizer.
     pub fn new(perturbation: P, base: O) -> Self {
-        let fresh = ModuleOptimizer::from(base.clone());
         Self {
             perturbation,
-            base: fresh.clone(),
-            fresh,
+            base: ModuleOptimizer::from(base.clone()),
             rule: base,
             seed: 0,
             step: 0,
@@ -90,21 +86,18 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     /// burn attaches the clipping of an optimizer's config in `init`, not in `build`, so it has to be
     /// repeated here.
     pub fn with_grad_clipping(mut self, clipping: GradientClipping) -> Self {
-        self.base = self.base.with_grad_clipping(clipping.clone());
-        self.fresh = self.fresh.with_grad_clipping(clipping);
+        self.base = self.base.with_grad_clipping(clipping);
         self
     }
 
     /// Uses another optimizer for a group of parameters, as burn's `ModuleOptimizer` does.
-    pub fn with_group<G: DynOptimizer + Clone + 'static>(
+    pub fn with_group<G: DynOptimizer + 'static>(
         mut self,
         group: ParamGroup,
         optimizer: G,
         clipping: Option<GradientClipping>,
     ) -> Self {
-        let (again, same) = (optimizer.clone(), clipping.clone());
-        self.base = self.base.with_group(group.clone(), optimizer, clipping);
-        self.fresh = self.fresh.with_group(group, again, same);
+        self.base = self.base.with_group(group, optimizer, clipping);
         self
     }
 
@@ -169,7 +162,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         if is_due {
             let (updated, update) = sparsity.update(step, model, &growth)?;
             self.base = match sparsity.rewinds() {
-                true => self.fresh.clone(),
+                true => state::fresh(&self.base)?,
                 false => state::keep_only(&self.base, &update.kept)?,
             };
             model = updated;

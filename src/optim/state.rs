@@ -45,6 +45,11 @@ pub(super) fn keep_only(
     load(base, writer.into_bytes().map_err(unfit)?)
 }
 
+/// The optimizer as configured, without state.
+pub(super) fn fresh(base: &ModuleOptimizer) -> Result<ModuleOptimizer> {
+    load(base, Writer::new(Vec::new()).into_bytes().map_err(unfit)?)
+}
+
 /// Loads a record into an optimizer of the same configuration.
 pub(super) fn load(base: &ModuleOptimizer, bytes: Bytes) -> Result<ModuleOptimizer> {
     let record = OptimizerRecord::from_bytes(bytes).map_err(unfit)?;

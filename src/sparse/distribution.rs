@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::apportion::apportion;
+use super::random::check_sparsity;
 use crate::error::{Error, Result};
 
 /// The density of each layer.
@@ -38,7 +39,7 @@ impl Distribution {
     ///
     /// # Errors
     ///
-    /// [`Error::Infeasible`] if the layers forced to be dense exceed the budget, or if a layer would
+    /// A sparsity out of [0, 1); [`Error::Infeasible`] if the layers forced to be dense exceed the budget, or if a layer would
     /// be left without a live weight.
     ///
     /// ```
@@ -49,6 +50,10 @@ impl Distribution {
     /// assert!(erk[0] > erk[1]);
     /// ```
     pub fn densities(self, shapes: &[Vec<usize>], sparsity: f64) -> Result<Vec<f64>> {
+        check_sparsity(sparsity)?;
+        if shapes.is_empty() {
+            return Ok(Vec::new());
+        }
         let budget = (1.0 - sparsity) * sizes(shapes).iter().sum::<usize>() as f64;
         if budget < shapes.len() as f64 {
             let reason = format!("{budget:.1} live weights cannot give each layer one");

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Budget, Decay, Draw, Exchange, Parts, Recipe, UpdateSchedule};
+use crate::error::{Error, Result};
 
 /// Starts dense and removes the smallest weights little by little.
 ///
@@ -52,8 +53,11 @@ impl GradualMagnitude {
 
     /// The share of dead weights from a step on.
     pub fn sparsity_at(&self, step: u64) -> f64 {
+        if step >= self.end {
+            return self.sparsity;
+        }
         let length = self.end.saturating_sub(self.begin).max(1) as f64;
-        let progress = (step.saturating_sub(self.begin) as f64 / length).min(1.0);
+        let progress = step.saturating_sub(self.begin) as f64 / length;
         self.sparsity * (1.0 - Decay::Cubic.factor(progress))
     }
 }
@@ -73,6 +77,17 @@ impl Recipe for GradualMagnitude {
                 grow_to: sparsity,
             },
             ..Parts::new("gmp", self.sparsity, self.budget, schedule, draw)
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.begin <= self.end {
+            true => Ok(()),
+            false => Err(Error::Config {
+                field: "begin",
+                value: self.begin.to_string(),
+                valid: "at most `end`",
+            }),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use burn::module::Module;
 use burn::tensor::{Bytes, DType, Tensor as BurnTensor, TensorData};
 use burn_pack::{Reader, Tensor, Writer};
 
 use crate::error::{Error, Result};
 use crate::masks::LiveSet;
-use crate::tree::{Leaf, ParamVector};
+use crate::tree::{self, Leaf, ParamVector};
 
 const REWIND: &str = "rewind/";
 
@@ -123,6 +124,20 @@ impl History {
             gradient,
             rewind,
         })
+    }
+
+    /// Checks that the rewind point, if there is one, has every tensor of the model.
+    pub fn check_rewind_point<M: Module>(&self, model: &M) -> Result<()> {
+        if self.rewind.is_empty() {
+            return Ok(());
+        }
+        for (path, data) in tree::named_tensors(model) {
+            let stored = self.rewind.get(&path);
+            if stored.is_none_or(|stored| stored.num_elements() != data.num_elements()) {
+                return Err(unfit(format!("no `{REWIND}{path}` that fits")));
+            }
+        }
+        Ok(())
     }
 
     fn sets(&self) -> [(&'static str, &[LiveSet]); 3] {

@@ -101,14 +101,21 @@ impl LotteryTicket {
 
     /// Number of steps of the whole search, the ticket's training included.
     pub fn total_steps(&self) -> u64 {
-        self.level_steps + self.levels() * (self.level_steps - self.rewind)
+        let again = self.levels().saturating_mul(self.later_steps());
+        self.level_steps.saturating_add(again)
+    }
+
+    /// Steps of a level after the first.
+    fn later_steps(&self) -> u64 {
+        // At least 1 for a configuration that `validate` has yet to refuse.
+        self.level_steps.saturating_sub(self.rewind).max(1)
     }
 
     /// Number of prunings before a step.
     fn level(&self, step: u64) -> u64 {
         match step.checked_sub(self.level_steps) {
             None => 0,
-            Some(after) => (1 + after / (self.level_steps - self.rewind)).min(self.levels()),
+            Some(after) => (1 + after / self.later_steps()).min(self.levels()),
         }
     }
 }
@@ -178,7 +185,7 @@ impl SparsityMethod for LotteryTicket {
     fn schedule_step(&self, step: u64) -> u64 {
         match step.checked_sub(self.level_steps) {
             None => step,
-            Some(after) => self.rewind + after % (self.level_steps - self.rewind),
+            Some(after) => self.rewind + after % self.later_steps(),
         }
     }
 

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result, check};
 use crate::tree::ParamVector;
 
+/// Every step looks this far ahead for a change of masks, so it must not be without bound.
+const MOST_STEPS: u64 = 10_000;
+
 /// Which gradient the scores of a method see.
 ///
 /// Every gradient is that of the loss with respect to all positions of the sparse weights, dead ones included.
@@ -18,7 +21,7 @@ pub enum GradientMemory {
     ///
     /// Scores are computed from the sum, so opposite gradients cancel, as for one large batch.
     Sum {
-        /// Number of steps.
+        /// Number of steps, at most 10,000.
         steps: u64,
     },
     /// `m ← decay · m + g` over all steps: the momentum of SNFS. Decay in [0, 1).
@@ -31,10 +34,10 @@ pub enum GradientMemory {
 impl GradientMemory {
     pub(super) fn validate(self) -> Result<()> {
         match self {
-            Self::Sum { steps: 0 } => Err(Error::Config {
+            Self::Sum { steps } if !(1..=MOST_STEPS).contains(&steps) => Err(Error::Config {
                 field: "memory.steps",
-                value: "0".to_string(),
-                valid: "at least 1",
+                value: steps.to_string(),
+                valid: "at least 1, at most 10000",
             }),
             Self::Momentum { decay } => {
                 let valid = (0.0..1.0).contains(&decay);
@@ -48,7 +51,7 @@ impl GradientMemory {
     pub(super) fn takes(self, step: u64, is_due: impl Fn(u64) -> bool) -> bool {
         match self {
             Self::Batch => false,
-            Self::Sum { steps } => (step..step + steps).any(is_due),
+            Self::Sum { steps } => (step..step.saturating_add(steps)).any(is_due),
             Self::Momentum { .. } => true,
         }
     }

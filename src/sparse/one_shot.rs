@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::distribution::live_budget;
+use super::random::check_sparsity;
 use super::selection::{positions, top_k};
 use super::{Distribution, Score, Weight};
 use crate::error::{Error, Result};
@@ -37,13 +38,14 @@ impl Budget {
 ///
 /// # Errors
 ///
-/// If the budget is infeasible or a score is NaN.
+/// If the sparsity is out of [0, 1), the budget infeasible, or a score is NaN.
 pub fn one_shot(
     weights: &[Weight],
     score: &dyn Score,
     sparsity: f64,
     budget: Budget,
 ) -> Result<Vec<LiveSet>> {
+    check_sparsity(sparsity)?;
     let scores = weights.iter().map(|weight| score.checked(weight));
     let scores: Vec<Vec<f32>> = scores.collect::<Result<_>>()?;
     match budget {

@@ -8,7 +8,7 @@ use super::{
     Budget, GradientMemory, Magnitude, Random, Score, SparsityMethod, UpdateSchedule, Weight,
     one_shot,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::masks::{LiveSet, count};
 
 /// How many weights leave and come at a change of masks.
@@ -298,8 +298,14 @@ fn places(weights: &[Weight], parts: &Parts, kept: &[LiveSet]) -> Result<Vec<usi
     let stayed: Vec<usize> = kept.iter().map(|kept| count(kept)).collect();
     if let Exchange::Bounds { drop_to, grow_to } = parts.exchange {
         let Budget::PerLayer(distribution) = parts.budget else {
-            assert!(drop_to == grow_to, "one budget for all layers only shrinks");
-            return Ok(vec![0; weights.len()]);
+            return match drop_to == grow_to {
+                true => Ok(vec![0; weights.len()]),
+                false => Err(Error::Config {
+                    field: "budget",
+                    value: format!("global, between sparsities {grow_to} and {drop_to}"),
+                    valid: "per layer, where weights grow between bounds",
+                }),
+            };
         };
         let shapes: Vec<_> = weights.iter().map(|weight| weight.shape.clone()).collect();
         let counts = distribution.live_counts(&shapes, grow_to)?;

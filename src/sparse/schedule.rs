@@ -91,12 +91,13 @@ impl UpdateSchedule {
 
     /// Changes after every `epochs` epochs of `steps_per_epoch` steps, before epoch `end`.
     pub fn epochs(epochs: u64, end: u64, steps_per_epoch: u64, fraction: f64) -> Self {
-        Self::new(epochs * steps_per_epoch, end * steps_per_epoch, fraction)
+        let steps = |epochs: u64| epochs.saturating_mul(steps_per_epoch);
+        Self::new(steps(epochs), steps(end), fraction)
     }
 
     /// Changes at given steps; the share decays towards the last of them.
     pub fn at(steps: Vec<u64>, fraction: f64) -> Self {
-        let end = steps.last().map_or(0, |last| last + 1);
+        let end = steps.last().map_or(0, |last| last.saturating_add(1));
         Self {
             begin: steps.first().copied().unwrap_or(0),
             steps: Some(steps),
@@ -136,7 +137,7 @@ impl UpdateSchedule {
         let before = steps.min(self.end).checked_sub(1);
         let regular = before
             .filter(|step| *step >= self.begin)
-            .map(|step| step - (step - self.begin) % self.every);
+            .map(|step| step - (step - self.begin) % self.every.max(1));
         regular.max(self.last.filter(|last| *last < steps))
     }
 

@@ -286,6 +286,7 @@ impl Sparsity {
         let device = device_of(model);
         let masks = Masks::from_bytes(parts.masks, &leaves, &device)?;
         let history = History::from_bytes(parts.history, &leaves, &device)?;
+        history.check_rewind_point(model)?;
         self.method.load_state(parts.method)?;
         self.masks = masks;
         self.history = history;

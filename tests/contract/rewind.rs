@@ -84,6 +84,28 @@ fn a_level_ends_at_the_rewind_step() {
     check(adamw());
 }
 
+/// A rewind point of another model is refused when it is loaded, not skipped when it is needed.
+#[test]
+fn a_foreign_rewind_point_is_refused() {
+    let _turn = alone();
+    let method = Method::Lth(LotteryTicket::new(0.6, 5));
+    let (net, mut sparsity) = attach(&method, Net::new(&device()));
+    let mut optim = SharpnessConfig::None.init(sgd()).unwrap();
+    let net = train(&mut optim, net, &mut sparsity, 0..1);
+    let parts = sparsity.to_parts().unwrap();
+    let reader = burn_pack::Reader::from_bytes(parts.history.clone()).unwrap();
+    let tensors = reader.into_tensors().unwrap().into_iter();
+    let without = tensors.filter(|tensor| tensor.name != "rewind/norm.gamma");
+    let history = burn_pack::Writer::new(without.collect())
+        .into_bytes()
+        .unwrap();
+    let fresh = || zosam::Sparsity::from_boxed(method.clone().boxed());
+    fresh().load_parts(&net, parts.clone()).unwrap();
+    let damaged = zosam::sparse::SparsityParts { history, ..parts };
+    let error = fresh().load_parts(&net, damaged).unwrap_err();
+    assert!(error.to_string().contains("`rewind/norm.gamma`"), "{error}");
+}
+
 /// The last level prunes to the budget exactly, and only the ticket is perturbed unless asked otherwise.
 #[test]
 fn the_ticket_has_the_budget_and_the_perturbation() {
