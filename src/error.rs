@@ -63,6 +63,16 @@ pub enum Error {
         /// The parameter.
         path: String,
     },
+    /// A score needs something that cannot be measured here.
+    #[error("{what} cannot be measured: {reason}; {instead}")]
+    Unmeasurable {
+        /// What is needed.
+        what: &'static str,
+        /// What stands in the way.
+        reason: String,
+        /// What would do.
+        instead: &'static str,
+    },
     /// Masks, checkpoint or weights belong to another model.
     #[error("{what} does not fit the model: {reason}")]
     Mismatch {

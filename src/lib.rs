@@ -41,6 +41,7 @@
 //! | [`sparse`] | which weights live |
 //! | [`masks`] | the live weights of a model, the single source of truth |
 //! | [`objective`] | the loss of a model on a batch, evaluations counted |
+//! | [`tangent`] | derivatives along a direction, for products with the Hessian |
 //! | [`tree`] | the only code that walks modules |
 //! | [`checkpoint`] | a folder that resumes a run exactly |
 //! | [`analysis`] | did it work? |
@@ -61,14 +62,15 @@ pub mod objective;
 pub mod optim;
 pub mod perturb;
 pub mod sparse;
+pub mod tangent;
 pub mod tree;
 
 pub use error::{Error, Result};
 pub use optim::{Plain, Sam, SharpOptimizer, StepReport, ZoSam};
 pub use perturb::{RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
 pub use sparse::{
-    Dsr, GradualMagnitude, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set, Snfs,
-    Snip, Sparsity, SparsityMethod, Svite,
+    Dsr, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set,
+    Snfs, Snip, Sparsity, SparsityMethod, Svite, SynFlow,
 };
 
 /// Runs the README's code as a test.

@@ -3,6 +3,8 @@
 
 #[path = "data/augment.rs"]
 mod augment;
+#[path = "data/balanced.rs"]
+mod balanced;
 #[path = "data/damage.rs"]
 mod damage;
 #[path = "data/files.rs"]

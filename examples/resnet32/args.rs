@@ -135,7 +135,7 @@ macro_rules! names {
 
 names! {
     DatasetName { FashionMnist, Cifar10 }
-    MethodName { Dense, Random, Magnitude, Snip, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs }
+    MethodName { Dense, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs }
     DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }
     SharpnessName { None, Sam, ZoSam, RandomSign }

@@ -2,8 +2,8 @@
 
 use zosam::sparse::{Budget, Decay, Distribution, Method, UpdateSchedule};
 use zosam::{
-    Dsr, GradualMagnitude, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set, Snfs,
-    Snip, Svite,
+    Dsr, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set,
+    Snfs, Snip, Svite, SynFlow,
 };
 
 use crate::args::{Args, DistributionName, MethodName};
@@ -32,6 +32,8 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
             Method::Magnitude(MagnitudeStatic::new(sparsity).with_budget(budget))
         }
         MethodName::Snip => Method::Snip(Snip::new(sparsity).with_budget(budget)),
+        MethodName::Grasp => Method::Grasp(Grasp::new(sparsity).with_budget(budget)),
+        MethodName::Synflow => Method::SynFlow(SynFlow::new(sparsity)),
         MethodName::Lth => Method::Lth(
             LotteryTicket::new(sparsity, steps)
                 .with_rewind(args.rewind_epochs as u64 * steps_per_epoch)

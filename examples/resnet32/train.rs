@@ -12,10 +12,10 @@ use burn::tensor::{Device, Int, Tensor};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zosam::analysis::alignment;
 use zosam::checkpoint::{Store, claim, fingerprint};
-use zosam::data::Loader;
+use zosam::data::{Batch, Loader, balanced};
 use zosam::models::ResNet;
 use zosam::perturb::Sharpness;
-use zosam::sparse::SparsityReport;
+use zosam::sparse::{Classification, Method, SparsityReport};
 use zosam::{SharpOptimizer, Sparsity};
 
 use crate::args::{Args, OptimizerName};
@@ -105,18 +105,26 @@ impl Run {
             }
             None => {
                 self.output.rewrite(&[])?;
-                // Methods that score weights before training do so on the first batch.
-                let batch = self
-                    .train
-                    .epoch(0, 0)
-                    .next()
-                    .context("there are no images")?;
-                let (images, labels) = batch.to_tensors(&self.device);
-                let loss = |model: &ResNet| model.loss(images.clone(), labels.clone());
-                let model = sparsity.attach(model, loss)?;
+                let batches = self.scoring_batches()?.into_iter();
+                let batches = batches.map(|batch| batch.to_tensors(&self.device));
+                let data = Classification::new(batches, ResNet::forward)
+                    .with_tangent(ResNet::forward_tangent);
+                let model = sparsity.attach_on(model, &data)?;
                 self.train(model, optim, sparsity, Progress::default())
             }
         }
+    }
+
+    /// What methods that score weights before training do so on: the first batch or, for GraSP, ten images of each
+    /// class in two halves.
+    fn scoring_batches(&self) -> Result<Vec<Batch>> {
+        if let Method::Grasp(_) = self.config.method {
+            let seed = self.config.seed;
+            return balanced(&self.train, 10, 2, seed)
+                .context("GraSP scores weights on ten images of each class");
+        }
+        let first = self.train.epoch(0, 0).next();
+        Ok(vec![first.context("there are no images")?])
     }
 
     fn newest_checkpoint(&self) -> Result<Option<(&Store, PathBuf)>> {

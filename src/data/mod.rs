@@ -7,6 +7,7 @@
 //! | [`Images`] | a labelled set in memory; also a [`Dataset`](burn::data::dataset::Dataset) of burn |
 //! | [`Augmentation`] | random crop and flip |
 //! | [`Normalization`] | mean and standard deviation per channel |
+//! | [`balanced`] | a few images of every class |
 //! | [`Loader`] | shuffled, augmented, normalised batches, made ahead in background threads |
 //!
 //! What is random depends on the seed, the epoch and the image, never on time or threads, so a run
@@ -33,6 +34,7 @@
 //! ```
 
 mod augment;
+mod balanced;
 mod batch;
 mod cifar;
 mod epoch;
@@ -45,6 +47,7 @@ mod plan;
 mod random;
 
 pub use augment::{Augmentation, Draw};
+pub use balanced::balanced;
 pub use batch::Batch;
 pub use cifar::cifar10;
 pub use epoch::Epoch;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dense, Dsr, GradientMemory, GradualMagnitude, LotteryTicket, MagnitudeStatic, Mest,
-    RandomStatic, RigL, Set, Snfs, Snip, Svite,
+    Dense, Dsr, GradientMemory, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest,
+    Need, RandomStatic, RigL, Set, Snfs, Snip, Svite, SynFlow,
 };
 use crate::error::Result;
 use crate::masks::LiveSet;
@@ -68,17 +68,31 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// If the distribution cannot realise the sparsity.
     fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>>;
 
-    /// Whether the initial masks are computed from a gradient.
-    fn initial_needs_gradient(&self) -> bool {
-        false
+    /// What the first masks are computed from.
+    fn need(&self) -> Need {
+        Need::Nothing
     }
 
-    /// The live sets to start from, one per weight.
+    /// In how many rounds the first masks are found: [`need`](Self::need) is measured before each.
+    fn rounds(&self) -> u64 {
+        1
+    }
+
+    /// The live sets to start from, one per weight: those of round 0.
     ///
     /// # Errors
     ///
     /// If the sparsity cannot be reached or a score is not a number.
     fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>>;
+
+    /// The live sets of a later round, given weights that are zero at the positions dead by then.
+    ///
+    /// # Errors
+    ///
+    /// As [`initial`](Self::initial).
+    fn refine(&mut self, _round: u64, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
+        self.initial(weights, seed)
+    }
 
     /// Whether masks change at this step (the number of steps taken before it).
     fn is_due(&self, _step: u64) -> bool {
@@ -146,6 +160,11 @@ pub enum Method {
     Random(RandomStatic),
     /// SNIP.
     Snip(Snip),
+    /// GraSP.
+    Grasp(Grasp),
+    /// SynFlow.
+    #[serde(rename = "synflow")]
+    SynFlow(SynFlow),
     /// Magnitude pruning at the start.
     Magnitude(MagnitudeStatic),
     /// Lottery tickets.
@@ -173,6 +192,8 @@ impl Method {
             Self::Dense(method) => Box::new(method),
             Self::Random(method) => Box::new(method),
             Self::Snip(method) => Box::new(method),
+            Self::Grasp(method) => Box::new(method),
+            Self::SynFlow(method) => Box::new(method),
             Self::Magnitude(method) => Box::new(method),
             Self::Lth(method) => Box::new(method),
             Self::Gmp(method) => Box::new(method),

@@ -1,7 +1,7 @@
 //! Which weights live.
 //!
 //! A [`SparsityMethod`] chooses live weights: once, before training ([`RandomStatic`], [`MagnitudeStatic`],
-//! [`Snip`]), fewer and fewer ([`GradualMagnitude`], [`LotteryTicket`]), or again and again ([`Set`], [`Dsr`], [`RigL`], [`Mest`],
+//! [`Snip`], [`Grasp`], [`SynFlow`]), fewer and fewer ([`GradualMagnitude`], [`LotteryTicket`]), or again and again ([`Set`], [`Dsr`], [`RigL`], [`Mest`],
 //! [`Svite`], [`Snfs`]). Methods see flat arrays on the host, never a module, a rank
 //! or an optimizer, so that a method is a few lines of ranking, is the same on every backend, and can
 //! rank all layers together as easily as each on its own. [`Sparsity`] connects one to a model.
@@ -16,7 +16,9 @@ mod dense;
 mod distribution;
 mod drop_grow;
 mod dsr;
+mod evidence;
 mod gmp;
+mod grasp;
 mod history;
 mod lottery_ticket;
 mod magnitude;
@@ -36,13 +38,16 @@ mod snfs;
 mod snip;
 mod sparsity;
 mod svite;
+mod synflow;
 mod weights;
 
 pub use dense::Dense;
 pub use distribution::Distribution;
 pub use drop_grow::drop_and_grow;
 pub use dsr::Dsr;
+pub use evidence::{Classification, Evidence, Need};
 pub use gmp::GradualMagnitude;
+pub use grasp::Grasp;
 pub use lottery_ticket::{LotteryTicket, Perturbed};
 pub use magnitude::MagnitudeStatic;
 pub use memory::GradientMemory;
@@ -54,10 +59,11 @@ pub use recipe::{Draw, Exchange, Parts, Recipe, Redistribution};
 pub use report::{LayerReport, SparsityReport};
 pub use rigl::RigL;
 pub use schedule::{Decay, UpdateSchedule};
-pub use score::{GradientMagnitude, Importance, Magnitude, Random, Saliency, Score};
+pub use score::{GradientFlow, GradientMagnitude, Importance, Magnitude, Random, Saliency, Score};
 pub use set::Set;
 pub use snfs::Snfs;
 pub use snip::Snip;
 pub use sparsity::{Growth, MaskUpdate, Sparsity, SparsityParts};
 pub use svite::Svite;
+pub use synflow::SynFlow;
 pub(crate) use weights::UNTRAINABLE;

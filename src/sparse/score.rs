@@ -80,6 +80,21 @@ impl Score for Saliency {
     }
 }
 
+/// `w · h` with `h = H g`: GraSP keeps its largest, which are the lowest `−w · h`.
+#[derive(Debug, Clone, Copy)]
+pub struct GradientFlow;
+
+impl Score for GradientFlow {
+    fn name(&self) -> &'static str {
+        "gradient flow"
+    }
+
+    fn score(&self, weight: &Weight) -> Vec<f32> {
+        let positions = weight.values.iter().zip(&weight.gradient);
+        positions.map(|(value, product)| value * product).collect()
+    }
+}
+
 /// `|w| + λ |∂L/∂w|`, the importance of MEST.
 #[derive(Debug, Clone, Copy)]
 pub struct Importance {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::random::check_sparsity;
-use super::{Budget, Saliency, SparsityMethod, Weight, one_shot};
+use super::{Budget, Need, Saliency, SparsityMethod, Weight, one_shot};
 use crate::error::Result;
 use crate::masks::LiveSet;
 
@@ -61,8 +61,8 @@ impl SparsityMethod for Snip {
         self.budget.densities(shapes, self.sparsity)
     }
 
-    fn initial_needs_gradient(&self) -> bool {
-        true
+    fn need(&self) -> Need {
+        Need::Gradient
     }
 
     fn initial(&mut self, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {

@@ -7,13 +7,14 @@ use burn::module::{Module, ParamGroup, ParamId};
 use burn::tensor::{Bytes, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::evidence::Losses;
 use super::history::History;
 use super::report::SparsityReport;
 use super::weights::{read_weights, select};
-use super::{Dense, SparsityMethod};
+use super::{Dense, Evidence, Need, SparsityMethod};
 use crate::error::{Error, Result};
 use crate::masks::{LiveSet, Masks};
-use crate::objective::{Loss, Objective};
+use crate::objective::Loss;
 use crate::tree::{self, Leaf, ParamVector};
 
 /// Which gradient ranks dead weights when masks change under a perturbation.
@@ -205,36 +206,70 @@ impl Sparsity {
         L: Loss,
         F: Fn(&M) -> L,
     {
+        self.attach_on(model, &Losses(losses.into_iter().collect()))
+    }
+
+    /// As [`attach`](Self::attach), for methods that need more than gradients: [`Grasp`](super::Grasp) and
+    /// [`SynFlow`](super::SynFlow), with a [`Classification`](super::Classification).
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach), or if the evidence does not tell what the method needs.
+    pub fn attach_on<M: Module>(&mut self, model: M, evidence: &impl Evidence<M>) -> Result<M> {
         self.method.validate()?;
         // burn initialises parameters when they are first read: do it here for every method alike, so
         // that runs with different methods start from the same weights.
         tree::values(&model);
-        self.attached = true;
         if self.method.name() == "dense" {
+            self.attached = true;
             return Ok(model);
         }
         let leaves = select(&model, self.group.as_ref())?;
         let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
         let targets = self.method.target_densities(&shapes)?;
-        let gradient = self.method.initial_needs_gradient().then(|| {
-            let gradients = losses.into_iter().map(|loss| {
-                Objective::new(&model, loss, self.seed)
-                    .gradient(None)
-                    .vector
-            });
-            let sum = gradients.reduce(|sum, gradient| sum.plus_scaled(&gradient, 1.0));
-            self.all_reduced(&model, sum.unwrap_or_default())
-        });
-        let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
-        let weights = read_weights(&model, &leaves, gradient.as_ref(), everywhere)?;
-        let live = self.method.initial(&weights, self.seed)?;
-        self.masks = Masks::new(&leaves, &live, &device_of(&model));
+        let mut live: Vec<LiveSet> = leaves.iter().map(|leaf| vec![true; leaf.len()]).collect();
+        let device = device_of(&model);
+        let mut masks = Masks::new(&leaves, &live, &device);
+        for round in 0..self.method.rounds() {
+            let masked = masks.project_model(model.clone());
+            let measured = self.measure(&masked, &leaves, evidence)?;
+            let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
+            let weights = read_weights(&masked, &leaves, measured.as_ref(), live_now)?;
+            live = match round {
+                0 => self.method.initial(&weights, self.seed)?,
+                _ => self.method.refine(round, &weights, self.seed)?,
+            };
+            masks = Masks::new(&leaves, &live, &device);
+        }
+        self.attached = true;
+        self.masks = masks;
         self.targets = targets;
         self.history = History::new(&live);
         for warning in self.report(&model).warnings() {
             log::warn!("{warning}");
         }
         Ok(self.masks.project_model(model))
+    }
+
+    /// What the method needs to choose its first masks.
+    fn measure<M: Module>(
+        &self,
+        model: &M,
+        leaves: &[Leaf],
+        evidence: &impl Evidence<M>,
+    ) -> Result<Option<ParamVector>> {
+        let selected = |id| leaves.iter().any(|leaf| leaf.id == id);
+        let measured = match self.method.need() {
+            Need::Nothing => return Ok(None),
+            Need::Gradient => evidence.gradient(model, 1.0, self.seed)?,
+            Need::HessianGradient { temperature } => {
+                let gradient = evidence.gradient(model, temperature, self.seed)?;
+                let gradient = self.all_reduced(model, gradient).filter(selected);
+                evidence.hessian_product(model, &gradient, temperature, self.seed)?
+            }
+            Need::SynapticFlow => evidence.synaptic_flow(model, self.seed)?,
+        };
+        Ok(Some(self.all_reduced(model, measured)))
     }
 
     /// The masks.

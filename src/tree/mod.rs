@@ -11,6 +11,7 @@
 //! masked or stepped.
 
 mod buffers;
+mod convert;
 mod direction;
 mod key;
 mod leaf;
@@ -20,6 +21,7 @@ mod vector;
 
 pub(crate) use buffers::restore;
 pub use buffers::{adopt_buffers, twin};
+pub(crate) use convert::{absolute, cast, direction};
 pub use direction::draw;
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};

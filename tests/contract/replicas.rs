@@ -34,7 +34,7 @@ fn replicas_keep_the_same_masks_and_weights() {
         let replica = |number: u64, sparsity: Sparsity, net: Net| {
             let mut sparsity = sparsity.with_seed(3);
             let batch = Batch::new(100 * number);
-            let mut net = sparsity.attach(net, |net: &Net| batch.loss(net)).unwrap();
+            let mut net = sparsity.attach_on(net, &batch.evidence()).unwrap();
             let mut optim = ZoSamConfig::new().init(sgd()).unwrap();
             let mut states = vec![sparsity.masks().fingerprint()];
             for step in 0..8 {

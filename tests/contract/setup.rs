@@ -12,8 +12,9 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use zosam::perturb::{Delta, Scope, Sharpness, Sides, ZeroOrderMemory};
 use zosam::sparse::{
-    Budget, Distribution as Layers, Dsr, GradientMemory, GradualMagnitude, LotteryTicket,
-    MagnitudeStatic, Mest, MestGrowth, Method, Perturbed, Set, Snfs, Sparsity, Svite,
+    Budget, Classification, Distribution as Layers, Dsr, GradientMemory, GradualMagnitude, Grasp,
+    LotteryTicket, MagnitudeStatic, Mest, MestGrowth, Method, Perturbed, Set, Snfs, Sparsity,
+    Svite, SynFlow,
 };
 use zosam::tree::{self, DirectionDistribution};
 use zosam::{
@@ -82,6 +83,11 @@ impl Batch {
         let images = Tensor::random([10, 1, 6, 6], Distribution::Normal(0.0, 1.0), &device);
         let labels: Vec<i64> = (0..10).map(|i| (i + number as i64) % 5).collect();
         Self(images, Tensor::from_ints(labels.as_slice(), &device))
+    }
+
+    /// GraSP's Hessian is by differences of gradients: this net has no tangents.
+    pub fn evidence(&self) -> Classification<'static, Net, 4> {
+        Classification::new([(self.0.clone(), self.1.clone())], Net::forward)
     }
 
     pub fn loss(&self, net: &Net) -> Tensor<1> {
@@ -173,6 +179,11 @@ pub fn methods() -> Vec<(&'static str, Method)> {
         ("snip", Method::Snip(Snip::new(0.8))),
         ("rigl", Method::RigL(rigl.clone())),
         ("rigl summed", Method::RigL(rigl.with_memory(summed))),
+        ("grasp", Method::Grasp(Grasp::new(0.8))),
+        (
+            "synflow",
+            Method::SynFlow(SynFlow::new(0.8).with_rounds(10)),
+        ),
         ("magnitude", Method::Magnitude(MagnitudeStatic::new(0.8))),
         ("lth", Method::Lth(tickets)),
         ("gmp", Method::Gmp(GradualMagnitude::new(0.8, 1, 11, 3))),
@@ -211,7 +222,7 @@ pub fn adamw() -> AdamW {
 pub fn attach(method: &Method, net: Net) -> (Net, Sparsity) {
     let mut sparsity = Sparsity::from_boxed(method.clone().boxed()).with_seed(3);
     let batch = Batch::new(0);
-    let net = sparsity.attach(net, |net: &Net| batch.loss(net)).unwrap();
+    let net = sparsity.attach_on(net, &batch.evidence()).unwrap();
     (net, sparsity)
 }
 

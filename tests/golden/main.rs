@@ -2,6 +2,7 @@
 //! here, and those of the published sparse-training code.
 #![cfg(all(feature = "flex", feature = "models"))]
 
+mod before_training;
 mod drop_and_grow;
 mod layers;
 mod methods;

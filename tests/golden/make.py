@@ -157,6 +157,85 @@ def snip(model):
     return {"sparsity": SNIP_SPARSITY, "live": golden}
 
 
+def restored(state):
+    """The network of a golden state, in float64."""
+    model = ResNet8("grasp").double()
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name in state:
+                tensor.copy_(torch.tensor(state[name], dtype=torch.float64).reshape(tensor.shape))
+    return model
+
+
+def live_positions(weights, scores, keep, live=None):
+    """The `keep` best of the live positions over all weights, by position for each, and the set."""
+    scores = np.where(live, scores, -np.inf) if live is not None else scores
+    order = np.argsort(-scores, kind="stable")
+    last, first_out = scores[order[keep - 1]], scores[order[keep]]
+    spread = abs(scores[order[0]])
+    # f32 carries the products that are ranked to about 1e-7 of each.
+    assert last - first_out > 1e-6 * abs(last) and spread > 0, f"{last} and {first_out} are too close"
+    chosen = np.zeros(len(scores), bool)
+    chosen[order[:keep]] = True
+    golden, start = {}, 0
+    for name, parameter in weights:
+        layer = chosen[start : start + parameter.numel()]
+        golden[name] = np.flatnonzero(layer).tolist()
+        start += parameter.numel()
+    return golden, chosen
+
+
+def grasp(golden, temperature=200.0, sparsity=0.9):
+    """GraSP with two half batches, by double backward in float64, training-mode batch norm."""
+    model = restored(golden["state"])
+    weights = [(n, p) for n, p in model.named_parameters() if p.dim() > 1]
+    parameters = [p for _, p in weights]
+    images = torch.tensor(golden["batch"]["images"], dtype=torch.float64).reshape(BATCH, 3, PIXELS, PIXELS)
+    labels = torch.tensor(golden["batch"]["labels"])
+    halves = [(images[:4], labels[:4]), (images[4:], labels[4:])]
+
+    def loss(half):
+        return F.cross_entropy(model(half[0]) / temperature, half[1])
+
+    first = [torch.autograd.grad(loss(half), parameters) for half in halves]
+    gradient = [sum(parts) for parts in zip(*first)]
+    product = [torch.zeros_like(p) for p in parameters]
+    for half in halves:
+        slopes = torch.autograd.grad(loss(half), parameters, create_graph=True)
+        along = sum((g * s).sum() for g, s in zip(gradient, slopes))
+        for total, part in zip(product, torch.autograd.grad(along, parameters)):
+            total += part
+    scores = np.concatenate([(p * h).detach().numpy().reshape(-1) for p, h in zip(parameters, product)])
+    keep = round((1 - sparsity) * len(scores))
+    live, _ = live_positions(weights, scores, keep)
+    product = {name: flat(h.float()) for (name, _), h in zip(weights, product)}
+    return {"sparsity": sparsity, "product": product, "live": live}
+
+
+def synflow(golden, sparsity=0.9, rounds=100):
+    """SynFlow in float64: absolute parameters and buffers, inference mode, an input of ones."""
+    model = restored(golden["state"]).eval()
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            tensor.abs_()
+    weights = [(n, p) for n, p in model.named_parameters() if p.dim() > 1]
+    total = sum(p.numel() for _, p in weights)
+    live = np.ones(total, bool)
+    for number in range(1, rounds + 1):
+        output = model(torch.ones(1, 3, PIXELS, PIXELS, dtype=torch.float64)).sum()
+        slopes = torch.autograd.grad(output, [p for _, p in weights])
+        scores = np.concatenate([(p * s).detach().numpy().reshape(-1) for (_, p), s in zip(weights, slopes)])
+        keep = round((1 - sparsity) ** (number / rounds) * total)
+        positions, live = live_positions(weights, scores, keep, live)
+        with torch.no_grad():
+            start = 0
+            for _, parameter in weights:
+                layer = torch.tensor(live[start : start + parameter.numel()])
+                parameter.mul_(layer.reshape(parameter.shape))
+                start += parameter.numel()
+    return {"sparsity": sparsity, "rounds": rounds, "live": positions}
+
+
 def sam(seed, steps=3, rho=0.05):
     """The step of the published PyTorch implementation (davda54/sam) around SGD.
 
@@ -265,9 +344,11 @@ def main():
     torch.use_deterministic_algorithms(True)
     _, he = resnet("he", seed=1)
     write("resnet_he", he)
-    grasp_model, grasp = resnet("grasp", seed=6)
-    write("resnet_grasp", grasp)
+    grasp_model, grasp_golden = resnet("grasp", seed=6)
+    write("resnet_grasp", grasp_golden)
     write("snip", snip(grasp_model))
+    write("grasp", grasp(grasp_golden))
+    write("synflow", synflow(grasp_golden))
     write("sam", sam(seed=3))
     write("rigl", rigl(seed=4))
 

@@ -37,11 +37,16 @@ fn live_weights_match_pytorch() {
     let loss = |model: &ResNet| model.loss(images.clone(), labels.clone());
     sparsity.attach(model, loss).unwrap();
 
+    assert_live(&sparsity, &golden.live);
+}
+
+/// Live positions in PyTorch's layout against the masks.
+pub fn assert_live(sparsity: &Sparsity, golden: &BTreeMap<String, Vec<usize>>) {
     let masks = sparsity.masks();
-    assert_eq!(masks.leaves().count(), golden.live.len());
+    assert_eq!(masks.leaves().count(), golden.len());
     for leaf in masks.leaves() {
         let mut expected = vec![false; leaf.len()];
-        for position in &golden.live[&torch_name(&leaf.path)] {
+        for position in &golden[&torch_name(&leaf.path)] {
             expected[*position] = true;
         }
         let expected = to_burn(&leaf.path, &leaf.shape, &expected);

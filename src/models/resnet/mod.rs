@@ -1,6 +1,7 @@
 //! The CIFAR ResNets: 20, 32, 44, 56 and 110 layers.
 
 mod config;
+mod tangent;
 
 pub use config::{ResNetConfig, ResNetVariant};
 
@@ -80,7 +81,8 @@ fn subsample(input: Tensor<4>, appended: usize) -> Tensor<4> {
     let [batch, _, height, width] = input.dims();
     let picked = input.slice(burn::tensor::s![.., .., 0..height;2, 0..width;2]);
     let [_, _, height, width] = picked.dims();
-    let zeros = |channels| Tensor::zeros([batch, channels, height, width], &picked.device());
+    let options = (&picked.device(), picked.dtype());
+    let zeros = |channels| Tensor::zeros([batch, channels, height, width], options);
     let (before, after) = (zeros(appended / 2), zeros(appended - appended / 2));
     Tensor::cat(vec![before, picked, after], 1)
 }
@@ -120,7 +122,7 @@ impl ResNet {
     /// Logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let mut hidden = relu(self.bn1.forward(self.conv1.forward(images)));
-        for block in self.layer1.iter().chain(&self.layer2).chain(&self.layer3) {
+        for block in self.blocks() {
             hidden = block.forward(hidden);
         }
         let features = hidden.mean_dim(3).mean_dim(2).flatten(1, 3);
@@ -134,6 +136,10 @@ impl ResNet {
             .init(&logits.device())
             .forward(logits.clone(), labels);
         (loss, logits)
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &BasicBlock> {
+        self.layer1.iter().chain(&self.layer2).chain(&self.layer3)
     }
 
     /// How often a forward pass uses each weight of a layer, for images of a height and width: the number
