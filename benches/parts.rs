@@ -101,6 +101,7 @@ fn drop_and_grow_ranking(bencher: Bencher, positions: usize) {
             .map(|_| generator.random::<f32>() - 0.5)
             .collect(),
         live,
+        ..Weight::default()
     };
     bencher.bench_local(|| drop_and_grow(&weight, &Magnitude, &GradientMagnitude, 0.3));
 }
@@ -126,6 +127,7 @@ fn mask_update_of_deit_small(bencher: Bencher, name: &str) {
                 values: (0..len).map(|_| number()).collect(),
                 gradient: (0..len).map(|_| number()).collect(),
                 live: vec![true; len],
+                ..Weight::default()
             }
         })
         .collect();

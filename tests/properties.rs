@@ -32,6 +32,7 @@ fn weight() -> impl Strategy<Value = Weight> {
             .collect(),
         gradient: positions.iter().map(|p| p.1).collect(),
         live: positions.iter().map(|p| p.2).collect(),
+        ..Weight::default()
     })
 }
 
@@ -142,6 +143,7 @@ proptest! {
                 values: layer.iter().map(|p| p.0).collect(),
                 gradient: layer.iter().map(|p| p.1).collect(),
                 live: vec![true; layer.len()],
+                ..Weight::default()
             }).collect();
             let initial = match method.initial(&weights, 1) {
                 Ok(initial) => initial,
@@ -192,6 +194,7 @@ fn saliency_ranks_the_product() {
         values: vec![1.0, -2.0, 3.0, 0.5, 0.0, -1.0, 2.0, 0.1],
         gradient: vec![0.1, 0.2, -0.1, 2.0, 9.0, 0.3, -0.05, 1.0],
         live: vec![true; 8],
+        ..Weight::default()
     };
     // |w g| = .1 .4 .3 1 0 .3 .1 .1; of the two equal thirds the first counts first.
     let live = one_shot(&[weight], &Saliency, 0.625, Budget::Global).unwrap();
@@ -209,6 +212,7 @@ fn nan_is_a_typed_error_that_names_the_weight() {
         values: vec![1.0, 0.0],
         gradient: vec![f32::NAN, 1.0],
         live: vec![true, false],
+        ..Weight::default()
     };
     let error = drop_and_grow(&weight, &Magnitude, &GradientMagnitude, 0.5).unwrap_err();
     assert!(error.to_string().contains("`deep.weight`"), "{error}");

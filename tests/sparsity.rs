@@ -5,7 +5,7 @@ use burn::module::{Module, ParamGroup};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Int, Tensor};
-use zosam::sparse::{Budget, Distribution, Sparsity};
+use zosam::sparse::{Budget, Distribution, Granularity, Sparsity};
 use zosam::{Error, RandomStatic, RigL, Snip, ZoSamConfig, tree};
 
 #[derive(Module, Debug)]
@@ -211,4 +211,111 @@ fn steps_without_masks_or_with_foreign_ones_are_refused() {
         .unwrap_err();
     assert!(error.to_string().contains(".autodiff()"), "{error}");
     assert_eq!(optim.steps(), 0);
+}
+
+/// A layer may stay dense, or have a density of its own; the others make up for it, and the budget holds.
+#[test]
+fn single_layers_may_have_a_density_of_their_own() {
+    let group = |path: &str| ParamGroup::from_path(path);
+    let live = |sparsity: &Sparsity| -> Vec<usize> {
+        let masks = sparsity.masks();
+        masks
+            .leaves()
+            .map(|leaf| masks.live(leaf.id).unwrap())
+            .collect()
+    };
+    // 128, 128 and 64 weights, of which 160 live: 64 in the last, 32 in the first, and what is left.
+    for method in [
+        RandomStatic::new(0.5).with_distribution(Distribution::Uniform),
+        RandomStatic::new(0.5),
+    ] {
+        let mut sparsity = Sparsity::new(method)
+            .with_density(group("output.weight"), 1.0)
+            .with_density(group("hidden.weight"), 0.25);
+        sparsity.attach(Net::new(&device()), Net::loss).unwrap();
+        assert_eq!(live(&sparsity), [32, 64, 64]);
+    }
+    let selected = ParamGroup::from_regex("hidden|output").unwrap();
+    let mut sparsity = Sparsity::new(Snip::new(0.5))
+        .with_group(selected)
+        .with_density(group("output.weight"), 1.0);
+    let net = sparsity.attach(Net::new(&device()), Net::loss);
+    // Of 128 + 8 + … parameters whose path matches, those with the name of a weight and a bias.
+    assert!(net.is_ok());
+    let report = sparsity.report(&net.unwrap());
+    let output = report
+        .layers
+        .iter()
+        .find(|layer| layer.name == "output.weight");
+    assert_eq!(output.unwrap().target_density, Some(1.0));
+    assert_eq!(output.unwrap().live, 64);
+
+    let refused = |sparsity: Sparsity| {
+        let mut sparsity = sparsity;
+        let error = sparsity.attach(Net::new(&device()), Net::loss).unwrap_err();
+        error.to_string()
+    };
+    let random = || Sparsity::new(RandomStatic::new(0.9));
+    let message = refused(random().with_density(group("hidden.weight"), 1.0));
+    assert!(message.contains("take 128 live weights of 32"), "{message}");
+    let message = refused(random().with_density(group("hidden.weight"), 0.0));
+    assert!(message.starts_with("density = 0"), "{message}");
+    let dsr = Sparsity::new(zosam::Dsr::new(0.9, 10, 100));
+    let message = refused(dsr.with_density(group("hidden.weight"), 0.5));
+    assert!(message.contains("`dsr`"), "{message}");
+}
+
+/// Under training, too: 2:4 in one layer, blocks in another, and a report that says so.
+#[test]
+fn granularities_hold_while_training() {
+    let group = |path: &str| ParamGroup::from_path(path);
+    let two_of_four = Granularity::NOfM { live: 2, of: 4 };
+    let blocks = Granularity::Block {
+        outputs: 4,
+        inputs: 2,
+    };
+    let trained = ParamGroup::from_paths(vec!["hidden.weight", "output.weight"]);
+    let mut sparsity = Sparsity::new(RigL::new(0.5, 10).with_update_every(1))
+        .with_group(trained)
+        .with_granularity(group("hidden.weight"), two_of_four)
+        .with_granularity(group("output.weight"), blocks);
+    let mut net = sparsity.attach(Net::new(&device()), Net::loss).unwrap();
+    let mut optim = ZoSamConfig::new().init(SgdConfig::new().build()).unwrap();
+    let (mut first, mut changed) = (None, false);
+    for _ in 0..5 {
+        (net, _) = optim.step_with(0.1, net, &mut sparsity, Net::loss).unwrap();
+        let fingerprint = sparsity.masks().fingerprint();
+        changed |= *first.get_or_insert(fingerprint.clone()) != fingerprint;
+        for leaf in sparsity.masks().leaves() {
+            let live = sparsity.masks().live_set(leaf.id).unwrap();
+            let outputs = leaf.shape[1];
+            let count = |positions: &mut dyn Iterator<Item = (usize, usize)>| {
+                positions.filter(|(i, o)| live[i * outputs + o]).count()
+            };
+            match leaf.path.as_str() {
+                "hidden.weight" => {
+                    for (output, first) in (0..16).flat_map(|o| [(o, 0), (o, 4)]) {
+                        let mut group = (first..first + 4).map(|input| (input, output));
+                        assert_eq!(count(&mut group), 2);
+                    }
+                }
+                _ => {
+                    for first in (0..16).step_by(2) {
+                        let cells = (first..first + 2).flat_map(|i| (0..4).map(move |o| (i, o)));
+                        assert!([0, 8].contains(&count(&mut cells.into_iter())));
+                    }
+                }
+            }
+        }
+    }
+    assert!(changed);
+    let text = sparsity.report(&net).to_string();
+    assert!(text.contains("2:4") && text.contains("4x2"), "{text}");
+
+    let gmp = zosam::GradualMagnitude::new(0.5, 0, 10, 1);
+    let error = Sparsity::new(gmp)
+        .with_granularity(group("hidden.weight"), two_of_four)
+        .attach(Net::new(&device()), Net::loss)
+        .unwrap_err();
+    assert!(error.to_string().contains("`gmp`"), "{error}");
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
+use zosam::sparse::Granularity;
 
 /// Train a sparse ResNet with sharpness-aware minimization.
 #[derive(Debug, Clone, Parser)]
@@ -24,9 +25,16 @@ pub struct Args {
     /// Sparse-training method.
     #[arg(long, value_enum, default_value_t = MethodName::Rigl)]
     pub method: MethodName,
-    /// Share of dead weights.
-    #[arg(long, default_value_t = 0.9)]
-    pub sparsity: f64,
+    /// Share of dead weights [default: 0.9, or what N:M makes].
+    #[arg(long)]
+    pub sparsity: Option<f64>,
+    /// Units in which weights live and die: unstructured, N:M such as 2:4, OUTPUTSxINPUTS such as 4x4, or channel.
+    /// Layers that do not consist of whole units stay unstructured.
+    #[arg(long, default_value_t = Granularity::Unstructured)]
+    pub granularity: Granularity,
+    /// Density of the layers whose path matches a regular expression, as REGEX=VALUE; may be given several times.
+    #[arg(long, value_name = "REGEX=VALUE", value_parser = density)]
+    pub density: Vec<(String, f64)>,
     /// Density of each layer [default: the method's paper's].
     #[arg(long, value_enum)]
     pub distribution: Option<DistributionName>,
@@ -110,6 +118,16 @@ impl Args {
             .unwrap_or(if self.is_built_in() { 32 } else { 128 })
     }
 
+    /// Share of dead weights.
+    pub fn sparsity(&self) -> f64 {
+        self.sparsity.unwrap_or(match self.granularity {
+            Granularity::NOfM { live, of } if 0 < live && live < of => {
+                1.0 - live as f64 / of as f64
+            }
+            _ => 0.9,
+        })
+    }
+
     /// Passes over the training images.
     pub fn epochs(&self) -> usize {
         self.epochs
@@ -120,6 +138,12 @@ impl Args {
     pub fn limit(&self) -> Option<usize> {
         self.limit.or(self.is_built_in().then_some(4000))
     }
+}
+
+fn density(text: &str) -> Result<(String, f64), String> {
+    let (pattern, value) = text.rsplit_once('=').ok_or("expected REGEX=VALUE")?;
+    let value = value.parse().map_err(|error| format!("{value}: {error}"))?;
+    Ok((pattern.to_string(), value))
 }
 
 macro_rules! names {

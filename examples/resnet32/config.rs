@@ -1,15 +1,16 @@
 //! What defines a run: everything that its result depends on.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
+use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use zosam::models::{ResNetConfig, ResNetVariant};
+use zosam::models::{ResNet, ResNetConfig, ResNetVariant};
 use zosam::perturb::{Delta, SharpnessConfig, ZeroOrderMemory};
-use zosam::sparse::Method;
-use zosam::{RandomSignConfig, SamConfig, ZoSamConfig};
+use zosam::sparse::{Granularity, Method, Sparsity};
+use zosam::{RandomSignConfig, SamConfig, ZoSamConfig, tree};
 
 use crate::args::{Args, DatasetName, DeviceName, MemoryName, OptimizerName, SharpnessName};
 use crate::method::method;
@@ -21,6 +22,8 @@ pub struct Config {
     pub limit: Option<usize>,
     pub model: ResNetConfig,
     pub method: Method,
+    pub granularity: Granularity,
+    pub densities: Vec<(String, f64)>,
     pub optimizer: OptimizerName,
     pub lr: f64,
     pub weight_decay: f64,
@@ -58,6 +61,8 @@ impl Config {
             limit: args.limit(),
             model: model(args, channels, classes),
             method: method(args, steps_per_epoch),
+            granularity: args.granularity,
+            densities: args.density.clone(),
             optimizer: args.optimizer,
             lr,
             weight_decay,
@@ -70,6 +75,28 @@ impl Config {
         config.sharpness.build()?;
         config.method.clone().boxed().validate()?;
         Ok(config)
+    }
+
+    /// The method with its units and densities by layer.
+    pub fn sparsity(&self, model: &ResNet) -> Result<Sparsity> {
+        let mut sparsity = Sparsity::from_boxed(self.method.clone().boxed()).with_seed(self.seed);
+        let leaves = tree::leaves(model).into_iter();
+        let whole =
+            leaves.filter(|leaf| self.granularity.validate(&leaf.path, &leaf.shape).is_ok());
+        let whole: Vec<String> = whole.map(|leaf| leaf.path).collect();
+        if whole.is_empty() {
+            bail!(
+                "--granularity {}: no layer consists of such units",
+                self.granularity
+            );
+        }
+        sparsity = sparsity.with_granularity(ParamGroup::from_paths(whole), self.granularity);
+        for (pattern, density) in &self.densities {
+            let group = ParamGroup::from_regex(pattern)
+                .map_err(|error| anyhow!("--density {pattern}: {error:?}"))?;
+            sparsity = sparsity.with_density(group, *density);
+        }
+        Ok(sparsity)
     }
 
     /// Epochs of the whole run: a lottery ticket trains its net again and again.

@@ -14,7 +14,7 @@ use crate::args::{Args, DistributionName, MethodName};
 /// changes instead: 100 where the paper has about one an epoch, 32 for MEST, 20 for SViTE; RigL's are 20, but never
 /// further apart than its 100 steps.
 pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
-    let sparsity = args.sparsity;
+    let sparsity = args.sparsity();
     let steps = args.epochs() as u64 * steps_per_epoch;
     let part = |share: u64| args.update_every.unwrap_or((steps / share).max(1));
     let per_layer = |default: Distribution| distribution(args).unwrap_or(default);

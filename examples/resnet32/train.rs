@@ -89,8 +89,7 @@ impl Run {
         self.device.seed(config.seed);
         let model = config.model.init(&self.device)?;
         let optim = config.sharpness.init(base)?.with_seed(config.seed);
-        let method = config.method.clone().boxed();
-        let mut sparsity = Sparsity::from_boxed(method).with_seed(config.seed);
+        let mut sparsity = config.sparsity(&model)?;
         match self.newest_checkpoint()? {
             Some((store, folder)) => {
                 let (model, optim, progress) =

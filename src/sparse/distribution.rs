@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Weight;
 use super::apportion::apportion;
 use super::random::check_sparsity;
 use crate::error::{Error, Result};
@@ -88,6 +89,73 @@ impl Distribution {
         let densities = self.densities(shapes, sparsity)?;
         Ok(live_counts(shapes, &densities, sparsity))
     }
+}
+
+/// The number of live weights of each layer at a sparsity, where layers may have a density of their own: that
+/// density at the sparsity `nominal`, in proportion at others. The other layers share the rest of the budget.
+pub(super) fn layer_counts(
+    distribution: Distribution,
+    weights: &[Weight],
+    sparsity: f64,
+    nominal: f64,
+) -> Result<Vec<usize>> {
+    let (fixed, rest) = fixed_counts(weights, sparsity, nominal)?;
+    let open: Vec<&Weight> = weights.iter().filter(|w| w.density.is_none()).collect();
+    let shapes: Vec<_> = open.iter().map(|weight| weight.shape.clone()).collect();
+    let shared = match open.is_empty() {
+        true => Vec::new(),
+        false if open.len() == weights.len() => distribution.live_counts(&shapes, sparsity)?,
+        false => {
+            let size: usize = open.iter().map(|weight| weight.len()).sum();
+            let left = 1.0 - rest as f64 / size as f64;
+            distribution.live_counts(&shapes, left.clamp(0.0, 1.0 - f64::EPSILON))?
+        }
+    };
+    let mut shared = shared.into_iter();
+    Ok(fixed
+        .into_iter()
+        .map(|count| count.unwrap_or_else(|| shared.next().expect("one for each open layer")))
+        .collect())
+}
+
+/// The counts of layers with a density of their own, and what the budget leaves to the others.
+pub(super) fn fixed_counts(
+    weights: &[Weight],
+    sparsity: f64,
+    nominal: f64,
+) -> Result<(Vec<Option<usize>>, usize)> {
+    let scale = (1.0 - sparsity) / (1.0 - nominal);
+    let count = |weight: &Weight| {
+        let density = weight.density?;
+        let density = if density < 1.0 { density * scale } else { 1.0 };
+        let count = (density * weight.len() as f64).round() as usize;
+        Some(count.min(weight.len()))
+    };
+    let counts: Vec<Option<usize>> = weights.iter().map(count).collect();
+    let total: usize = weights.iter().map(Weight::len).sum();
+    let taken: usize = counts.iter().flatten().sum();
+    let open: usize = weights
+        .iter()
+        .filter(|weight| weight.density.is_none())
+        .map(Weight::len)
+        .sum();
+    let budget = live_budget(total, sparsity);
+    let rest = budget.saturating_sub(taken);
+    // Each fixed layer's count was rounded on its own.
+    let off = (taken + rest.min(open)).abs_diff(budget);
+    if off > weights.len() || (open > 0 && rest == 0) {
+        return Err(Error::Infeasible {
+            sparsity,
+            weights: total,
+            layers: weights.len(),
+            reason: format!(
+                "layers with a density of their own, N:M among them, take {taken} live weights of {budget}, and the \
+                 others have {open} weights for the rest; with them all the sparsity is {:.4}",
+                1.0 - taken as f64 / (total - open).max(1) as f64
+            ),
+        });
+    }
+    Ok((counts, rest))
 }
 
 /// Dense layers stay dense; the others share the rest of the budget.

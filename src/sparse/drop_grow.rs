@@ -1,10 +1,10 @@
 //! Exchanging weak live weights for promising dead ones.
 
-use super::distribution::{floor, live_budget};
-use super::one_shot::{keep_globally, live_set};
+use super::distribution::{floor, layer_counts, live_budget};
+use super::granularity::choose;
+use super::one_shot::keep_globally;
 use super::recipe::{Exchange, Parts, stay};
-use super::selection::{positions, top_k};
-use super::{Budget, Score, Weight};
+use super::{Budget, Granularity, Score, Weight};
 use crate::error::Result;
 use crate::masks::{LiveSet, count};
 
@@ -44,14 +44,10 @@ pub(super) fn grow_to(
     regrow_dropped: bool,
     places: usize,
 ) -> LiveSet {
-    let mut new = kept.clone();
-    let candidates = positions(weight.len(), |i| {
-        !kept[i] && (regrow_dropped || !weight.live[i])
-    });
-    for position in top_k(scores, candidates, places) {
-        new[position as usize] = true;
-    }
-    new
+    // An N:M group may have no other dead weight to put in a dropped one's place.
+    let again = regrow_dropped || matches!(weight.granularity, Granularity::NOfM { .. });
+    let candidate = |i: usize| !kept[i] && (again || !weight.live[i]);
+    choose(weight, scores, kept, candidate, places)
 }
 
 /// The live weights of each layer that are not dropped.
@@ -70,8 +66,7 @@ pub(super) fn survivors(weights: &[Weight], parts: &Parts, step: u64) -> Result<
                 .collect()
         }
         (Exchange::Bounds { drop_to, .. }, Budget::PerLayer(distribution)) => {
-            let shapes: Vec<_> = weights.iter().map(|weight| weight.shape.clone()).collect();
-            distribution.live_counts(&shapes, drop_to)?
+            layer_counts(distribution, weights, drop_to, parts.sparsity)?
         }
         (Exchange::Bounds { drop_to, .. }, Budget::Global) => {
             let total = weights.iter().map(Weight::len).sum();
@@ -86,6 +81,7 @@ pub(super) fn survivors(weights: &[Weight], parts: &Parts, step: u64) -> Result<
             // Where dropped weights may not grow at once, no more can leave than dead ones can replace.
             let live = count(&weight.live);
             let replaceable = match parts.regrow_dropped {
+                _ if weight.density == Some(1.0) => 0,
                 true => live,
                 false => weight.len() - live,
             };
@@ -96,9 +92,9 @@ pub(super) fn survivors(weights: &[Weight], parts: &Parts, step: u64) -> Result<
 
 /// The `k` best of a layer's live weights, or all if there are fewer.
 fn keep(weight: &Weight, scores: &[f32], k: usize) -> LiveSet {
-    let candidates = positions(weight.len(), |i| weight.live[i]);
-    let k = k.min(candidates.len());
-    live_set(weight.len(), &top_k(scores, candidates, k))
+    let k = k.min(count(&weight.live));
+    let none = vec![false; weight.len()];
+    choose(weight, scores, &none, |i| weight.live[i], k)
 }
 
 /// The number of live weights with a score of at least a threshold; half of the live ones if that is more.

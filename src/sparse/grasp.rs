@@ -82,6 +82,10 @@ impl SparsityMethod for Grasp {
         }
     }
 
+    fn takes_layer_densities(&self) -> bool {
+        true
+    }
+
     fn initial(&mut self, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
         one_shot(weights, &GradientFlow, self.sparsity, self.budget)
     }

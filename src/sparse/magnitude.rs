@@ -59,6 +59,10 @@ impl SparsityMethod for MagnitudeStatic {
         self.budget.densities(shapes, self.sparsity)
     }
 
+    fn takes_layer_densities(&self) -> bool {
+        true
+    }
+
     fn initial(&mut self, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
         one_shot(weights, &Magnitude, self.sparsity, self.budget)
     }

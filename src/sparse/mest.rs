@@ -173,6 +173,11 @@ impl Recipe for Mest {
         }
     }
 
+    fn changes_sparsity(&self) -> bool {
+        let differs = |phase: &MestPhase| phase.grow_to != self.sparsity;
+        self.phases.iter().any(differs)
+    }
+
     fn check(&self) -> Result<()> {
         let valid = self.lambda.is_finite() && self.lambda >= 0.0;
         check("lambda", self.lambda, valid, "finite and at least 0")?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Granularity;
 use super::{
     Dense, Dsr, GradientMemory, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest,
     Need, RandomStatic, RigL, Set, Snfs, Snip, Svite, SynFlow,
@@ -23,6 +24,10 @@ pub struct Weight {
     pub gradient: Vec<f32>,
     /// Live positions.
     pub live: LiveSet,
+    /// In what units positions live and die.
+    pub granularity: Granularity,
+    /// The layer's own density, where one was set; the other layers share the rest of the budget.
+    pub density: Option<f64>,
 }
 
 impl Weight {
@@ -92,6 +97,13 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// As [`initial`](Self::initial).
     fn refine(&mut self, _round: u64, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
         self.initial(weights, seed)
+    }
+
+    /// Whether single layers may be given a density of their own, as N:M does; a density of 1 always may.
+    ///
+    /// Methods that move weights between layers, or whose sparsity changes during training, say no.
+    fn takes_layer_densities(&self) -> bool {
+        false
     }
 
     /// Whether masks change at this step (the number of steps taken before it).

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::distribution::live_budget;
+use super::distribution::{fixed_counts, layer_counts, live_budget};
+use super::granularity::{choose, choose_globally};
 use super::random::check_sparsity;
 use super::selection::{positions, top_k};
-use super::{Distribution, Score, Weight};
+use super::{Distribution, Granularity, Score, Weight};
 use crate::error::{Error, Result};
 use crate::masks::LiveSet;
 
@@ -49,40 +50,84 @@ pub fn one_shot(
     let scores = weights.iter().map(|weight| score.checked(weight));
     let scores: Vec<Vec<f32>> = scores.collect::<Result<_>>()?;
     match budget {
-        Budget::Global => global(&scores, sparsity),
+        Budget::Global => global(weights, &scores, sparsity),
         Budget::PerLayer(distribution) => {
-            let shapes: Vec<_> = weights.iter().map(|weight| weight.shape.clone()).collect();
-            let counts = distribution.live_counts(&shapes, sparsity)?;
-            let layers = scores.iter().zip(counts);
+            let counts = layer_counts(distribution, weights, sparsity, sparsity)?;
+            let layers = weights.iter().zip(&scores).zip(counts);
             Ok(layers
-                .map(|(scores, count)| {
-                    let all = positions(scores.len(), |_| true);
-                    live_set(scores.len(), &top_k(scores, all, count))
+                .map(|((weight, scores), count)| {
+                    choose(weight, scores, &vec![false; weight.len()], |_| true, count)
                 })
                 .collect())
         }
     }
 }
 
-fn global(scores: &[Vec<f32>], sparsity: f64) -> Result<Vec<LiveSet>> {
-    let concatenated = scores.concat();
-    let total = concatenated.len();
-    let keep = live_budget(total, sparsity);
-    if keep == 0 {
+fn global(weights: &[Weight], scores: &[Vec<f32>], sparsity: f64) -> Result<Vec<LiveSet>> {
+    let total = weights.iter().map(Weight::len).sum();
+    if live_budget(total, sparsity) == 0 {
         return Err(Error::Infeasible {
             sparsity,
             weights: total,
-            layers: scores.len(),
+            layers: weights.len(),
             reason: "not one weight would be live".to_string(),
         });
     }
-    let all = positions(total, |_| true);
-    let live = live_set(total, &top_k(&concatenated, all, keep));
-    Ok(split(&live, scores.iter().map(Vec::len)))
+    let (fixed, rest) = fixed_counts(weights, sparsity, sparsity)?;
+    Ok(compete(weights, scores, &fixed, |_, _| true, rest))
+}
+
+/// The best of each layer with a count of its own, and the `k` best of all others together.
+fn compete(
+    weights: &[Weight],
+    scores: &[Vec<f32>],
+    fixed: &[Option<usize>],
+    candidate: impl Fn(usize, usize) -> bool,
+    k: usize,
+) -> Vec<LiveSet> {
+    let open: Vec<usize> = (0..weights.len()).filter(|i| fixed[*i].is_none()).collect();
+    let unstructured = |i: &usize| weights[*i].granularity == Granularity::Unstructured;
+    let mut shared = match open.iter().all(unstructured) {
+        // In linear time.
+        true => {
+            let together: Vec<f32> = open
+                .iter()
+                .flat_map(|i| scores[*i].iter().copied())
+                .collect();
+            let is_open = open
+                .iter()
+                .flat_map(|layer| (0..weights[*layer].len()).map(|i| candidate(*layer, i)));
+            let is_open: Vec<bool> = is_open.collect();
+            let candidates = positions(together.len(), |i| is_open[i]);
+            let k = k.min(candidates.len());
+            let chosen = live_set(together.len(), &top_k(&together, candidates, k));
+            split(&chosen, open.iter().map(|i| weights[*i].len()))
+        }
+        false => {
+            let layers: Vec<&Weight> = open.iter().map(|i| &weights[*i]).collect();
+            let scores: Vec<&Vec<f32>> = open.iter().map(|i| &scores[*i]).collect();
+            choose_globally(&layers, &scores, |layer, i| candidate(open[layer], i), k)
+        }
+    }
+    .into_iter();
+    let layer = |i: usize| match fixed[i] {
+        None => shared.next().expect("one for each open layer"),
+        Some(count) => {
+            let none = vec![false; weights[i].len()];
+            choose(
+                &weights[i],
+                &scores[i],
+                &none,
+                |position| candidate(i, position),
+                count,
+            )
+        }
+    };
+    (0..weights.len()).map(layer).collect()
 }
 
 /// Cuts a live set over all weights into those of the layers.
-pub(super) fn split(live: &[bool], lengths: impl Iterator<Item = usize>) -> Vec<LiveSet> {
+fn split(live: &[bool], lengths: impl Iterator<Item = usize>) -> Vec<LiveSet> {
     let mut rest = live;
     let layers = lengths.map(|length| {
         let (layer, after) = rest.split_at(length);
@@ -92,15 +137,21 @@ pub(super) fn split(live: &[bool], lengths: impl Iterator<Item = usize>) -> Vec<
     layers.collect()
 }
 
-/// The `k` best of the live weights of all layers together.
+/// The `k` best of the live weights of all layers together; layers that are to be dense stay so.
 pub(super) fn keep_globally(weights: &[Weight], scores: &[Vec<f32>], k: usize) -> Vec<LiveSet> {
-    let live: Vec<bool> = weights.iter().flat_map(|w| w.live.clone()).collect();
-    let candidates = positions(live.len(), |i| live[i]);
-    let kept = live_set(live.len(), &top_k(&scores.concat(), candidates, k));
-    split(&kept, weights.iter().map(Weight::len))
+    let dense = |weight: &Weight| weight.density.map(|_| weight.len());
+    let fixed: Vec<Option<usize>> = weights.iter().map(dense).collect();
+    let rest = k.saturating_sub(fixed.iter().flatten().sum());
+    compete(
+        weights,
+        scores,
+        &fixed,
+        |layer, i| weights[layer].live[i],
+        rest,
+    )
 }
 
-pub(super) fn live_set(len: usize, live: &[u32]) -> LiveSet {
+fn live_set(len: usize, live: &[u32]) -> LiveSet {
     let mut set = vec![false; len];
     for position in live {
         set[*position as usize] = true;

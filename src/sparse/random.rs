@@ -57,6 +57,10 @@ impl SparsityMethod for RandomStatic {
         Ok(Some(densities))
     }
 
+    fn takes_layer_densities(&self) -> bool {
+        true
+    }
+
     fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
         let budget = Budget::PerLayer(self.distribution);
         one_shot(weights, &Random { seed, step: 0 }, self.sparsity, budget)

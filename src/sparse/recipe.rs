@@ -1,7 +1,7 @@
 //! Methods that are a choice of parts.
 
 use super::apportion::apportion;
-use super::distribution::floor;
+use super::distribution::{floor, layer_counts, live_budget};
 use super::drop_grow::{grow_to, survivors};
 use super::random::check_sparsity;
 use super::{
@@ -184,6 +184,11 @@ pub trait Recipe: std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether changes of masks end at other sparsities than the one the method is named by. Default: no.
+    fn changes_sparsity(&self) -> bool {
+        false
+    }
+
     /// Learns how many of how many live weights a change of masks dropped.
     fn adapt(&mut self, _dropped: usize, _live: usize) {}
 
@@ -251,6 +256,12 @@ impl<R: Recipe> SparsityMethod for R {
         )
     }
 
+    fn takes_layer_densities(&self) -> bool {
+        let parts = self.parts(Draw::default());
+        let constant = parts.first_sparsity == parts.sparsity && !self.changes_sparsity();
+        constant && parts.redistribution == Redistribution::None
+    }
+
     fn is_due(&self, step: u64) -> bool {
         self.parts(Draw::default()).schedule.is_due(step)
     }
@@ -307,12 +318,16 @@ fn places(weights: &[Weight], parts: &Parts, kept: &[LiveSet]) -> Result<Vec<usi
                 }),
             };
         };
-        let shapes: Vec<_> = weights.iter().map(|weight| weight.shape.clone()).collect();
-        let counts = distribution.live_counts(&shapes, grow_to)?;
+        let counts = layer_counts(distribution, weights, grow_to, parts.sparsity)?;
         let pairs = counts.iter().zip(&stayed);
-        return Ok(pairs
+        let room: Vec<usize> = pairs
             .map(|(goal, kept)| goal.saturating_sub(*kept))
-            .collect());
+            .collect();
+        let shares: Vec<f64> = room.iter().map(|room| *room as f64).collect();
+        // Counts are apportioned at both bounds, and a layer's may be one larger at the lower one.
+        let lacking = counts.iter().sum::<usize>();
+        let lacking = lacking.saturating_sub(stayed.iter().sum());
+        return Ok(apportion(&shares, &room, lacking));
     }
     let lost = |layer: usize| count(&weights[layer].live) - stayed[layer];
     let lost: Vec<usize> = (0..weights.len()).map(lost).collect();
@@ -329,7 +344,10 @@ fn places(weights: &[Weight], parts: &Parts, kept: &[LiveSet]) -> Result<Vec<usi
         Redistribution::BySurvivors => stayed.iter().map(|kept| *kept as f64).collect(),
         Redistribution::ByGradient => weights.iter().map(mean_gradient).collect(),
     };
-    let total = lost.iter().sum::<usize>().min(room.iter().sum());
+    // What the budget lacks, so that the rounding of blocks does not add up; single weights: what was lost.
+    let size = weights.iter().map(Weight::len).sum();
+    let lacking = live_budget(size, parts.sparsity).saturating_sub(stayed.iter().sum());
+    let total = lacking.min(room.iter().sum());
     Ok(apportion(&shares, &room, total))
 }
 

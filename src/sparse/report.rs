@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::SparsityMethod;
 use super::history::History;
+use super::{Granularity, SparsityMethod};
 use crate::masks::{LiveSet, Masks, count};
 
 /// One sparse layer.
@@ -18,6 +18,9 @@ pub struct LayerReport {
     /// Density aimed at; absent where layers compete for one budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_density: Option<f64>,
+    /// In what units its weights live and die.
+    #[serde(default)]
+    pub granularity: Granularity,
     /// Number of live weights.
     pub live: usize,
     /// Number of weights.
@@ -79,7 +82,6 @@ impl SparsityReport {
     pub(super) fn new(
         method: &dyn SparsityMethod,
         masks: &Masks,
-        targets: Option<&[f64]>,
         history: &History,
         model_weights: usize,
     ) -> Self {
@@ -90,7 +92,8 @@ impl SparsityReport {
             LayerReport {
                 name: leaf.path.clone(),
                 shape: leaf.shape.clone(),
-                target_density: targets.map(|targets| targets[i]),
+                target_density: None,
+                granularity: Granularity::Unstructured,
                 live: count(&live),
                 total: leaf.len(),
                 grown_last: born(&history.before[i], &live),
@@ -108,6 +111,20 @@ impl SparsityReport {
             model_weights,
             flops_ratio: None,
         }
+    }
+
+    /// Adds what each layer aims at.
+    pub(super) fn with_aims(
+        mut self,
+        targets: &[Option<f64>],
+        granularities: impl Iterator<Item = Granularity>,
+    ) -> Self {
+        for ((layer, target), granularity) in self.layers.iter_mut().zip(targets).zip(granularities)
+        {
+            layer.target_density = *target;
+            layer.granularity = granularity;
+        }
+        self
     }
 
     /// Adds the share of multiply-adds, given how often a forward pass uses each weight of a layer:
@@ -204,6 +221,8 @@ impl fmt::Display for SparsityReport {
         }
         let width = self.layers.iter().map(|layer| layer.name.len()).max();
         let width = width.unwrap_or(0).max("layer".len());
+        let structured = |layer: &LayerReport| layer.granularity != Granularity::Unstructured;
+        let structured = self.layers.iter().any(structured);
         writeln!(
             f,
             "{:width$}  {:>16}  {:>7}  {:>7}  {:>9}  {:>6}",
@@ -217,7 +236,7 @@ impl fmt::Display for SparsityReport {
                 .flops_share
                 .map_or("-".into(), |s| format!("{:.1}%", 100.0 * s));
             let shape: Vec<String> = layer.shape.iter().map(usize::to_string).collect();
-            writeln!(
+            write!(
                 f,
                 "{:width$}  {:>16}  {target:>7}  {:>7.4}  {:>9}  {share:>6}",
                 layer.name,
@@ -225,6 +244,10 @@ impl fmt::Display for SparsityReport {
                 layer.density(),
                 layer.live
             )?;
+            match structured {
+                true => writeln!(f, "  {}", layer.granularity)?,
+                false => writeln!(f)?,
+            }
         }
         write!(
             f,

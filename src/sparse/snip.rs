@@ -65,6 +65,10 @@ impl SparsityMethod for Snip {
         Need::Gradient
     }
 
+    fn takes_layer_densities(&self) -> bool {
+        true
+    }
+
     fn initial(&mut self, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
         one_shot(weights, &Saliency, self.sparsity, self.budget)
     }

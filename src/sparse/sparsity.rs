@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::Losses;
 use super::history::History;
+use super::layer_rules::{LayerRule, LayerRules, check_units};
 use super::report::SparsityReport;
 use super::weights::{read_weights, select};
-use super::{Dense, Evidence, Need, SparsityMethod};
+use super::{Dense, Evidence, Granularity, Need, SparsityMethod};
 use crate::error::{Error, Result};
 use crate::masks::{LiveSet, Masks};
 use crate::objective::Loss;
@@ -55,7 +56,9 @@ pub struct Sparsity {
     seed: u64,
     growth: Growth,
     masks: Masks,
-    targets: Option<Vec<f64>>,
+    rules: LayerRules,
+    settled: Vec<LayerRule>,
+    targets: Vec<Option<f64>>,
     history: History,
     reduce: Option<AllReduce>,
     attached: bool,
@@ -110,7 +113,9 @@ impl Sparsity {
             seed: 0,
             growth: Growth::default(),
             masks: Masks::dense(),
-            targets: None,
+            rules: LayerRules::default(),
+            settled: Vec::new(),
+            targets: Vec::new(),
             history: History::default(),
             reduce: None,
             attached: false,
@@ -128,6 +133,29 @@ impl Sparsity {
     /// Makes the trainable parameters of a group sparse, instead of all convolution and linear weights.
     pub fn with_group(mut self, group: ParamGroup) -> Self {
         self.group = Some(group);
+        self
+    }
+
+    /// Makes the weights of a group of layers live and die in units; by default each does on its own. Where groups
+    /// overlap, the later call wins.
+    ///
+    /// ```
+    /// use zosam::sparse::{Granularity, RigL, Sparsity};
+    /// use burn::module::ParamGroup;
+    ///
+    /// let layers = ParamGroup::from_regex(r"^layer\d").unwrap();
+    /// let sparsity = Sparsity::new(RigL::new(0.5, 10_000))
+    ///     .with_granularity(layers, Granularity::NOfM { live: 2, of: 4 });
+    /// ```
+    pub fn with_granularity(mut self, group: ParamGroup, granularity: Granularity) -> Self {
+        self.rules.add_granularity(group, granularity);
+        self
+    }
+
+    /// Gives each layer of a group a density of its own, 1 for one that stays dense; the other layers share the rest
+    /// of the method's budget. Where groups overlap, the later call wins.
+    pub fn with_density(mut self, group: ParamGroup, density: f64) -> Self {
+        self.rules.add_density(group, density);
         self
     }
 
@@ -225,8 +253,8 @@ impl Sparsity {
             return Ok(model);
         }
         let leaves = select(&model, self.group.as_ref())?;
-        let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
-        let targets = self.method.target_densities(&shapes)?;
+        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let targets = self.target_densities(&leaves, &rules)?;
         let mut live: Vec<LiveSet> = leaves.iter().map(|leaf| vec![true; leaf.len()]).collect();
         let device = device_of(&model);
         let mut masks = Masks::new(&leaves, &live, &device);
@@ -234,13 +262,15 @@ impl Sparsity {
             let masked = masks.project_model(model.clone());
             let measured = self.measure(&masked, &leaves, evidence)?;
             let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
-            let weights = read_weights(&masked, &leaves, measured.as_ref(), live_now)?;
+            let weights = read_weights(&masked, &leaves, measured.as_ref(), &rules, live_now)?;
             live = match round {
                 0 => self.method.initial(&weights, self.seed)?,
                 _ => self.method.refine(round, &weights, self.seed)?,
             };
             masks = Masks::new(&leaves, &live, &device);
         }
+        check_units(&leaves, &rules, &live, self.method.as_ref())?;
+        self.settled = rules;
         self.attached = true;
         self.masks = masks;
         self.targets = targets;
@@ -249,6 +279,19 @@ impl Sparsity {
             log::warn!("{warning}");
         }
         Ok(self.masks.project_model(model))
+    }
+
+    /// The densities aimed at, where they are known: with densities of single layers, only those.
+    fn target_densities(&self, leaves: &[Leaf], rules: &[LayerRule]) -> Result<Vec<Option<f64>>> {
+        if rules.iter().any(|rule| rule.density.is_some()) {
+            return Ok(rules.iter().map(|rule| rule.density).collect());
+        }
+        let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
+        let targets = self.method.target_densities(&shapes)?;
+        Ok(match targets {
+            Some(targets) => targets.into_iter().map(Some).collect(),
+            None => vec![None; leaves.len()],
+        })
     }
 
     /// What the method needs to choose its first masks.
@@ -286,8 +329,9 @@ impl Sparsity {
     pub fn report<M: Module>(&self, model: &M) -> SparsityReport {
         let model_weights = tree::leaves(model).iter().map(Leaf::len).sum();
         let method = self.method.as_ref();
-        let targets = self.targets.as_deref();
-        SparsityReport::new(method, &self.masks, targets, &self.history, model_weights)
+        let report = SparsityReport::new(method, &self.masks, &self.history, model_weights);
+        let granularities = self.settled.iter().map(|rule| rule.granularity);
+        report.with_aims(&self.targets, granularities)
     }
 
     /// The masks, what was live before and the method's memory, for a checkpoint.
@@ -316,8 +360,8 @@ impl Sparsity {
             "dense" => Vec::new(),
             _ => select(model, self.group.as_ref())?,
         };
-        let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
-        let targets = self.method.target_densities(&shapes)?;
+        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let targets = self.target_densities(&leaves, &rules)?;
         let device = device_of(model);
         let masks = Masks::from_bytes(parts.masks, &leaves, &device)?;
         let history = History::from_bytes(parts.history, &leaves, &device)?;
@@ -325,6 +369,7 @@ impl Sparsity {
         self.method.load_state(parts.method)?;
         self.masks = masks;
         self.history = history;
+        self.settled = rules;
         self.targets = targets;
         self.attached = true;
         Ok(())
@@ -402,8 +447,9 @@ impl Sparsity {
             true => &self.history.gradient,
             false => gradient,
         };
-        let weights = read_weights(&model, &leaves, Some(gradient), live_now)?;
+        let weights = read_weights(&model, &leaves, Some(gradient), &self.settled, live_now)?;
         let live = self.method.update(step, &weights, self.seed)?;
+        check_units(&leaves, &self.settled, &live, self.method.as_ref())?;
         if self.method.gradient_memory().ends_with_update() {
             self.history.gradient = ParamVector::default();
         }

@@ -3,6 +3,7 @@
 use burn::module::{Module, ParamGroup};
 
 use super::Weight;
+use super::layer_rules::LayerRule;
 use crate::error::{Error, Result};
 use crate::masks::LiveSet;
 use crate::tree::{self, Leaf, ParamVector};
@@ -60,6 +61,7 @@ pub(super) fn read_weights<M: Module>(
     model: &M,
     leaves: &[Leaf],
     gradient: Option<&ParamVector>,
+    rules: &[LayerRule],
     live: impl Fn(&Leaf) -> Option<LiveSet>,
 ) -> Result<Vec<Weight>> {
     let values = tree::values(model);
@@ -67,7 +69,7 @@ pub(super) fn read_weights<M: Module>(
         let data = vector.get(leaf.id)?.to_data_as::<f32>();
         Some(data.iter::<f32>().collect())
     };
-    let one = |leaf: &Leaf| -> Result<Weight> {
+    let one = |(leaf, rule): (&Leaf, &LayerRule)| -> Result<Weight> {
         let gone = || Error::Mismatch {
             what: "the masks",
             reason: format!("the model has no trainable parameter `{}`", leaf.path),
@@ -84,7 +86,9 @@ pub(super) fn read_weights<M: Module>(
             values: read(&values, leaf).ok_or_else(gone)?,
             gradient,
             live: live(leaf).ok_or_else(gone)?,
+            granularity: rule.granularity,
+            density: rule.density,
         })
     };
-    leaves.iter().map(one).collect()
+    leaves.iter().zip(rules).map(one).collect()
 }

@@ -38,6 +38,7 @@ fn masks_match_the_published_rule() {
             values: layer.weights,
             gradient: layer.gradients,
             live: live_set(&layer.live),
+            ..Weight::default()
         };
         for update in layer.updates {
             let new = updated(&weight, update.fraction);
@@ -120,6 +121,7 @@ fn masks_match_cases_by_hand() {
             values: weights.to_vec(),
             gradient: gradients.to_vec(),
             live: live_set(live),
+            ..Weight::default()
         };
         assert_eq!(updated(&weight, fraction), live_set(expected), "{case}");
     }

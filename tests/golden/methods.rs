@@ -88,6 +88,7 @@ impl Golden {
                 true => vec![true; self.weights[i].len()],
                 false => live_set(&self.live[i]),
             },
+            ..Weight::default()
         };
         (0..self.shapes.len()).map(layer).collect()
     }
