@@ -70,7 +70,7 @@ pub use optim::{Plain, Sam, SharpOptimizer, StepReport, ZoSam};
 pub use perturb::{RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
 pub use sparse::{
     Dsr, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set,
-    Snfs, Snip, Sparsity, SparsityMethod, Svite, SynFlow,
+    Snfs, Snip, Sparsity, SparsityMethod, Svite, SynFlow, TopKast,
 };
 
 /// Runs the README's code as a test.

@@ -214,3 +214,25 @@ fn the_threshold_adapts() {
     update(&mut low, &[layer(VALUES, SLOPES)]);
     assert_eq!(low.current_threshold(), 0.2);
 }
+
+/// Of three positive weights, 0.9, 0.5 and 0.1, and one negative, -0.2, a half by size is 0.1 and -0.2; by sign it is
+/// 0.1 (a third of its sign) and then 0.5 (two thirds), since -0.2 is the largest of its own.
+#[test]
+fn signs_may_be_counted_apart() {
+    let values = [0.9, 0.0, -0.2, 0.0, 0.5, 0.1, 0.0, 0.0];
+    let schedule = UpdateSchedule::constant(1, 100, 0.5);
+    let kept = |set: Set| {
+        let mut set = set.with_schedule(schedule.clone());
+        let mut weight = layer(values, SLOPES);
+        let new = update(&mut set, std::slice::from_ref(&weight));
+        weight.live = (0..8).map(|i| new[0].contains(&i)).collect();
+        new[0]
+            .iter()
+            .filter(|i| values[**i] != 0.0)
+            .copied()
+            .collect::<Vec<_>>()
+    };
+    // What grows at random at this seed is none of the dropped ones.
+    assert_eq!(kept(Set::new(0.5, 1, 100)), [0, 4]);
+    assert_eq!(kept(Set::new(0.5, 1, 100).by_sign()), [0, 2]);
+}

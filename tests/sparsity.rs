@@ -5,8 +5,8 @@ use burn::module::{Module, ParamGroup};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Int, Tensor};
-use zosam::sparse::{Budget, Distribution, Granularity, Sparsity};
-use zosam::{Error, RandomStatic, RigL, Snip, ZoSamConfig, tree};
+use zosam::sparse::{Budget, Distribution, Granularity, Regrown, Sparsity};
+use zosam::{Error, RandomStatic, RigL, Set, Snip, TopKast, ZoSamConfig, tree};
 
 #[derive(Module, Debug)]
 struct Net {
@@ -318,4 +318,94 @@ fn granularities_hold_while_training() {
         .attach(Net::new(&device()), Net::loss)
         .unwrap_err();
     assert!(error.to_string().contains("`gmp`"), "{error}");
+}
+
+/// Top-KAST by hand: constant slopes, SGD without momentum, and latent values that a second account keeps.
+#[test]
+fn top_kast_trains_more_than_it_uses() {
+    let device = device();
+    let layer = LinearConfig::new(8, 1).with_bias(false).init(&device);
+    let mut latent = [0.8_f32, -0.7, 0.6, -0.5, 0.4, 0.3, -0.2, 0.1];
+    let slopes = [0.5_f32, -0.5, 1.0, 0.0, -3.0, 0.0, 9.0, 9.0];
+    let layer = tree::replace(layer, |_, old| {
+        Some(Tensor::from_floats(latent, &old.device()))
+    });
+    let loss = |layer: &Linear| {
+        let slopes = Tensor::<1>::from_floats(slopes, &layer.weight.device());
+        (layer.weight.val().reshape([8]) * slopes).sum()
+    };
+    let (lr, decay) = (0.1, 0.5);
+    let method = TopKast::new(0.75, 0.25)
+        .with_update_every(3)
+        .with_decay(decay);
+    let mut sparsity = Sparsity::new(method);
+    let mut layer = sparsity.attach(layer, loss).unwrap();
+    let mut optim = zosam::SharpnessConfig::None
+        .init(SgdConfig::new().build())
+        .unwrap();
+    let largest = |latent: &[f32; 8], k: usize| {
+        let mut order: Vec<usize> = (0..8).collect();
+        order.sort_by(|a, b| latent[*b].abs().total_cmp(&latent[*a].abs()));
+        order.truncate(k);
+        order
+    };
+    let (mut used, mut moved) = (largest(&latent, 2), largest(&latent, 6));
+    let first = used.clone();
+    for step in 0..8_u64 {
+        (layer, _) = optim.step_with(lr, layer, &mut sparsity, loss).unwrap();
+        for i in &moved {
+            let decay = if used.contains(i) {
+                decay
+            } else {
+                decay / 0.25
+            };
+            latent[*i] -= lr as f32 * (slopes[*i] + decay as f32 * latent[*i]);
+        }
+        if step > 0 && step % 3 == 0 {
+            (used, moved) = (largest(&latent, 2), largest(&latent, 6));
+        }
+        let values: Vec<f32> = layer.weight.val().to_data().iter::<f32>().collect();
+        for i in 0..8 {
+            let expected = if used.contains(&i) { latent[i] } else { 0.0 };
+            assert!(
+                (values[i] - expected).abs() < 1e-6,
+                "step {step}, weight {i}"
+            );
+        }
+    }
+    assert_ne!(
+        used, first,
+        "a weight that was not in use has come into use"
+    );
+    let error = optim.gradient(layer, &sparsity, loss).unwrap_err();
+    assert!(error.to_string().contains("`step_with`"), "{error}");
+}
+
+/// Grown weights are what the recipe says: zero, or drawn from a normal distribution.
+#[test]
+fn grown_weights_have_the_value_of_the_recipe() {
+    let grown = |regrown: Regrown| {
+        let set = Set::new(0.5, 1, 100).with_regrown(regrown);
+        let mut sparsity = Sparsity::new(set).with_seed(5);
+        let layer = LinearConfig::new(64, 64).with_bias(false).init(&device());
+        let loss = |layer: &Linear| layer.weight.val().sum() * 0.0;
+        let mut layer = sparsity.attach(layer, loss).unwrap();
+        let mut optim = zosam::SharpnessConfig::None
+            .init(SgdConfig::new().build())
+            .unwrap();
+        (layer, _) = optim.step_with(0.1, layer, &mut sparsity, loss).unwrap();
+        let id = tree::leaves(&layer)[0].id;
+        let before = sparsity.masks().live_set(id).unwrap();
+        (layer, _) = optim.step_with(0.1, layer, &mut sparsity, loss).unwrap();
+        let now = sparsity.masks().live_set(id).unwrap();
+        let values: Vec<f32> = layer.weight.val().to_data().iter::<f32>().collect();
+        let born = (0..values.len()).filter(|i| now[*i] && !before[*i]);
+        born.map(|i| values[i]).collect::<Vec<f32>>()
+    };
+    assert!(grown(Regrown::Zero).iter().all(|value| *value == 0.0));
+    let drawn = grown(Regrown::Normal { std: 0.1 });
+    let mean_square = drawn.iter().map(|value| value * value).sum::<f32>() / drawn.len() as f32;
+    assert!(drawn.len() > 300 && drawn.iter().all(|value| *value != 0.0));
+    // Over more than 300 draws the standard error of the mean square is below a twelfth of it.
+    assert!((mean_square.sqrt() - 0.1).abs() < 0.02, "{mean_square}");
 }

@@ -118,6 +118,14 @@ impl Args {
             .unwrap_or(if self.is_built_in() { 32 } else { 128 })
     }
 
+    /// Decay of weights.
+    pub fn weight_decay(&self) -> f64 {
+        self.weight_decay.unwrap_or(match self.optimizer {
+            OptimizerName::Sgd => 1e-4,
+            OptimizerName::Adamw => 0.05,
+        })
+    }
+
     /// Share of dead weights.
     pub fn sparsity(&self) -> f64 {
         self.sparsity.unwrap_or(match self.granularity {
@@ -159,7 +167,7 @@ macro_rules! names {
 
 names! {
     DatasetName { FashionMnist, Cifar10 }
-    MethodName { Dense, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs }
+    MethodName { Dense, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs, Topkast }
     DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }
     SharpnessName { None, Sam, ZoSam, RandomSign }

@@ -12,7 +12,9 @@ use zosam::perturb::{Delta, SharpnessConfig, ZeroOrderMemory};
 use zosam::sparse::{Granularity, Method, Sparsity};
 use zosam::{RandomSignConfig, SamConfig, ZoSamConfig, tree};
 
-use crate::args::{Args, DatasetName, DeviceName, MemoryName, OptimizerName, SharpnessName};
+use crate::args::{
+    Args, DatasetName, DeviceName, MemoryName, MethodName, OptimizerName, SharpnessName,
+};
 use crate::method::method;
 
 /// A run's settings, as config.json holds them.
@@ -41,14 +43,11 @@ impl Config {
         if epochs == 0 || batch_size == 0 {
             bail!("--epochs and --batch-size must be at least 1");
         }
-        let (lr, weight_decay) = match args.optimizer {
-            OptimizerName::Sgd => (0.1, 1e-4),
-            OptimizerName::Adamw => (1e-3, 0.05),
-        };
-        let (lr, weight_decay) = (
-            args.lr.unwrap_or(lr),
-            args.weight_decay.unwrap_or(weight_decay),
-        );
+        let lr = args.lr.unwrap_or(match args.optimizer {
+            OptimizerName::Sgd => 0.1,
+            OptimizerName::Adamw => 1e-3,
+        });
+        let weight_decay = args.weight_decay();
         if !(lr.is_finite() && lr > 0.0) {
             bail!("--lr is {lr}: it must be finite and greater than 0");
         }
@@ -65,7 +64,11 @@ impl Config {
             densities: args.density.clone(),
             optimizer: args.optimizer,
             lr,
-            weight_decay,
+            // Top-KAST has its own.
+            weight_decay: match args.method {
+                MethodName::Topkast => 0.0,
+                _ => weight_decay,
+            },
             sharpness: sharpness(args),
             epochs,
             batch_size,

@@ -3,7 +3,7 @@
 use zosam::sparse::{Budget, Decay, Distribution, Method, UpdateSchedule};
 use zosam::{
     Dsr, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set,
-    Snfs, Snip, Svite, SynFlow,
+    Snfs, Snip, Svite, SynFlow, TopKast,
 };
 
 use crate::args::{Args, DistributionName, MethodName};
@@ -82,6 +82,13 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
                     ),
             )
         }
+        // Twice as many weights are trained as used, about as in the paper's settings.
+        MethodName::Topkast => Method::TopKast(
+            TopKast::new(sparsity, (2.0 * sparsity - 1.0).max(0.0))
+                .with_distribution(per_layer(Distribution::Uniform))
+                .with_update_every(args.update_every.unwrap_or((steps / 100).clamp(1, 100)))
+                .with_decay(args.weight_decay()),
+        ),
         MethodName::Snfs => Method::Snfs(
             Snfs::new(sparsity, part(100), steps)
                 .with_distribution(per_layer(Distribution::Uniform))

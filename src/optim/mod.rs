@@ -154,10 +154,10 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
 
         let mut model = tree::adopt_buffers(model.clone(), &buffers);
         if !is_due || sparsity.method().steps_when_due() {
-            let gradient = sparsity.masks().project(gradient);
-            let gradient = tree::to_gradients(&model, &gradient);
-            model = self.base.step(lr, model, gradient);
-            model = sparsity.masks().project_model(model);
+            let (before, gradient) = sparsity.before_step(model, gradient);
+            let gradient = tree::to_gradients(&before, &gradient);
+            model = self.base.step(lr, before, gradient);
+            model = sparsity.after_step(model);
         }
         if is_due {
             let (updated, update) = sparsity.update(step, model, &growth)?;
@@ -180,7 +180,8 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     ///
     /// # Errors
     ///
-    /// If `sparsity` has no masks yet.
+    /// If `sparsity` has no masks yet, or a method whose dead weights have values, which only
+    /// [`step_with`](Self::step_with) trains.
     pub fn gradient<M, L, F>(
         &mut self,
         model: M,
@@ -193,6 +194,12 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         F: Fn(&M) -> L,
     {
         check_usable(&model, sparsity)?;
+        if sparsity.has_latent_values() {
+            return Err(Error::Mismatch {
+                what: "a method with latent values",
+                reason: "its optimizer's step has to be `step_with`".to_string(),
+            });
+        }
         let mut objective = Objective::new(&model, &loss, self.draw_seed());
         let (gradient, buffers, mut report) = self.measure(&mut objective, sparsity);
         report.passes = objective.passes();

@@ -6,11 +6,18 @@ use burn::module::Module;
 use burn::tensor::{Bytes, DType, Tensor as BurnTensor, TensorData};
 use burn_pack::{Reader, Tensor, Writer};
 
+use super::latent::Latent;
 use crate::error::{Error, Result};
 use crate::masks::LiveSet;
 use crate::tree::{self, Leaf, ParamVector};
 
 const REWIND: &str = "rewind/";
+const GRADIENT: &str = "gradient";
+const LATENT: &str = "latent";
+const MOVED: &str = "moved";
+
+/// Latent values, and the positions that are moved.
+pub(super) type Stored = (ParamVector, Vec<LiveSet>);
 
 /// Live sets of the past, and the remembered gradient.
 #[derive(Debug, Clone, Default)]
@@ -50,19 +57,24 @@ impl History {
     }
 
     /// Everything as bytes, under the weights' paths.
-    pub fn to_bytes(&self, leaves: &[Leaf]) -> Result<Bytes> {
+    pub fn to_bytes(&self, leaves: &[Leaf], latent: Option<&Latent>) -> Result<Bytes> {
         let mut tensors = Vec::new();
-        for (set, live_sets) in self.sets() {
+        let moved = latent.map(|latent| (MOVED, &latent.training.sets[..]));
+        for (set, live_sets) in self.sets().into_iter().chain(moved) {
             for (leaf, live) in leaves.iter().zip(live_sets) {
                 let bytes: Vec<u8> = live.iter().map(|live| u8::from(*live)).collect();
                 let data = TensorData::new(bytes, [live.len()]);
                 tensors.push(packed(format!("{set}/{}", leaf.path), data));
             }
         }
-        for leaf in leaves {
-            if let Some(gradient) = self.gradient.get(leaf.id) {
-                let data = gradient.to_data();
-                tensors.push(packed(format!("gradient/{}", leaf.path), data));
+        let nothing = ParamVector::default();
+        let values = latent.map_or(&nothing, |latent| &latent.values);
+        for (kind, vector) in [(GRADIENT, &self.gradient), (LATENT, values)] {
+            for leaf in leaves {
+                if let Some(component) = vector.get(leaf.id) {
+                    let data = component.to_data();
+                    tensors.push(packed(format!("{kind}/{}", leaf.path), data));
+                }
             }
         }
         for (path, data) in &self.rewind {
@@ -76,7 +88,7 @@ impl History {
         bytes: Bytes,
         leaves: &[Leaf],
         device: &burn::tensor::Device,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Option<Stored>)> {
         let reader = Reader::from_bytes(bytes).map_err(unfit)?;
         let mut stored = HashMap::new();
         for tensor in reader.into_tensors().map_err(unfit)? {
@@ -92,20 +104,30 @@ impl History {
             };
             leaves.iter().map(one).collect()
         };
-        let mut gradient = ParamVector::default();
-        for leaf in leaves {
-            let key = format!("gradient/{}", leaf.path);
-            let Some((dtype, shape, bytes)) = stored.get(&key) else {
-                continue;
-            };
-            let fits = dtype.is_float() && shape.num_elements() == leaf.len();
-            if !fits || bytes.len() != leaf.len() * dtype.size() {
-                return Err(unfit(format!("`{key}` does not fit")));
+        let vector = |kind: &str| -> Result<ParamVector> {
+            let mut vector = ParamVector::default();
+            for leaf in leaves {
+                let key = format!("{kind}/{}", leaf.path);
+                let Some((dtype, shape, bytes)) = stored.get(&key) else {
+                    continue;
+                };
+                let fits = dtype.is_float() && shape.num_elements() == leaf.len();
+                if !fits || bytes.len() != leaf.len() * dtype.size() {
+                    return Err(unfit(format!("`{key}` does not fit")));
+                }
+                let data = TensorData::from_bytes_vec(bytes.clone(), [leaf.len()], *dtype);
+                let device = device.clone().without_autodiff();
+                vector.push(leaf.id, BurnTensor::from_data(data, &device));
             }
-            let data = TensorData::from_bytes_vec(bytes.clone(), [leaf.len()], *dtype);
-            let device = device.clone().without_autodiff();
-            gradient.push(leaf.id, BurnTensor::from_data(data, &device));
-        }
+            Ok(vector)
+        };
+        let gradient = vector(GRADIENT)?;
+        let values = vector(LATENT)?;
+        let latent = match values.iter().count() {
+            0 => None,
+            count if count == leaves.len() => Some((values, set(MOVED)?)),
+            _ => return Err(unfit("latent values of some weights only")),
+        };
         let mut rewind = HashMap::new();
         for (key, (dtype, shape, bytes)) in &stored {
             let Some(path) = key.strip_prefix(REWIND) else {
@@ -117,13 +139,14 @@ impl History {
             let data = TensorData::from_bytes_vec(bytes.clone(), [shape.num_elements()], *dtype);
             rewind.insert(path.to_string(), data);
         }
-        Ok(Self {
+        let history = Self {
             start: set("start")?,
             before: set("before")?,
             ever: set("ever")?,
             gradient,
             rewind,
-        })
+        };
+        Ok((history, latent))
     }
 
     /// Checks that the rewind point, if there is one, has every tensor of the model.

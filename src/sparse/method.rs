@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Granularity;
 use super::{
     Dense, Dsr, GradientMemory, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest,
-    Need, RandomStatic, RigL, Set, Snfs, Snip, Svite, SynFlow,
+    Need, RandomStatic, RigL, Set, Snfs, Snip, Svite, SynFlow, TopKast, Training,
 };
 use crate::error::Result;
 use crate::masks::LiveSet;
@@ -40,6 +40,20 @@ impl Weight {
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
+}
+
+/// The value of a weight that has just grown.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Regrown {
+    /// Zero, so that growth changes no output. The default.
+    #[default]
+    Zero,
+    /// Drawn from `N(0, std²)`, as in the first code of SET with 0.1.
+    Normal {
+        /// Standard deviation.
+        std: f64,
+    },
 }
 
 /// Chooses which weights are live.
@@ -104,6 +118,23 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// Methods that move weights between layers, or whose sparsity changes during training, say no.
     fn takes_layer_densities(&self) -> bool {
         false
+    }
+
+    /// What is trained besides the live weights; `None` where dead weights have no value.
+    ///
+    /// A method that returns something here sees latent values instead of zeros in [`update`](Self::update), which this
+    /// follows with the new live sets.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    fn training(&self, _weights: &[Weight], _live: &[LiveSet]) -> Result<Option<Training>> {
+        Ok(None)
+    }
+
+    /// The value of a weight that has just grown.
+    fn regrown(&self) -> Regrown {
+        Regrown::Zero
     }
 
     /// Whether masks change at this step (the number of steps taken before it).
@@ -195,6 +226,9 @@ pub enum Method {
     Svite(Svite),
     /// SNFS.
     Snfs(Snfs),
+    /// Top-KAST.
+    #[serde(rename = "topkast")]
+    TopKast(TopKast),
 }
 
 impl Method {
@@ -215,6 +249,7 @@ impl Method {
             Self::Mest(method) => Box::new(method),
             Self::Svite(method) => Box::new(method),
             Self::Snfs(method) => Box::new(method),
+            Self::TopKast(method) => Box::new(method),
         }
     }
 }

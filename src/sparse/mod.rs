@@ -2,7 +2,7 @@
 //!
 //! A [`SparsityMethod`] chooses live weights: once, before training ([`RandomStatic`], [`MagnitudeStatic`],
 //! [`Snip`], [`Grasp`], [`SynFlow`]), fewer and fewer ([`GradualMagnitude`], [`LotteryTicket`]), or again and again ([`Set`], [`Dsr`], [`RigL`], [`Mest`],
-//! [`Svite`], [`Snfs`]). Methods see flat arrays on the host, never a module, a rank
+//! [`Svite`], [`Snfs`], [`TopKast`]). Methods see flat arrays on the host, never a module, a rank
 //! or an optimizer, so that a method is a few lines of ranking, is the same on every backend, and can
 //! rank all layers together as easily as each on its own. [`Sparsity`] connects one to a model.
 //!
@@ -21,6 +21,7 @@ mod gmp;
 mod granularity;
 mod grasp;
 mod history;
+mod latent;
 mod layer_rules;
 mod lottery_ticket;
 mod magnitude;
@@ -41,6 +42,7 @@ mod snip;
 mod sparsity;
 mod svite;
 mod synflow;
+mod top_kast;
 mod weights;
 
 pub use dense::Dense;
@@ -51,22 +53,27 @@ pub use evidence::{Classification, Evidence, Need};
 pub use gmp::GradualMagnitude;
 pub use granularity::Granularity;
 pub use grasp::Grasp;
+pub use latent::Training;
 pub use lottery_ticket::{LotteryTicket, Perturbed};
 pub use magnitude::MagnitudeStatic;
 pub use memory::GradientMemory;
 pub use mest::{Mest, MestGrowth, MestPhase};
-pub use method::{Method, SparsityMethod, Weight};
+pub use method::{Method, Regrown, SparsityMethod, Weight};
 pub use one_shot::{Budget, one_shot};
 pub use random::RandomStatic;
 pub use recipe::{Draw, Exchange, Parts, Recipe, Redistribution};
 pub use report::{LayerReport, SparsityReport};
 pub use rigl::RigL;
 pub use schedule::{Decay, UpdateSchedule};
-pub use score::{GradientFlow, GradientMagnitude, Importance, Magnitude, Random, Saliency, Score};
+pub use score::{
+    GradientFlow, GradientMagnitude, Importance, Magnitude, MagnitudeBySign, Random, Saliency,
+    Score,
+};
 pub use set::Set;
 pub use snfs::Snfs;
 pub use snip::Snip;
 pub use sparsity::{Growth, MaskUpdate, Sparsity, SparsityParts};
 pub use svite::Svite;
 pub use synflow::SynFlow;
+pub use top_kast::TopKast;
 pub(crate) use weights::UNTRAINABLE;

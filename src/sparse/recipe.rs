@@ -5,10 +5,10 @@ use super::distribution::{floor, layer_counts, live_budget};
 use super::drop_grow::{grow_to, survivors};
 use super::random::check_sparsity;
 use super::{
-    Budget, GradientMemory, Magnitude, Random, Score, SparsityMethod, UpdateSchedule, Weight,
-    one_shot,
+    Budget, GradientMemory, Magnitude, Random, Regrown, Score, SparsityMethod, UpdateSchedule,
+    Weight, one_shot,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check};
 use crate::masks::{LiveSet, count};
 
 /// How many weights leave and come at a change of masks.
@@ -67,6 +67,8 @@ pub struct Parts {
     pub regrow_dropped: bool,
     /// Which layers grow what was dropped.
     pub redistribution: Redistribution,
+    /// The value of a weight that has just grown.
+    pub regrown: Regrown,
     /// Whether the optimizer takes its step, too, when masks change.
     pub steps_when_due: bool,
     /// Which gradient the scores see.
@@ -94,6 +96,7 @@ impl Parts {
             grow: Box::new(draw.growth()),
             regrow_dropped: true,
             redistribution: Redistribution::None,
+            regrown: Regrown::Zero,
             steps_when_due: true,
             memory: GradientMemory::Batch,
         }
@@ -218,6 +221,9 @@ impl<R: Recipe> SparsityMethod for R {
         check_sparsity(parts.first_sparsity)?;
         parts.schedule.validate()?;
         parts.memory.validate()?;
+        if let Regrown::Normal { std } = parts.regrown {
+            check("regrown.std", std, std >= 0.0, "at least 0")?;
+        }
         self.check()
     }
 
@@ -264,6 +270,10 @@ impl<R: Recipe> SparsityMethod for R {
 
     fn is_due(&self, step: u64) -> bool {
         self.parts(Draw::default()).schedule.is_due(step)
+    }
+
+    fn regrown(&self) -> Regrown {
+        self.parts(Draw::default()).regrown
     }
 
     fn steps_when_due(&self) -> bool {

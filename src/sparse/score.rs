@@ -49,6 +49,36 @@ impl Score for Magnitude {
     }
 }
 
+/// The share of the live weights of the same sign that are no larger: dropping the lowest drops the same share of
+/// positive and of negative weights.
+#[derive(Debug, Clone, Copy)]
+pub struct MagnitudeBySign;
+
+impl Score for MagnitudeBySign {
+    fn name(&self) -> &'static str {
+        "magnitude by sign"
+    }
+
+    fn score(&self, weight: &Weight) -> Vec<f32> {
+        // NaN stays: `checked` is to find it.
+        let mut scores: Vec<f32> = weight.values.iter().map(|value| value * 0.0).collect();
+        for negative in [false, true] {
+            let of_sign =
+                |i: &usize| weight.live[*i] && weight.values[*i].is_sign_negative() == negative;
+            let mut order: Vec<usize> = (0..weight.len()).filter(of_sign).collect();
+            order.sort_by(|a, b| {
+                let (a, b) = (weight.values[*a].abs(), weight.values[*b].abs());
+                a.total_cmp(&b)
+            });
+            let total = order.len() as f32;
+            for (rank, position) in order.into_iter().enumerate() {
+                scores[position] += (rank + 1) as f32 / total;
+            }
+        }
+        scores
+    }
+}
+
 /// `|∂L/∂w|`, dead positions included: RigL's growth.
 #[derive(Debug, Clone, Copy)]
 pub struct GradientMagnitude;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, Distribution, Draw, Parts, Recipe, UpdateSchedule};
+use super::{Budget, Distribution, Draw, MagnitudeBySign, Parts, Recipe, Regrown, UpdateSchedule};
 
 /// Exchanges, in each layer, the live weights of smallest magnitude for random dead ones.
 ///
@@ -13,11 +13,14 @@ use super::{Budget, Distribution, Draw, Parts, Recipe, UpdateSchedule};
 /// | `schedule.every` | | ≥ 1, usually one epoch |
 /// | `schedule.end` | | usually the end of training |
 /// | `schedule.fraction` (ζ) | 0.3, constant | [0, 1] |
+/// | `by_sign` | `false` | |
+/// | `regrown` | zero | |
 ///
 /// Mocanu et al., "Scalable training of artificial neural networks with adaptive sparse connectivity", 2018
-/// (arXiv 1707.04780), in the form that convolutional nets are trained with since DSR and RigL: `|w|` where the
-/// first code drops positive and negative weights apart, grown weights at 0, masks changed beside the
-/// optimizer's step. ER for fully connected nets: set `distribution`.
+/// (arXiv 1707.04780), in the form that convolutional nets are trained with since DSR and RigL: weights are dropped by
+/// `|w|`, grown ones are 0, and masks change beside the optimizer's step. The first code's ways are options: `by_sign`
+/// drops the share ζ of positive and of negative weights apart, `regrown` draws grown weights from `N(0, 0.1²)`. ER for
+/// fully connected nets: set `distribution`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Set {
     /// Share of dead weights.
@@ -26,6 +29,12 @@ pub struct Set {
     pub distribution: Distribution,
     /// When masks change, and how much.
     pub schedule: UpdateSchedule,
+    /// Whether positive and negative weights are dropped apart.
+    #[serde(default)]
+    pub by_sign: bool,
+    /// The value of a weight that has just grown.
+    #[serde(default)]
+    pub regrown: Regrown,
 }
 
 impl Set {
@@ -35,6 +44,8 @@ impl Set {
             sparsity,
             distribution: Distribution::Erk,
             schedule: UpdateSchedule::constant(every, end, 0.3),
+            by_sign: false,
+            regrown: Regrown::Zero,
         }
     }
 
@@ -61,11 +72,31 @@ impl Set {
         self.schedule = schedule;
         self
     }
+
+    /// Drops the same share of positive and of negative weights.
+    pub fn by_sign(mut self) -> Self {
+        self.by_sign = true;
+        self
+    }
+
+    /// Sets the value of a weight that has just grown.
+    pub fn with_regrown(mut self, regrown: Regrown) -> Self {
+        self.regrown = regrown;
+        self
+    }
 }
 
 impl Recipe for Set {
     fn parts(&self, draw: Draw) -> Parts {
         let budget = Budget::PerLayer(self.distribution);
-        Parts::new("set", self.sparsity, budget, self.schedule.clone(), draw)
+        let parts = Parts::new("set", self.sparsity, budget, self.schedule.clone(), draw);
+        Parts {
+            drop: match self.by_sign {
+                true => Box::new(MagnitudeBySign),
+                false => parts.drop,
+            },
+            regrown: self.regrown,
+            ..parts
+        }
     }
 }

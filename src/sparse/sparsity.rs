@@ -5,14 +5,19 @@ use std::sync::Arc;
 
 use burn::module::{Module, ParamGroup, ParamId};
 use burn::tensor::{Bytes, Device, Tensor, TensorData};
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Losses;
 use super::history::History;
+use super::latent::{Latent, Training};
 use super::layer_rules::{LayerRule, LayerRules, check_units};
 use super::report::SparsityReport;
+use super::selection::generator;
 use super::weights::{read_weights, select};
-use super::{Dense, Evidence, Granularity, Need, SparsityMethod};
+use super::{Dense, Evidence, Granularity, Need, Regrown, SparsityMethod};
 use crate::error::{Error, Result};
 use crate::masks::{LiveSet, Masks};
 use crate::objective::Loss;
@@ -60,6 +65,7 @@ pub struct Sparsity {
     settled: Vec<LayerRule>,
     targets: Vec<Option<f64>>,
     history: History,
+    latent: Option<Latent>,
     reduce: Option<AllReduce>,
     attached: bool,
 }
@@ -117,6 +123,7 @@ impl Sparsity {
             settled: Vec::new(),
             targets: Vec::new(),
             history: History::default(),
+            latent: None,
             reduce: None,
             attached: false,
         }
@@ -270,6 +277,11 @@ impl Sparsity {
             masks = Masks::new(&leaves, &live, &device);
         }
         check_units(&leaves, &rules, &live, self.method.as_ref())?;
+        let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
+        let weights = read_weights(&model, &leaves, None, &rules, everywhere)?;
+        let training = self.method.training(&weights, &live)?;
+        let values = Latent::values_of(&model, &masks);
+        self.latent = training.map(|training| Latent::new(values, training, &leaves, &device));
         self.settled = rules;
         self.attached = true;
         self.masks = masks;
@@ -343,7 +355,7 @@ impl Sparsity {
         let leaves: Vec<Leaf> = self.masks.leaves().cloned().collect();
         Ok(SparsityParts {
             masks: self.masks.clone().into_bytes()?,
-            history: self.history.to_bytes(&leaves)?,
+            history: self.history.to_bytes(&leaves, self.latent.as_ref())?,
             method: self.method.state(),
         })
     }
@@ -364,15 +376,52 @@ impl Sparsity {
         let targets = self.target_densities(&leaves, &rules)?;
         let device = device_of(model);
         let masks = Masks::from_bytes(parts.masks, &leaves, &device)?;
-        let history = History::from_bytes(parts.history, &leaves, &device)?;
+        let (history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
+        let latent = self.restored(latent, model, &leaves, &masks, &rules)?;
         history.check_rewind_point(model)?;
         self.method.load_state(parts.method)?;
         self.masks = masks;
         self.history = history;
+        self.latent = latent;
         self.settled = rules;
         self.targets = targets;
         self.attached = true;
         Ok(())
+    }
+
+    /// The latent values of a checkpoint, where the method has such.
+    fn restored<M: Module>(
+        &self,
+        stored: Option<(ParamVector, Vec<LiveSet>)>,
+        model: &M,
+        leaves: &[Leaf],
+        masks: &Masks,
+        rules: &[LayerRule],
+    ) -> Result<Option<Latent>> {
+        let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
+        let weights = read_weights(model, leaves, None, rules, live_now)?;
+        let live: Vec<LiveSet> = weights.iter().map(|weight| weight.live.clone()).collect();
+        // Of this only the decays are of use: the sets were chosen by the values of another step.
+        let training = self.method.training(&weights, &live)?;
+        match (training, stored) {
+            (Some(training), Some((values, sets))) => {
+                let training = Training { sets, ..training };
+                Ok(Some(Latent::new(
+                    values,
+                    training,
+                    leaves,
+                    &device_of(model),
+                )))
+            }
+            (None, None) => Ok(None),
+            (wanted, _) => Err(Error::Mismatch {
+                what: "the history of the masks",
+                reason: match wanted {
+                    Some(_) => "it holds no latent values, which the method needs".to_string(),
+                    None => "it holds latent values, which the method does not have".to_string(),
+                },
+            }),
+        }
     }
 
     pub(crate) fn check_attached(&self) -> Result<()> {
@@ -433,6 +482,31 @@ impl Sparsity {
         }
     }
 
+    /// Whether dead weights have values, which only [`step_with`](crate::SharpOptimizer::step_with) can train.
+    pub(crate) fn has_latent_values(&self) -> bool {
+        self.latent.is_some()
+    }
+
+    /// The model and the gradient that the base optimizer steps with.
+    pub(crate) fn before_step<M: Module>(
+        &self,
+        model: M,
+        gradient: ParamVector,
+    ) -> (M, ParamVector) {
+        match &self.latent {
+            None => (model, self.masks.project(gradient)),
+            Some(latent) => (latent.reveal(model), latent.descent(gradient, &self.masks)),
+        }
+    }
+
+    /// The model after the base optimizer's step, zero where it is dead.
+    pub(crate) fn after_step<M: Module>(&mut self, model: M) -> M {
+        match &mut self.latent {
+            None => self.masks.project_model(model),
+            Some(latent) => latent.conceal(model, &self.masks),
+        }
+    }
+
     /// Changes the masks and returns the model with its newly dead weights at zero.
     pub(crate) fn update<M: Module>(
         &mut self,
@@ -447,29 +521,70 @@ impl Sparsity {
             true => &self.history.gradient,
             false => gradient,
         };
-        let weights = read_weights(&model, &leaves, Some(gradient), &self.settled, live_now)?;
+        let shown = match &self.latent {
+            Some(latent) => tree::replace(model.clone(), |id, _| latent.values.get(id).cloned()),
+            None => model.clone(),
+        };
+        let weights = read_weights(&shown, &leaves, Some(gradient), &self.settled, live_now)?;
         let live = self.method.update(step, &weights, self.seed)?;
         check_units(&leaves, &self.settled, &live, self.method.as_ref())?;
         if self.method.gradient_memory().ends_with_update() {
             self.history.gradient = ParamVector::default();
         }
+        let training = self.method.training(&weights, &live)?;
         let mut update = MaskUpdate::default();
-        for ((leaf, weight), new) in leaves.iter().zip(&weights).zip(&live) {
-            let pairs = || weight.live.iter().zip(new);
+        let mut born = ParamVector::default();
+        for (i, (leaf, weight)) in leaves.iter().zip(&weights).enumerate() {
+            let (old, new) = (&weight.live, &live[i]);
+            let pairs = || old.iter().zip(new);
             update.dropped += pairs().filter(|(old, new)| **old && !**new).count();
             update.grown += pairs().filter(|(old, new)| !**old && **new).count();
-            let kept = pairs().map(|(old, new)| *old && *new).collect();
+            let kept = match (&self.latent, &training) {
+                (Some(latent), Some(training)) => both(&latent.training.sets[i], &training.sets[i]),
+                _ => both(old, new),
+            };
             update.kept.insert(leaf.id, kept);
+            if let Regrown::Normal { std } = self.method.regrown() {
+                let grown: LiveSet = pairs().map(|(old, new)| *new && !*old).collect();
+                let values = normal(&grown, std, generator(self.seed, step, &leaf.path));
+                let device = device_of(&model).without_autodiff();
+                born.push(leaf.id, Tensor::from_data(values, &device));
+            }
         }
         let before = weights.into_iter().map(|weight| weight.live).collect();
         self.history.change(before, &live);
-        self.masks = Masks::new(&leaves, &live, &device_of(&model));
+        let device = device_of(&model);
+        self.masks = Masks::new(&leaves, &live, &device);
         let model = match self.rewinds() {
             true => tree::restore(&model, &self.history.rewind),
             false => model,
         };
-        Ok((self.masks.project_model(model), update))
+        if let Some(latent) = self.latent.take() {
+            let training = training.expect("a method has latent values always or never");
+            let latent = Latent::new(latent.values, training, &leaves, &device);
+            let model = latent.project(model, &self.masks);
+            self.latent = Some(latent);
+            return Ok((model, update));
+        }
+        let model = self.masks.project_model(model);
+        let model = tree::replace(model, |id, value| Some(value + born.get(id)?.clone()));
+        Ok((model, update))
     }
+}
+
+/// Positions in both sets.
+fn both(a: &LiveSet, b: &LiveSet) -> LiveSet {
+    a.iter().zip(b).map(|(a, b)| *a && *b).collect()
+}
+
+/// Normal numbers at the positions of a set, zero elsewhere.
+fn normal(set: &LiveSet, std: f64, mut generator: ChaCha8Rng) -> TensorData {
+    let mut draw = || (std * generator.sample::<f64, _>(StandardNormal)) as f32;
+    let values: Vec<f32> = set
+        .iter()
+        .map(|member| if *member { draw() } else { 0.0 })
+        .collect();
+    TensorData::new(values, [set.len()])
 }
 
 /// The device of a model with parameters.

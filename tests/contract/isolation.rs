@@ -21,12 +21,13 @@ fn epsilon_has_length_rho_in_the_live_subspace() {
             {
                 continue;
             }
-            let (net, sparsity) = attach(&method, Net::new(&device()));
+            let (net, mut sparsity) = attach(&method, Net::new(&device()));
             let mut optim = config.init(sgd()).unwrap();
             let batch = Batch::new(1);
             let trainable = tree::leaves(&net);
-            let (_, _, report) = optim
-                .gradient(net, &sparsity, |net: &Net| batch.loss(net))
+            let masks = sparsity.masks().clone();
+            let (_, report) = optim
+                .step_with(0.05, net, &mut sparsity, |net: &Net| batch.loss(net))
                 .unwrap();
             let what = format!("{name} with {method_name}");
             assert!(
@@ -36,7 +37,7 @@ fn epsilon_has_length_rho_in_the_live_subspace() {
             );
             for (id, component) in report.offset.unwrap().vector().iter() {
                 assert!(trainable.iter().any(|leaf| leaf.id == id), "{what}");
-                let Some(live) = sparsity.masks().live_set(id) else {
+                let Some(live) = masks.live_set(id) else {
                     assert_ne!(name, "zo m=2 sphere sparse", "only sparse weights: {what}");
                     continue;
                 };

@@ -13,8 +13,8 @@ use burn::tensor::{Device, Distribution, Int, Tensor};
 use zosam::perturb::{Delta, Scope, Sharpness, Sides, ZeroOrderMemory};
 use zosam::sparse::{
     Budget, Classification, Distribution as Layers, Dsr, GradientMemory, GradualMagnitude, Grasp,
-    LotteryTicket, MagnitudeStatic, Mest, MestGrowth, Method, Perturbed, Set, Snfs, Sparsity,
-    Svite, SynFlow,
+    LotteryTicket, MagnitudeStatic, Mest, MestGrowth, Method, Perturbed, Regrown, Set, Snfs,
+    Sparsity, Svite, SynFlow, TopKast,
 };
 use zosam::tree::{self, DirectionDistribution};
 use zosam::{
@@ -204,6 +204,14 @@ pub fn methods() -> Vec<(&'static str, Method)> {
         ("mest ems", Method::Mest(importance)),
         ("svite", Method::Svite(Svite::new(0.8, 3, 12))),
         ("snfs", Method::Snfs(Snfs::new(0.8, 3, 12))),
+        (
+            "topkast",
+            Method::TopKast(TopKast::new(0.8, 0.5).with_update_every(3)),
+        ),
+        (
+            "set normal",
+            Method::Set(Set::new(0.8, 3, 12).with_regrown(Regrown::Normal { std: 0.1 })),
+        ),
     ]
 }
 

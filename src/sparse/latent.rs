@@ -1,0 +1,77 @@
+//! Values that live on while their weights are dead.
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use crate::masks::{LiveSet, Masks};
+use crate::tree::{self, Leaf, ParamVector};
+
+/// What a method with latent values needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// The positions that the optimizer moves, one set per weight, live ones included.
+    pub sets: Vec<LiveSet>,
+    /// Added to the gradient of a live weight, times its value.
+    pub decay: f64,
+    /// Added to the gradient of a dead weight that is moved, times its latent value.
+    pub latent_decay: f64,
+}
+
+/// The values of all weights that have a mask, and which of them are moved.
+#[derive(Debug, Clone)]
+pub(super) struct Latent {
+    pub values: ParamVector,
+    pub training: Training,
+    moved: Masks,
+}
+
+impl Latent {
+    pub fn new(values: ParamVector, training: Training, leaves: &[Leaf], device: &Device) -> Self {
+        Self {
+            moved: Masks::new(leaves, &training.sets, device),
+            values,
+            training,
+        }
+    }
+
+    /// The latent values of the weights that have a mask.
+    pub fn values_of<M: Module>(model: &M, masks: &Masks) -> ParamVector {
+        tree::values(model).filter(|id| masks.contains(id))
+    }
+
+    /// The gradient where weights are moved, with the decay of live and of latent values.
+    pub fn descent(&self, gradient: ParamVector, masks: &Masks) -> ParamVector {
+        let Training {
+            decay,
+            latent_decay,
+            ..
+        } = self.training;
+        let moved = self.moved.project(self.values.clone());
+        let live = masks.project(self.values.clone());
+        // live · decay + (moved − live) · latent_decay
+        let pull = moved.scaled(latent_decay);
+        let pull = pull.add_scaled(&live, decay - latent_decay);
+        self.moved.project(gradient).plus_scaled(&pull, 1.0)
+    }
+
+    /// The model with the values that are moved, zero elsewhere.
+    pub fn reveal<M: Module>(&self, model: M) -> M {
+        let moved = self.moved.project(self.values.clone());
+        tree::replace(model, |id, _| moved.get(id).cloned())
+    }
+
+    /// Takes over the values that were moved, and returns the model as its masks want it.
+    pub fn conceal<M: Module>(&mut self, model: M, masks: &Masks) -> M {
+        let stepped = Self::values_of(&model, masks);
+        let old = std::mem::take(&mut self.values);
+        let still = old.clone().add_scaled(&self.moved.project(old), -1.0);
+        self.values = self.moved.project(stepped).add_scaled(&still, 1.0);
+        self.project(model, masks)
+    }
+
+    /// The model with its live weights at their latent values, and zero elsewhere.
+    pub fn project<M: Module>(&self, model: M, masks: &Masks) -> M {
+        let model = tree::replace(model, |id, _| self.values.get(id).cloned());
+        masks.project_model(model)
+    }
+}
