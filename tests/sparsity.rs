@@ -409,3 +409,41 @@ fn grown_weights_have_the_value_of_the_recipe() {
     // Over more than 300 draws the standard error of the mean square is below a twelfth of it.
     assert!((mean_square.sqrt() - 0.1).abs() < 0.02, "{mean_square}");
 }
+
+/// The cost of training by the papers' formulas, in units of a dense step of SGD.
+#[test]
+fn training_costs_what_the_papers_say() {
+    let cost = |method: Box<dyn zosam::SparsityMethod>, sharpness: zosam::SharpnessConfig| {
+        let mut sparsity = Sparsity::from_boxed(method);
+        let layer = LinearConfig::new(100, 100).with_bias(false).init(&device());
+        let loss = |layer: &Linear| layer.weight.val().powi_scalar(2).sum();
+        let mut layer = sparsity.attach(layer, loss).unwrap();
+        let mut optim = sharpness.init(SgdConfig::new().build()).unwrap();
+        for _ in 0..20 {
+            (layer, _) = optim.step_with(0.1, layer, &mut sparsity, loss).unwrap();
+        }
+        let report = sparsity.report(&layer).with_uses(|_| Some(1));
+        report.training_flops_ratio.unwrap()
+    };
+    let none = || zosam::SharpnessConfig::None;
+    let close = |cost: f64, expected: f64| assert!((cost - expected).abs() < 1e-9, "{cost}");
+    let s = 0.1;
+    close(cost(Box::new(RandomStatic::new(0.9)), none()), s);
+    // Of 20 steps, 5, 10 and 15 change masks, and take the dense gradient: 2 f_S + f_D instead of 3 f_S.
+    let rigl = || Box::new(RigL::new(0.9, 20).with_update_every(5));
+    close(cost(rigl(), none()), s + 3.0 / 20.0 * (1.0 - s) / 3.0);
+    close(cost(Box::new(Set::new(0.9, 5, 20)), none()), s);
+    close(
+        cost(Box::new(zosam::Snfs::new(0.9, 5, 20)), none()),
+        (2.0 * s + 1.0) / 3.0,
+    );
+    close(
+        cost(Box::new(TopKast::new(0.9, 0.6)), none()),
+        (2.0 * s + 0.4) / 3.0,
+    );
+    // Two forwards and one backward pass; two of each.
+    let zo = zosam::SharpnessConfig::ZoSam(ZoSamConfig::new());
+    close(cost(Box::new(RandomStatic::new(0.9)), zo), 4.0 / 3.0 * s);
+    let sam = zosam::SharpnessConfig::Sam(zosam::SamConfig::new());
+    close(cost(Box::new(RandomStatic::new(0.9)), sam), 2.0 * s);
+}

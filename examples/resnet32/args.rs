@@ -95,7 +95,7 @@ pub struct Args {
     /// Every N steps measure the cosine of the perturbation with the batch's gradient; 0 for never.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub measure_cosine: u64,
-    /// Folder for config.json, metrics.jsonl, checkpoints and curves.svg.
+    /// Folder for config.json, metrics.jsonl, checkpoints, curves.svg and density.svg.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on from the last whole checkpoint in --out, or start if there is none.

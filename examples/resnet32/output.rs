@@ -122,11 +122,14 @@ impl Output {
         Ok(write_atomically(&path, text.as_bytes())?)
     }
 
-    /// Draws the curves.
-    pub fn draw(&self, history: &[EpochMetrics]) -> Result<()> {
-        match self.path("curves.svg") {
-            Some(path) => plot::curves(&path, history),
-            None => Ok(()),
+    /// Draws the curves and, of a sparse net, the densities of its layers.
+    pub fn draw(&self, history: &[EpochMetrics], report: &SparsityReport) -> Result<()> {
+        if let Some(path) = self.path("curves.svg") {
+            plot::curves(&path, history)?;
+        }
+        match self.path("density.svg") {
+            Some(path) if !report.layers.is_empty() => plot::densities(&path, report),
+            _ => Ok(()),
         }
     }
 

@@ -5,9 +5,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use plotters::prelude::*;
 
+use zosam::sparse::{LayerReport, SparsityReport};
+
 use crate::progress::EpochMetrics;
 
 const TRAIN: RGBColor = RGBColor(86, 135, 190);
+const EVER: RGBColor = RGBColor(200, 214, 232);
 const TEST: RGBColor = RGBColor(204, 102, 51);
 
 /// Two panels side by side: accuracy in percent, loss.
@@ -17,6 +20,80 @@ pub fn curves(path: &Path, history: &[EpochMetrics]) -> Result<()> {
         .map_err(|error| anyhow::anyhow!("the curves cannot be drawn: {error}"))?;
     zosam::checkpoint::write_atomically(path, svg.as_bytes()).context("curves.svg")
 }
+
+/// Live weights of each layer, on what was ever live, on all of its places.
+pub fn densities(path: &Path, report: &SparsityReport) -> Result<()> {
+    let mut svg = String::new();
+    draw_densities(&mut svg, report)
+        .map_err(|error| anyhow::anyhow!("the densities cannot be drawn: {error}"))?;
+    zosam::checkpoint::write_atomically(path, svg.as_bytes()).context("density.svg")
+}
+
+fn draw_densities(
+    svg: &mut String,
+    report: &SparsityReport,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let layers = report.layers.len();
+    let height = 70 + 18 * layers as u32;
+    let root = SVGBackend::with_string(svg, (720, height)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let share = |count: usize, layer: usize| count as f64 / report.layers[layer].total as f64;
+    let mut chart = ChartBuilder::on(&root)
+        .caption(
+            format!("{}: density of each layer", report.method),
+            ("sans-serif", 16),
+        )
+        .margin(10)
+        .x_label_area_size(24)
+        .y_label_area_size(190)
+        .build_cartesian_2d(0.0..1.0, (0..layers).into_segmented())?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .light_line_style(WHITE)
+        .y_labels(layers)
+        .y_label_formatter(&|place| match place {
+            SegmentValue::CenterOf(i) | SegmentValue::Exact(i) => {
+                let layer = layers.checked_sub(i + 1).and_then(|i| report.layers.get(i));
+                layer.map_or(String::new(), |layer| layer.name.clone())
+            }
+            SegmentValue::Last => String::new(),
+        })
+        .draw()?;
+    // The first layer on top.
+    let bar = |layer: usize, value: f64, style: ShapeStyle, margin: u32| {
+        let place = layers - 1 - layer;
+        let corners = [
+            (0.0, SegmentValue::Exact(place)),
+            (value, SegmentValue::Exact(place + 1)),
+        ];
+        let mut bar = Rectangle::new(corners, style);
+        bar.set_margin(margin, margin, 0, 0);
+        bar
+    };
+    let series: [(&str, Count, RGBColor, u32); 2] = [
+        ("ever live", |layer| layer.ever_live, EVER, 2),
+        ("live", |layer| layer.live, TRAIN, 4),
+    ];
+    for (name, count, colour, margin) in series {
+        let bars = report.layers.iter().enumerate();
+        let bars = bars.map(|(i, layer)| bar(i, share(count(layer), i), colour.filled(), margin));
+        chart
+            .draw_series(bars)?
+            .label(name)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled()));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::MiddleRight)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
+    root.present()?;
+    Ok(())
+}
+
+type Count = fn(&LayerReport) -> usize;
 
 type Curve = fn(&EpochMetrics) -> f64;
 

@@ -276,7 +276,7 @@ impl Run {
             when: "end",
             report: &report,
         })?;
-        self.output.draw(&progress.history)?;
+        self.output.draw(&progress.history, &report)?;
         let last = progress
             .history
             .last()

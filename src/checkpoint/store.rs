@@ -15,7 +15,7 @@ use super::files::{parse_json, read, sha256, sync_folder, write_synced};
 use crate::error::{Error, Result};
 use crate::optim::SharpOptimizer;
 use crate::perturb::Perturbation;
-use crate::sparse::{Sparsity, SparsityParts};
+use crate::sparse::{Sparsity, SparsityParts, Work};
 use crate::tree;
 
 /// Version of the folder's layout; a reader refuses any other.
@@ -43,6 +43,8 @@ struct State<T> {
     steps: u64,
     method: String,
     method_state: serde_json::Value,
+    #[serde(default)]
+    work: Work,
     progress: T,
 }
 
@@ -99,6 +101,7 @@ impl Store {
             steps: optim.steps(),
             method: sparsity.method().name().to_string(),
             method_state: parts.method,
+            work: parts.work,
             progress,
         };
         let state = serde_json::to_vec_pretty(&state)
@@ -218,6 +221,7 @@ impl Store {
             masks: Bytes::from_bytes_vec(take(MASKS)),
             history: Bytes::from_bytes_vec(take(HISTORY)),
             method: state.method_state,
+            work: state.work,
         };
         sparsity.load_parts(&model, parts)?;
         Ok((model, optim, state.progress))

@@ -151,6 +151,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         };
         sparsity.remember(step, &growth);
         report.passes = objective.passes();
+        sparsity.account(step, report.passes);
 
         let mut model = tree::adopt_buffers(model.clone(), &buffers);
         if !is_due || sparsity.method().steps_when_due() {

@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::random::check_sparsity;
-use super::{Budget, GradientFlow, Need, SparsityMethod, Weight, one_shot};
+use super::{Budget, Draw, GradientFlow, Parts, Recipe};
 use crate::error::{Result, check};
-use crate::masks::LiveSet;
 
 /// Removes the weights with the largest `−θ ⊙ H g`: those whose loss reduces the norm of the gradient least, or
 /// raises it.
@@ -57,36 +55,18 @@ impl Grasp {
     }
 }
 
-impl SparsityMethod for Grasp {
-    fn name(&self) -> &'static str {
-        "grasp"
-    }
-
-    fn validate(&self) -> Result<()> {
-        check_sparsity(self.sparsity)?;
-        let temperature = self.temperature;
-        check("temperature", temperature, temperature > 0.0, "above 0")
-    }
-
-    fn sparsity(&self) -> f64 {
-        self.sparsity
-    }
-
-    fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
-        self.budget.densities(shapes, self.sparsity)
-    }
-
-    fn need(&self) -> Need {
-        Need::HessianGradient {
-            temperature: self.temperature,
+impl Recipe for Grasp {
+    fn parts(&self, draw: Draw) -> Parts {
+        Parts {
+            start: Box::new(GradientFlow {
+                temperature: self.temperature,
+            }),
+            ..Parts::once("grasp", self.sparsity, self.budget, draw)
         }
     }
 
-    fn takes_layer_densities(&self) -> bool {
-        true
-    }
-
-    fn initial(&mut self, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
-        one_shot(weights, &GradientFlow, self.sparsity, self.budget)
+    fn check(&self) -> Result<()> {
+        let temperature = self.temperature;
+        check("temperature", temperature, temperature > 0.0, "above 0")
     }
 }

@@ -174,6 +174,10 @@ impl SparsityMethod for LotteryTicket {
         ended && self.levels() > 0
     }
 
+    fn needs_dense_gradient(&self) -> bool {
+        false
+    }
+
     fn steps_when_due(&self) -> bool {
         true
     }

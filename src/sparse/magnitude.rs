@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::random::check_sparsity;
-use super::{Budget, Magnitude, SparsityMethod, Weight, one_shot};
-use crate::error::Result;
-use crate::masks::LiveSet;
+use super::{Budget, Draw, Magnitude, Parts, Recipe};
 
 /// Keeps the largest weights of the model it is attached to, and never changes masks.
 ///
@@ -42,28 +39,11 @@ impl MagnitudeStatic {
     }
 }
 
-impl SparsityMethod for MagnitudeStatic {
-    fn name(&self) -> &'static str {
-        "magnitude"
-    }
-
-    fn validate(&self) -> Result<()> {
-        check_sparsity(self.sparsity)
-    }
-
-    fn sparsity(&self) -> f64 {
-        self.sparsity
-    }
-
-    fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
-        self.budget.densities(shapes, self.sparsity)
-    }
-
-    fn takes_layer_densities(&self) -> bool {
-        true
-    }
-
-    fn initial(&mut self, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
-        one_shot(weights, &Magnitude, self.sparsity, self.budget)
+impl Recipe for MagnitudeStatic {
+    fn parts(&self, draw: Draw) -> Parts {
+        Parts {
+            start: Box::new(Magnitude),
+            ..Parts::once("magnitude", self.sparsity, self.budget, draw)
+        }
     }
 }

@@ -147,6 +147,11 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether an update ranks dead weights by gradients, which therefore have to be computed for all weights.
+    fn needs_dense_gradient(&self) -> bool {
+        true
+    }
+
     /// Which gradient the scores of an update see.
     fn gradient_memory(&self) -> GradientMemory {
         GradientMemory::Batch

@@ -44,6 +44,7 @@ mod svite;
 mod synflow;
 mod top_kast;
 mod weights;
+mod work;
 
 pub use dense::Dense;
 pub use distribution::Distribution;
@@ -77,3 +78,4 @@ pub use svite::Svite;
 pub use synflow::SynFlow;
 pub use top_kast::TopKast;
 pub(crate) use weights::UNTRAINABLE;
+pub use work::Work;

@@ -21,20 +21,6 @@ pub enum Budget {
     PerLayer(Distribution),
 }
 
-impl Budget {
-    /// The density of each layer; `None` where layers compete.
-    pub(super) fn densities(
-        self,
-        shapes: &[Vec<usize>],
-        sparsity: f64,
-    ) -> Result<Option<Vec<f64>>> {
-        match self {
-            Self::Global => Ok(None),
-            Self::PerLayer(distribution) => distribution.densities(shapes, sparsity).map(Some),
-        }
-    }
-}
-
 /// Keeps the best-scored weights.
 ///
 /// # Errors

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, Distribution, Random, SparsityMethod, Weight, one_shot};
+use super::{Budget, Distribution, Draw, Parts, Recipe};
 use crate::error::{Result, check};
-use crate::masks::LiveSet;
 
 /// Random masks that never change: the baseline that every other method has to beat.
 ///
@@ -39,31 +38,10 @@ impl RandomStatic {
     }
 }
 
-impl SparsityMethod for RandomStatic {
-    fn name(&self) -> &'static str {
-        "random"
-    }
-
-    fn validate(&self) -> Result<()> {
-        check_sparsity(self.sparsity)
-    }
-
-    fn sparsity(&self) -> f64 {
-        self.sparsity
-    }
-
-    fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
-        let densities = self.distribution.densities(shapes, self.sparsity)?;
-        Ok(Some(densities))
-    }
-
-    fn takes_layer_densities(&self) -> bool {
-        true
-    }
-
-    fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
+impl Recipe for RandomStatic {
+    fn parts(&self, draw: Draw) -> Parts {
         let budget = Budget::PerLayer(self.distribution);
-        one_shot(weights, &Random { seed, step: 0 }, self.sparsity, budget)
+        Parts::once("random", self.sparsity, budget, draw)
     }
 }
 

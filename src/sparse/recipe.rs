@@ -5,8 +5,8 @@ use super::distribution::{floor, layer_counts, live_budget};
 use super::drop_grow::{grow_to, survivors};
 use super::random::check_sparsity;
 use super::{
-    Budget, GradientMemory, Magnitude, Random, Regrown, Score, SparsityMethod, UpdateSchedule,
-    Weight, one_shot,
+    Budget, GradientMemory, Magnitude, Need, Random, Regrown, Score, SparsityMethod,
+    UpdateSchedule, Weight, one_shot,
 };
 use crate::error::{Error, Result, check};
 use crate::masks::{LiveSet, count};
@@ -100,6 +100,14 @@ impl Parts {
             steps_when_due: true,
             memory: GradientMemory::Batch,
         }
+    }
+}
+
+impl Parts {
+    /// Random masks that never change; [`start`](Self::start) is what the methods that prune before training set.
+    pub fn once(name: &'static str, sparsity: f64, budget: Budget, draw: Draw) -> Self {
+        let never = UpdateSchedule::constant(1, 0, 0.0);
+        Self::new(name, sparsity, budget, never, draw)
     }
 }
 
@@ -252,6 +260,10 @@ impl<R: Recipe> SparsityMethod for R {
         }
     }
 
+    fn need(&self) -> Need {
+        self.parts(Draw::default()).start.need()
+    }
+
     fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
         let parts = self.parts(Draw { seed, step: 0 });
         one_shot(
@@ -278,6 +290,10 @@ impl<R: Recipe> SparsityMethod for R {
 
     fn steps_when_due(&self) -> bool {
         self.parts(Draw::default()).steps_when_due
+    }
+
+    fn needs_dense_gradient(&self) -> bool {
+        self.parts(Draw::default()).grow.need() != Need::Nothing
     }
 
     fn gradient_memory(&self) -> GradientMemory {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::history::History;
+use super::work::Work;
 use super::{Granularity, SparsityMethod};
 use crate::masks::{LiveSet, Masks, count};
 
@@ -34,6 +35,10 @@ pub struct LayerReport {
     /// Number of weights that were ever live.
     #[serde(default)]
     pub ever_live: usize,
+    /// Multiply-adds that training has spent in this layer, relative to as many steps of SGD on a dense one; absent
+    /// before the first step. See [`Work`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_work: Option<f64>,
     /// Share of the sparse network's multiply-adds in this layer, where the model says how often each
     /// weight is used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +81,10 @@ pub struct SparsityReport {
     /// Multiply-adds of the sparse layers relative to the dense ones, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flops_ratio: Option<f64>,
+    /// Multiply-adds of training so far, in the sparse layers, relative to as many steps of SGD on dense ones, where
+    /// known; see [`Work`]. Lottery tickets count all their levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_flops_ratio: Option<f64>,
 }
 
 impl SparsityReport {
@@ -99,6 +108,7 @@ impl SparsityReport {
                 grown_last: born(&history.before[i], &live),
                 grown_since_start: born(&history.start[i], &live),
                 ever_live: count(&history.ever[i]),
+                training_work: None,
                 flops_share: None,
             }
         });
@@ -110,6 +120,7 @@ impl SparsityReport {
             prunable_weights: masks.prunable_weights(),
             model_weights,
             flops_ratio: None,
+            training_flops_ratio: None,
         }
     }
 
@@ -123,6 +134,14 @@ impl SparsityReport {
         {
             layer.target_density = *target;
             layer.granularity = granularity;
+        }
+        self
+    }
+
+    /// Adds what training has cost.
+    pub(super) fn with_work(mut self, work: &Work) -> Self {
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            layer.training_work = work.of_dense(i, layer.total);
         }
         self
     }
@@ -143,6 +162,13 @@ impl SparsityReport {
         let (sparse, dense) = (total(|layer| layer.live), total(|layer| layer.total));
         if sparse > 0.0 {
             self.flops_ratio = Some(sparse / dense);
+            let layers = self.layers.iter().zip(&uses);
+            let trained = layers.map(|(layer, uses)| {
+                let work = layer.training_work?;
+                Some(work * layer.total as f64 * uses)
+            });
+            let trained: Option<f64> = trained.sum();
+            self.training_flops_ratio = trained.map(|trained| trained / dense);
             for (layer, uses) in self.layers.iter_mut().zip(&uses) {
                 layer.flops_share = Some(layer.live as f64 * uses / sparse);
             }
@@ -267,9 +293,12 @@ impl fmt::Display for SparsityReport {
                 100.0 * self.exploration()
             )?;
         }
-        match self.flops_ratio {
-            Some(ratio) => write!(f, ", {:.1}% of dense FLOPs", 100.0 * ratio),
-            None => Ok(()),
+        if let Some(ratio) = self.flops_ratio {
+            write!(f, ", {:.1}% of dense FLOPs", 100.0 * ratio)?;
         }
+        if let Some(ratio) = self.training_flops_ratio {
+            write!(f, ", training {:.1}% of dense SGD's", 100.0 * ratio)?;
+        }
+        Ok(())
     }
 }

@@ -3,8 +3,8 @@
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::Weight;
 use super::selection::generator;
+use super::{Need, Weight};
 use crate::error::{Error, Result};
 
 /// A number for each position of a weight; larger means more worth keeping, or growing.
@@ -14,6 +14,11 @@ pub trait Score: std::fmt::Debug + Send + Sync {
 
     /// The scores, one per position, dead ones included.
     fn score(&self, weight: &Weight) -> Vec<f32>;
+
+    /// What is to be in [`Weight::gradient`] when weights are scored. Default: the gradient.
+    fn need(&self) -> Need {
+        Need::Gradient
+    }
 
     /// The scores, checked to be numbers.
     ///
@@ -44,6 +49,10 @@ impl Score for Magnitude {
         "magnitude"
     }
 
+    fn need(&self) -> Need {
+        Need::Nothing
+    }
+
     fn score(&self, weight: &Weight) -> Vec<f32> {
         weight.values.iter().map(|value| value.abs()).collect()
     }
@@ -57,6 +66,10 @@ pub struct MagnitudeBySign;
 impl Score for MagnitudeBySign {
     fn name(&self) -> &'static str {
         "magnitude by sign"
+    }
+
+    fn need(&self) -> Need {
+        Need::Nothing
     }
 
     fn score(&self, weight: &Weight) -> Vec<f32> {
@@ -112,11 +125,20 @@ impl Score for Saliency {
 
 /// `w · h` with `h = H g`: GraSP keeps its largest, which are the lowest `−w · h`.
 #[derive(Debug, Clone, Copy)]
-pub struct GradientFlow;
+pub struct GradientFlow {
+    /// Divisor of the logits.
+    pub temperature: f64,
+}
 
 impl Score for GradientFlow {
     fn name(&self) -> &'static str {
         "gradient flow"
+    }
+
+    fn need(&self) -> Need {
+        Need::HessianGradient {
+            temperature: self.temperature,
+        }
     }
 
     fn score(&self, weight: &Weight) -> Vec<f32> {
@@ -135,6 +157,13 @@ pub struct Importance {
 impl Score for Importance {
     fn name(&self) -> &'static str {
         "importance"
+    }
+
+    fn need(&self) -> Need {
+        match self.lambda == 0.0 {
+            true => Need::Nothing,
+            false => Need::Gradient,
+        }
     }
 
     fn score(&self, weight: &Weight) -> Vec<f32> {
@@ -160,6 +189,10 @@ pub struct Random {
 impl Score for Random {
     fn name(&self) -> &'static str {
         "random score"
+    }
+
+    fn need(&self) -> Need {
+        Need::Nothing
     }
 
     fn score(&self, weight: &Weight) -> Vec<f32> {

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::random::check_sparsity;
-use super::{Budget, Need, Saliency, SparsityMethod, Weight, one_shot};
-use crate::error::Result;
-use crate::masks::LiveSet;
+use super::{Budget, Draw, Parts, Recipe, Saliency};
 
 /// Keeps the weights with the largest `|w · ∂L/∂w|` at initialisation.
 ///
@@ -44,32 +41,11 @@ impl Snip {
     }
 }
 
-impl SparsityMethod for Snip {
-    fn name(&self) -> &'static str {
-        "snip"
-    }
-
-    fn validate(&self) -> Result<()> {
-        check_sparsity(self.sparsity)
-    }
-
-    fn sparsity(&self) -> f64 {
-        self.sparsity
-    }
-
-    fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
-        self.budget.densities(shapes, self.sparsity)
-    }
-
-    fn need(&self) -> Need {
-        Need::Gradient
-    }
-
-    fn takes_layer_densities(&self) -> bool {
-        true
-    }
-
-    fn initial(&mut self, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
-        one_shot(weights, &Saliency, self.sparsity, self.budget)
+impl Recipe for Snip {
+    fn parts(&self, draw: Draw) -> Parts {
+        Parts {
+            start: Box::new(Saliency),
+            ..Parts::once("snip", self.sparsity, self.budget, draw)
+        }
     }
 }

@@ -17,10 +17,11 @@ use super::layer_rules::{LayerRule, LayerRules, check_units};
 use super::report::SparsityReport;
 use super::selection::generator;
 use super::weights::{read_weights, select};
+use super::work::Work;
 use super::{Dense, Evidence, Granularity, Need, Regrown, SparsityMethod};
 use crate::error::{Error, Result};
-use crate::masks::{LiveSet, Masks};
-use crate::objective::Loss;
+use crate::masks::{LiveSet, Masks, count};
+use crate::objective::{Loss, Passes};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// Which gradient ranks dead weights when masks change under a perturbation.
@@ -66,6 +67,7 @@ pub struct Sparsity {
     targets: Vec<Option<f64>>,
     history: History,
     latent: Option<Latent>,
+    work: Work,
     reduce: Option<AllReduce>,
     attached: bool,
 }
@@ -91,6 +93,8 @@ pub struct SparsityParts {
     pub history: Bytes,
     /// The method's own memory.
     pub method: serde_json::Value,
+    /// What training has cost.
+    pub work: Work,
 }
 
 /// What a change of masks did.
@@ -124,6 +128,7 @@ impl Sparsity {
             targets: Vec::new(),
             history: History::default(),
             latent: None,
+            work: Work::default(),
             reduce: None,
             attached: false,
         }
@@ -287,6 +292,7 @@ impl Sparsity {
         self.masks = masks;
         self.targets = targets;
         self.history = History::new(&live);
+        self.work = Work::default();
         for warning in self.report(&model).warnings() {
             log::warn!("{warning}");
         }
@@ -343,7 +349,8 @@ impl Sparsity {
         let method = self.method.as_ref();
         let report = SparsityReport::new(method, &self.masks, &self.history, model_weights);
         let granularities = self.settled.iter().map(|rule| rule.granularity);
-        report.with_aims(&self.targets, granularities)
+        let report = report.with_aims(&self.targets, granularities);
+        report.with_work(&self.work)
     }
 
     /// The masks, what was live before and the method's memory, for a checkpoint.
@@ -357,6 +364,7 @@ impl Sparsity {
             masks: self.masks.clone().into_bytes()?,
             history: self.history.to_bytes(&leaves, self.latent.as_ref())?,
             method: self.method.state(),
+            work: self.work.clone(),
         })
     }
 
@@ -383,6 +391,7 @@ impl Sparsity {
         self.masks = masks;
         self.history = history;
         self.latent = latent;
+        self.work = parts.work;
         self.settled = rules;
         self.targets = targets;
         self.attached = true;
@@ -471,6 +480,22 @@ impl Sparsity {
             memory.takes(step, |step| method.is_due(step))
         };
         !self.masks.is_dense() && (method.is_due(step) || remembered())
+    }
+
+    /// Adds up what a step has cost, before its change of masks.
+    pub(crate) fn account(&mut self, step: u64, passes: Passes) {
+        let dense = self.observes(step) && self.method.needs_dense_gradient();
+        let masks = &self.masks;
+        let layers = masks.leaves().enumerate().map(|(i, leaf)| {
+            let live = masks.live(leaf.id).expect("a masked leaf has a count");
+            let trained = match &self.latent {
+                _ if dense => leaf.len(),
+                Some(latent) => count(&latent.training.sets[i]),
+                None => live,
+            };
+            (live, trained)
+        });
+        self.work.add(passes, layers);
     }
 
     /// Adds a step's gradient to the method's memory, if it has one.

@@ -130,6 +130,10 @@ impl SparsityMethod for TopKast {
         step > 0 && step.is_multiple_of(self.every.max(1))
     }
 
+    fn needs_dense_gradient(&self) -> bool {
+        false
+    }
+
     fn steps_when_due(&self) -> bool {
         true
     }
