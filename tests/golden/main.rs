@@ -3,6 +3,7 @@
 #![cfg(all(feature = "flex", feature = "models"))]
 
 mod before_training;
+mod deit;
 mod drop_and_grow;
 mod layers;
 mod methods;

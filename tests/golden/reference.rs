@@ -52,7 +52,7 @@ pub fn network(variant: ResNetVariant, state: &Tensors, device: &Device) -> ResN
     let leaves = tree::leaves(&model);
     let model = tree::replace(model, |id, old| {
         let leaf = leaves.iter().find(|leaf| leaf.id == id).unwrap();
-        let values = to_burn(&leaf.path, &leaf.shape, &state[&torch_name(&leaf.path)]);
+        let values = to_burn(&leaf.shape, &state[&torch_name(&leaf.path)]);
         Some(Tensor::from_data(
             TensorData::new(values, [leaf.len()]),
             &old.device(),
@@ -77,20 +77,20 @@ pub fn state_of(model: &ResNet) -> Tensors {
         .map(|(path, data)| {
             let values: Vec<f32> = data.iter::<f32>().collect();
             let shape: Vec<usize> = data.shape().iter().copied().collect();
-            (torch_name(&path), to_torch(&path, &shape, &values))
+            (torch_name(&path), to_torch(&shape, &values))
         })
         .collect()
 }
 
 /// A vector in parameter space, as PyTorch would list it.
-pub fn torch_tensors(model: &ResNet, vector: &tree::ParamVector) -> Tensors {
+pub fn torch_tensors<M: Module>(model: &M, vector: &tree::ParamVector) -> Tensors {
     let leaves = tree::leaves(model).into_iter();
     leaves
         .map(|leaf| {
             let data = vector.get(leaf.id).unwrap().to_data();
             let values: Vec<f32> = data.iter::<f32>().collect();
             let name = torch_name(&leaf.path);
-            (name, to_torch(&leaf.path, &leaf.shape, &values))
+            (name, to_torch(&leaf.shape, &values))
         })
         .collect()
 }
@@ -160,17 +160,17 @@ pub fn torch_name(path: &str) -> String {
     }
 }
 
-/// A linear weight is `[out, in]` in PyTorch and `[in, out]` in burn; all else is laid out alike.
-pub fn to_burn<T: Copy>(path: &str, burn_shape: &[usize], torch: &[T]) -> Vec<T> {
-    match (path, burn_shape) {
-        ("linear.weight", [input, output]) => transposed(torch, *output, *input),
+/// A linear weight, the only matrix, is `[out, in]` in PyTorch and `[in, out]` in burn; all else is laid out alike.
+pub fn to_burn<T: Copy>(burn_shape: &[usize], torch: &[T]) -> Vec<T> {
+    match burn_shape {
+        [input, output] => transposed(torch, *output, *input),
         _ => torch.to_vec(),
     }
 }
 
-fn to_torch<T: Copy>(path: &str, burn_shape: &[usize], burn: &[T]) -> Vec<T> {
-    match (path, burn_shape) {
-        ("linear.weight", [input, output]) => transposed(burn, *input, *output),
+fn to_torch<T: Copy>(burn_shape: &[usize], burn: &[T]) -> Vec<T> {
+    match burn_shape {
+        [input, output] => transposed(burn, *input, *output),
         _ => burn.to_vec(),
     }
 }

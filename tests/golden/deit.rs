@@ -1,0 +1,224 @@
+//! DeiT against timm.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::Deserialize;
+use zosam::models::{Deit, DeitConfig};
+use zosam::objective::Objective;
+use zosam::sparse::{Classification, Evidence};
+use zosam::tree;
+
+use crate::reference::{
+    Tensors, assert_all_close, assert_close, read, to_burn, torch_name, torch_tensors,
+};
+
+#[derive(Deserialize)]
+struct Published {
+    parameters: usize,
+    logits: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Reduced {
+    labels: Vec<i64>,
+    logits: Vec<f32>,
+    loss: f32,
+    gradients: Tensors,
+}
+
+#[derive(Deserialize)]
+struct Distilled {
+    logits: Vec<f32>,
+    head: Vec<f32>,
+    head_dist: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    tiny: Published,
+    small: Published,
+    reduced: Reduced,
+    distilled: Distilled,
+    resized: Vec<f32>,
+    counts: BTreeMap<String, usize>,
+}
+
+/// Absolute, on logits of order 1 after twelve blocks; the two implementations sum in different orders.
+const TOLERANCE: f32 = 1e-4;
+
+fn crc32(text: &str) -> u32 {
+    let byte = |crc: u32, byte: u8| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 * (crc & 1))
+        })
+    };
+    !text.bytes().fold(!0, byte)
+}
+
+/// `numbers` of `make_deit.py`.
+fn numbers(name: &str, count: usize, scale: f64) -> Vec<f32> {
+    let number = |position: u32| {
+        let mut h = position.wrapping_add(crc32(name));
+        for (shift, factor) in [(16, 0x85eb_ca6b), (13, 0xc2b2_ae35), (16, 1)] {
+            h ^= h >> shift;
+            h = h.wrapping_mul(factor);
+        }
+        ((f64::from(h) / f64::from(1u32 << 31) - 1.0) * scale) as f32
+    };
+    (0..count as u32).map(number).collect()
+}
+
+fn scale_of(name: &str, shape: &[usize]) -> f64 {
+    let is_matrix = shape.len() > 1 && !name.contains("token") && name != "pos_embed";
+    // timm counts the patch embedding's weight, whose name begins with an embedding's, among the small ones.
+    if !is_matrix || name.starts_with("patch_embed") {
+        return 0.3;
+    }
+    (3.0 / shape[0] as f64).sqrt()
+}
+
+/// The network with the weights of `make_deit.py`.
+fn filled(config: &DeitConfig, device: &Device) -> Deit {
+    let model = config.init(device).unwrap();
+    let leaves = tree::leaves(&model);
+    tree::replace(model, |id, old| {
+        let leaf = leaves.iter().find(|leaf| leaf.id == id).unwrap();
+        let name = torch_name(&leaf.path);
+        let mut values = numbers(&name, leaf.len(), scale_of(&name, &leaf.shape));
+        if name.contains("norm") && name.ends_with("weight") {
+            values.iter_mut().for_each(|value| *value += 1.0);
+        }
+        let values = to_burn(&leaf.shape, &values);
+        Some(Tensor::from_data(
+            TensorData::new(values, [leaf.len()]),
+            &old.device(),
+        ))
+    })
+}
+
+fn images(batch: usize, size: usize, device: &Device) -> Tensor<4> {
+    let shape = [batch, 3, size, size];
+    let values = numbers("images", shape.iter().product(), 2.0);
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn flat<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
+    tensor.to_data().iter::<f32>().collect()
+}
+
+fn reduced() -> DeitConfig {
+    let config = DeitConfig::tiny(10).with_image([16, 16]).with_patch(4);
+    config.with_width(24, 3).with_depth(2).with_drop_path(0.0)
+}
+
+/// The published networks, whole: parameters and the logits of one image.
+#[test]
+fn tiny_and_small_match_timm() {
+    let golden: Golden = read("deit");
+    let device = Device::flex().autodiff();
+    for (config, golden) in [
+        (DeitConfig::tiny(1000), golden.tiny),
+        (DeitConfig::small(1000), golden.small),
+    ] {
+        let model = filled(&config, &device).valid();
+        assert_eq!(model.num_params(), golden.parameters);
+        let logits = model.forward(images(1, 224, &Device::flex()));
+        assert_close("logits", &flat(&logits), &golden.logits, TOLERANCE);
+    }
+    let count = |config: DeitConfig| config.init(&device).unwrap().num_params();
+    assert_eq!(
+        count(DeitConfig::base(1000)),
+        golden.counts["deit_base_patch16_224"]
+    );
+    let distilled = count(DeitConfig::tiny(1000).distilled());
+    assert_eq!(distilled, golden.counts["deit_tiny_distilled_patch16_224"]);
+}
+
+#[test]
+fn loss_and_gradients_match_timm() {
+    let golden = read::<Golden>("deit").reduced;
+    let device = Device::flex().autodiff();
+    let model = filled(&reduced(), &device);
+    let labels = TensorData::new(golden.labels.clone(), [4]);
+    let labels = Tensor::<1, Int>::from_data(labels, &device);
+    let loss = |model: &Deit| model.loss(images(4, 16, &device), labels.clone());
+    let pass = Objective::new(&model, loss, 0).gradient(None);
+    // Two blocks of width 24: rounding stays an order of magnitude below that of the whole networks.
+    assert_close("logits", &flat(&pass.extra), &golden.logits, 1e-5);
+    assert_close("loss", &flat(&pass.loss), &[golden.loss], 1e-5);
+    let gradients = torch_tensors(&model, &pass.vector);
+    assert_all_close("gradient", &gradients, &golden.gradients, 1e-5);
+}
+
+#[test]
+fn distillation_matches_timm() {
+    let golden = read::<Golden>("deit").distilled;
+    let model = filled(&reduced().distilled(), &Device::flex().autodiff()).valid();
+    let images = images(4, 16, &Device::flex());
+    let (head, distilled) = model.forward_heads(images.clone());
+    assert_close("head", &flat(&head), &golden.head, 1e-5);
+    assert_close(
+        "head_dist",
+        &flat(&distilled.unwrap()),
+        &golden.head_dist,
+        1e-5,
+    );
+    assert_close(
+        "logits",
+        &flat(&model.forward(images)),
+        &golden.logits,
+        1e-5,
+    );
+}
+
+#[test]
+fn another_resolution_matches_pytorch() {
+    let golden: Golden = read("deit");
+    let device = Device::flex().autodiff();
+    let model = filled(&reduced(), &device);
+    let id = tree::leaves(&model)
+        .iter()
+        .find(|l| l.path == "pos_embed")
+        .unwrap()
+        .id;
+    let model = model.resized([24, 20]).unwrap();
+    let leaf = tree::leaves(&model)
+        .into_iter()
+        .find(|l| l.path == "pos_embed")
+        .unwrap();
+    assert_eq!(
+        (leaf.id, leaf.shape),
+        (id, vec![1, 31, 24]),
+        "still trainable"
+    );
+    let embedding = tree::values(&model).get(id).unwrap().clone();
+    assert_close("pos_embed", &flat(&embedding), &golden.resized, 1e-6);
+    let larger = Tensor::zeros([1, 3, 24, 20], &device);
+    assert_eq!(model.forward(larger).dims(), [1, 10]);
+    let error = model.resized([24, 21]).unwrap_err();
+    assert!(error.to_string().starts_with("image = [24, 21]"), "{error}");
+}
+
+/// The smooth net has both: exact tangents, and differences that prove themselves.
+#[test]
+fn tangents_match_differences() {
+    let device = Device::flex().autodiff();
+    for config in [reduced(), reduced().distilled()] {
+        let model = filled(&config, &device);
+        let labels = Tensor::<1, Int>::from_ints([3, 1, 4, 1], &device);
+        let batches = || [(images(4, 16, &device), labels.clone())];
+        let exact =
+            Classification::new(batches(), Deit::forward).with_tangent(Deit::forward_tangent);
+        let differences = Classification::new(batches(), Deit::forward);
+        let gradient = exact.gradient(&model, 1.0, 0).unwrap();
+        let a = exact.hessian_product(&model, &gradient, 1.0, 0).unwrap();
+        let b = differences
+            .hessian_product(&model, &gradient, 1.0, 0)
+            .unwrap();
+        let apart = a.clone().add_scaled(&b, -1.0).norm() / b.norm();
+        // f32 against f64.
+        assert!(apart < 1e-4, "{apart}");
+    }
+}
