@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde_json::Value;
 
-fn program() -> PathBuf {
+fn program(example: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
-    let name = format!("resnet32{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("{example}{}", std::env::consts::EXE_SUFFIX);
     let program = profile.join("examples").join(name);
     assert!(
         program.exists(),
-        "build it first: cargo build --example resnet32"
+        "build it first: cargo build --example {example}"
     );
     program
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(program("resnet32"));
     command.args(arguments).stdin(Stdio::null());
     command
 }
@@ -286,4 +286,69 @@ fn an_interrupt_saves_and_ends_cleanly() {
         "interrupted"
     );
     assert!(std::fs::read_dir(out.join("checkpoints")).unwrap().count() > 0);
+}
+
+/// The other program keeps the same contract: events, files, and resumption to the bit.
+#[test]
+fn deit_resumes_to_the_bit() {
+    let arguments = |epochs: &'static str| {
+        let small = [
+            "--limit", "64", "--width", "16", "--heads", "2", "--depth", "1", "--json",
+        ];
+        let run = [
+            "--epochs",
+            epochs,
+            "--update-every",
+            "2",
+            "--drop-path",
+            "0.2",
+        ];
+        small.into_iter().chain(run)
+    };
+    let run = |folder: &Path, epochs, more: &[&str]| {
+        let mut command = Command::new(program("deit"));
+        command
+            .args(arguments(epochs))
+            .args(more)
+            .arg("--out")
+            .arg(folder);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        (output.status.success(), output)
+    };
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (whole, parts) = (whole.path().join("run"), parts.path().join("run"));
+    let (ok, output) = run(&whole, "3", &[]);
+    assert!(ok, "{}", String::from_utf8_lossy(&output.stderr));
+    let expected = events(&output.stdout);
+    let kinds: Vec<&str> = expected
+        .iter()
+        .map(|e| e["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["sparsity", "epoch", "epoch", "epoch", "sparsity", "done"]
+    );
+    assert!(whole.join("density.svg").exists());
+
+    // Killed after its first checkpoint.
+    let mut command = Command::new(program("deit"));
+    command.args(arguments("3")).arg("--out").arg(&parts);
+    let quiet = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = quiet.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let saved =
+        || std::fs::read_to_string(parts.join("metrics.jsonl")).is_ok_and(|t| !t.is_empty());
+    while !saved() && child.try_wait().unwrap().is_none() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (ok, output) = run(&parts, "3", &["--resume"]);
+    assert!(ok, "{}", String::from_utf8_lossy(&output.stderr));
+    let resumed = events(&output.stdout);
+    let hash = |events: &[Value]| events.last().unwrap()["weights_hash"].clone();
+    assert_eq!(hash(&resumed), hash(&expected));
 }

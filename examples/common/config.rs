@@ -1,34 +1,36 @@
 //! What defines a run: everything that its result depends on.
 
 use anyhow::{Result, anyhow, bail};
-use burn::module::ParamGroup;
+use burn::module::{Module, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use zosam::models::{ResNet, ResNetConfig, ResNetVariant};
 use zosam::perturb::{Delta, SharpnessConfig, ZeroOrderMemory};
 use zosam::sparse::{Granularity, Method, Sparsity};
 use zosam::{RandomSignConfig, SamConfig, ZoSamConfig, tree};
 
-use crate::args::{
+use super::NetworkConfig;
+use super::args::{
     Args, DatasetName, DeviceName, MemoryName, MethodName, OptimizerName, SharpnessName,
 };
-use crate::method::method;
+use super::method::method;
 
 /// A run's settings, as config.json holds them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Config {
+pub struct Config<C> {
     pub dataset: DatasetName,
     pub limit: Option<usize>,
-    pub model: ResNetConfig,
+    pub model: C,
     pub method: Method,
     pub granularity: Granularity,
     pub densities: Vec<(String, f64)>,
     pub optimizer: OptimizerName,
     pub lr: f64,
     pub weight_decay: f64,
+    pub warmup: f64,
+    pub decays_vectors: bool,
     pub sharpness: SharpnessConfig,
     pub epochs: usize,
     pub batch_size: usize,
@@ -36,18 +38,19 @@ pub struct Config {
     pub device: DeviceName,
 }
 
-impl Config {
-    /// Fills in what depends on the data: channels, classes and the number of steps.
-    pub fn new(args: &Args, channels: usize, classes: usize, images: usize) -> Result<Self> {
+impl<C: NetworkConfig> Config<C> {
+    /// Fills in what depends on the data: the number of steps.
+    pub fn new(args: &Args, model: C, images: usize) -> Result<Self> {
         let (epochs, batch_size) = (args.epochs(), args.batch_size());
         if epochs == 0 || batch_size == 0 {
             bail!("--epochs and --batch-size must be at least 1");
         }
-        let lr = args.lr.unwrap_or(match args.optimizer {
-            OptimizerName::Sgd => 0.1,
-            OptimizerName::Adamw => 1e-3,
-        });
+        let lr = args.lr();
         let weight_decay = args.weight_decay();
+        let warmup = args.warmup.unwrap_or(args.defaults.warmup);
+        if !(0.0..1.0).contains(&warmup) {
+            bail!("--warmup is {warmup}: it must be at least 0 and less than 1");
+        }
         if !(lr.is_finite() && lr > 0.0) {
             bail!("--lr is {lr}: it must be finite and greater than 0");
         }
@@ -58,17 +61,19 @@ impl Config {
         let config = Self {
             dataset: args.dataset,
             limit: args.limit(),
-            model: model(args, channels, classes),
+            model,
             method: method(args, steps_per_epoch),
             granularity: args.granularity,
             densities: args.density.clone(),
-            optimizer: args.optimizer,
+            optimizer: args.optimizer(),
             lr,
             // Top-KAST has its own.
-            weight_decay: match args.method {
+            weight_decay: match args.method() {
                 MethodName::Topkast => 0.0,
                 _ => weight_decay,
             },
+            warmup,
+            decays_vectors: args.defaults.decays_vectors,
             sharpness: sharpness(args),
             epochs,
             batch_size,
@@ -81,7 +86,7 @@ impl Config {
     }
 
     /// The method with its units and densities by layer.
-    pub fn sparsity(&self, model: &ResNet) -> Result<Sparsity> {
+    pub fn sparsity<M: Module>(&self, model: &M) -> Result<Sparsity> {
         let mut sparsity = Sparsity::from_boxed(self.method.clone().boxed()).with_seed(self.seed);
         let leaves = tree::leaves(model).into_iter();
         let whole =
@@ -111,39 +116,40 @@ impl Config {
     }
 
     /// SGD with momentum 0.9 and no dampening, as PyTorch's; burn's default has some.
-    pub fn sgd(&self) -> Sgd {
+    pub fn sgd(&self, weight_decay: f64) -> Sgd {
         let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
         SgdConfig::new()
             .with_momentum(Some(momentum))
-            .with_weight_decay(Some(WeightDecayConfig::new(self.weight_decay as f32)))
+            .with_weight_decay(Some(WeightDecayConfig::new(weight_decay as f32)))
             .build()
     }
 
     /// AdamW with PyTorch's epsilon.
-    pub fn adamw(&self) -> AdamW {
+    pub fn adamw(&self, weight_decay: f64) -> AdamW {
         AdamWConfig::new()
             .with_epsilon(1e-8)
-            .with_weight_decay(self.weight_decay as f32)
+            .with_weight_decay(weight_decay as f32)
             .build()
     }
 
-    /// The learning rate of a step: a cosine from `lr` to 0.
+    /// The biases, norms and tokens of a model, unless they decay like everything else.
+    pub fn undecayed<M: Module>(&self, model: &M) -> Option<ParamGroup> {
+        let leaves = tree::leaves(model).into_iter();
+        let vectors = leaves.filter(|leaf| leaf.shape.len() == 1 || leaf.path.ends_with("_token"));
+        let paths: Vec<String> = vectors.map(|leaf| leaf.path).collect();
+        let any = !self.decays_vectors && !paths.is_empty();
+        any.then(|| ParamGroup::from_paths(paths))
+    }
+
+    /// The learning rate of a step: a rise from 0, then a cosine from `lr` to 0.
     pub fn lr_at(&self, step: u64, total: u64) -> f64 {
-        let progress = step as f64 / total.max(1) as f64;
+        let rise = (self.warmup * total as f64).round();
+        if (step as f64) < rise {
+            return self.lr * (step + 1) as f64 / rise;
+        }
+        let progress = (step as f64 - rise) / (total as f64 - rise).max(1.0);
         0.5 * self.lr * (1.0 + (std::f64::consts::PI * progress).cos())
     }
-}
-
-fn model(args: &Args, channels: usize, classes: usize) -> ResNetConfig {
-    let variant = match args.width {
-        32 => ResNetVariant::Grasp,
-        _ => ResNetVariant::He,
-    };
-    ResNetConfig::resnet32(classes)
-        .with_depth(args.depth)
-        .with_width(args.width)
-        .with_channels(channels)
-        .with_variant(variant)
 }
 
 fn sharpness(args: &Args) -> SharpnessConfig {

@@ -6,7 +6,7 @@ use zosam::{
     Snfs, Snip, Svite, SynFlow, TopKast,
 };
 
-use crate::args::{Args, DistributionName, MethodName};
+use super::args::{Args, DistributionName, MethodName};
 
 /// The method that the arguments name.
 ///
@@ -23,7 +23,7 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
         let fraction = args.drop_fraction.unwrap_or(fraction);
         UpdateSchedule::new(every, end, fraction).with_decay(decay)
     };
-    match args.method {
+    match args.method() {
         MethodName::Dense => Method::Dense(Default::default()),
         MethodName::Random => Method::Random(
             RandomStatic::new(sparsity).with_distribution(per_layer(Distribution::Erk)),
@@ -63,7 +63,7 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
             )
         }
         MethodName::Mest | MethodName::MestEms => {
-            let mest = match args.method {
+            let mest = match args.method() {
                 MethodName::Mest => Mest::em(sparsity, steps),
                 _ => Mest::em_s(sparsity, steps),
             };

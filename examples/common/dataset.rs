@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use zosam::data::{Images, Loader, LoaderConfig, cifar10, idx_images, mnist};
 
-use crate::args::{Args, DatasetName};
+use super::args::{Args, DatasetName};
 
 macro_rules! asset {
     ($name:literal) => {

@@ -13,21 +13,22 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zosam::analysis::alignment;
 use zosam::checkpoint::{Store, claim, fingerprint};
 use zosam::data::{Batch, Loader, balanced};
-use zosam::models::ResNet;
 use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, SparsityReport};
 use zosam::{SharpOptimizer, Sparsity};
 
-use crate::args::{Args, OptimizerName};
-use crate::config::{Config, device};
-use crate::dataset;
-use crate::output::{Done, Event, Output};
-use crate::progress::Progress;
+use super::args::{Args, OptimizerName};
+use super::config::{Config, device};
+use super::dataset;
+use super::output::{Done, Event, Output};
+use super::progress::Progress;
+use super::{Classifier, Network, NetworkConfig};
 
 /// Trains as the arguments say.
-pub fn run(args: Args) -> Result<()> {
+pub fn run<N: Network>(network: N, args: Args) -> Result<()> {
     let (train, test) = dataset::load(&args)?;
-    let config = Config::new(&args, train.shape()[0], train.classes(), train.len())?;
+    let model = network.config(train.shape(), train.classes());
+    let config = Config::new(&args, model, train.len())?;
     let [_, height, width] = train.shape();
     let (train, test) = dataset::loaders(&args, train, test)?;
     let store = prepare_folder(&args, &config)?;
@@ -47,13 +48,13 @@ pub fn run(args: Args) -> Result<()> {
         stop,
     };
     match run.config.optimizer {
-        OptimizerName::Sgd => run.with_optimizer(run.config.sgd()),
-        OptimizerName::Adamw => run.with_optimizer(run.config.adamw()),
+        OptimizerName::Sgd => run.with_optimizer(|decay| run.config.sgd(decay)),
+        OptimizerName::Adamw => run.with_optimizer(|decay| run.config.adamw(decay)),
     }
 }
 
 /// Opens the output folder: a new run needs an empty one, a resumed run its own.
-fn prepare_folder(args: &Args, config: &Config) -> Result<Option<Store>> {
+fn prepare_folder<C: NetworkConfig>(args: &Args, config: &Config<C>) -> Result<Option<Store>> {
     let Some(folder) = &args.out else {
         return Ok(None);
     };
@@ -68,9 +69,9 @@ fn prepare_folder(args: &Args, config: &Config) -> Result<Option<Store>> {
     Ok(Some(store))
 }
 
-struct Run {
+struct Run<C> {
     args: Args,
-    config: Config,
+    config: Config<C>,
     train: Loader,
     test: Loader,
     /// Height and width of the images.
@@ -83,12 +84,16 @@ struct Run {
 
 type Optim<O> = SharpOptimizer<Sharpness, O>;
 
-impl Run {
-    fn with_optimizer<O: Optimizer>(&self, base: O) -> Result<()> {
+impl<C: NetworkConfig> Run<C> {
+    fn with_optimizer<O: Optimizer>(&self, base: impl Fn(f64) -> O) -> Result<()> {
         let config = &self.config;
         self.device.seed(config.seed);
         let model = config.model.init(&self.device)?;
-        let optim = config.sharpness.init(base)?.with_seed(config.seed);
+        let mut optim = config.sharpness.init(base(config.weight_decay))?;
+        optim = optim.with_seed(config.seed);
+        if let Some(group) = config.undecayed(&model) {
+            optim = optim.with_group(group, base(0.0), None);
+        }
         let mut sparsity = config.sparsity(&model)?;
         match self.newest_checkpoint()? {
             Some((store, folder)) => {
@@ -106,8 +111,8 @@ impl Run {
                 self.output.rewrite(&[])?;
                 let batches = self.scoring_batches()?.into_iter();
                 let batches = batches.map(|batch| batch.to_tensors(&self.device));
-                let data = Classification::new(batches, ResNet::forward)
-                    .with_tangent(ResNet::forward_tangent);
+                let data = Classification::new(batches, C::Model::logits)
+                    .with_tangent(C::Model::logits_tangent);
                 let model = sparsity.attach_on(model, &data)?;
                 self.train(model, optim, sparsity, Progress::default())
             }
@@ -135,7 +140,7 @@ impl Run {
 
     fn train<O: Optimizer>(
         &self,
-        mut model: ResNet,
+        mut model: C::Model,
         mut optim: Optim<O>,
         mut sparsity: Sparsity,
         mut progress: Progress,
@@ -176,11 +181,11 @@ impl Run {
     /// Trains to the end of the current epoch, or until the user interrupts.
     fn epoch<O: Optimizer>(
         &self,
-        mut model: ResNet,
+        mut model: C::Model,
         mut optim: Optim<O>,
         sparsity: &mut Sparsity,
         progress: &mut Progress,
-    ) -> Result<(ResNet, Optim<O>)> {
+    ) -> Result<(C::Model, Optim<O>)> {
         let bar = self.bar(progress);
         let total = (self.config.epochs * self.train.len()) as u64;
         let before = progress.totals.seconds;
@@ -188,7 +193,7 @@ impl Run {
         let schedule_epoch = sparsity.schedule_step(optim.steps()) / self.train.len() as u64;
         for batch in self.train.epoch(schedule_epoch, progress.batch) {
             let (images, labels) = batch.to_tensors(&self.device);
-            let loss = |model: &ResNet| model.loss(images.clone(), labels.clone());
+            let loss = |model: &C::Model| model.loss(images.clone(), labels.clone());
             let lr = self
                 .config
                 .lr_at(sparsity.schedule_step(optim.steps()), total);
@@ -225,7 +230,7 @@ impl Run {
     }
 
     /// Loss and accuracy on the test images.
-    fn evaluate(&self, model: &ResNet) -> Result<(f64, f64)> {
+    fn evaluate(&self, model: &C::Model) -> Result<(f64, f64)> {
         let model = model.valid();
         let device = self.device.clone().without_autodiff();
         let (mut loss, mut hits, mut count) = (0.0, 0, 0);
@@ -242,7 +247,7 @@ impl Run {
 
     fn interrupted<O: Optimizer>(
         &self,
-        model: &ResNet,
+        model: &C::Model,
         optim: &Optim<O>,
         sparsity: &Sparsity,
         progress: &Progress,
@@ -265,7 +270,7 @@ impl Run {
 
     fn done<O: Optimizer>(
         &self,
-        model: &ResNet,
+        model: &C::Model,
         optim: &Optim<O>,
         sparsity: &Sparsity,
         progress: &Progress,
@@ -294,7 +299,7 @@ impl Run {
         })))
     }
 
-    fn report(&self, sparsity: &Sparsity, model: &ResNet) -> SparsityReport {
+    fn report(&self, sparsity: &Sparsity, model: &C::Model) -> SparsityReport {
         let report = sparsity.report(model);
         report.with_uses(|path| model.uses(path, self.size))
     }

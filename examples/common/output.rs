@@ -10,8 +10,8 @@ use zosam::checkpoint::write_atomically;
 use zosam::objective::Passes;
 use zosam::sparse::SparsityReport;
 
-use crate::plot;
-use crate::progress::EpochMetrics;
+use super::plot;
+use super::progress::EpochMetrics;
 
 /// A line on standard output with `--json`.
 #[derive(Debug, Serialize)]

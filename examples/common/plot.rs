@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 use zosam::sparse::{LayerReport, SparsityReport};
 
-use crate::progress::EpochMetrics;
+use super::progress::EpochMetrics;
 
 const TRAIN: RGBColor = RGBColor(86, 135, 190);
 const EVER: RGBColor = RGBColor(200, 214, 232);

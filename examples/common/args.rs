@@ -2,30 +2,55 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use zosam::sparse::Granularity;
 
-/// Train a sparse ResNet with sharpness-aware minimization.
-#[derive(Debug, Clone, Parser)]
-#[command(version, about, allow_negative_numbers = true)]
+/// What each program has its own defaults for.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults {
+    pub method: MethodName,
+    pub sparsity: f64,
+    pub optimizer: OptimizerName,
+    /// On the built-in images, and on others.
+    pub epochs: [usize; 2],
+    /// AdamW's learning rate on the built-in images, and on others.
+    pub adamw_lr: [f64; 2],
+    /// Share of the steps over which the learning rate rises.
+    pub warmup: f64,
+    /// Whether biases, norms and tokens decay, too.
+    pub decays_vectors: bool,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            method: MethodName::Dense,
+            sparsity: 0.9,
+            optimizer: OptimizerName::Sgd,
+            epochs: [1, 1],
+            adamw_lr: [1e-3, 1e-3],
+            warmup: 0.0,
+            decays_vectors: true,
+        }
+    }
+}
+
+/// The options of all programs.
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
+    #[arg(skip)]
+    pub defaults: Defaults,
     /// The images: a sample of Fashion-MNIST is built in, CIFAR-10 is read from --data.
     #[arg(long, value_enum, default_value_t = DatasetName::FashionMnist)]
     pub dataset: DatasetName,
     /// Folder of the data set (CIFAR-10: with cifar-10-batches-bin; Fashion-MNIST: with the IDX files).
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Channels of the first stage: 16 is He et al.'s net, 32 that of the sparse-training literature.
-    #[arg(long, default_value_t = 16)]
-    pub width: usize,
-    /// Layers: 6n + 2.
-    #[arg(long, default_value_t = 32)]
-    pub depth: usize,
-    /// Sparse-training method.
-    #[arg(long, value_enum, default_value_t = MethodName::Rigl)]
-    pub method: MethodName,
-    /// Share of dead weights [default: 0.9, or what N:M makes].
+    /// Sparse-training method [default: resnet32 rigl, deit svite].
+    #[arg(long, value_enum)]
+    pub method: Option<MethodName>,
+    /// Share of dead weights [default: what N:M makes, or resnet32 0.9, deit 0.5].
     #[arg(long)]
     pub sparsity: Option<f64>,
     /// Units in which weights live and die: unstructured, N:M such as 2:4, OUTPUTSxINPUTS such as 4x4, or channel.
@@ -50,9 +75,9 @@ pub struct Args {
     /// Lottery tickets: share of the live weights that die after each level of --epochs epochs.
     #[arg(long, default_value_t = 0.2)]
     pub prune_rate: f64,
-    /// Base optimizer.
-    #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
-    pub optimizer: OptimizerName,
+    /// Base optimizer [default: resnet32 sgd, deit adamw].
+    #[arg(long, value_enum)]
+    pub optimizer: Option<OptimizerName>,
     /// Where the gradient is measured.
     #[arg(long, value_enum, default_value_t = SharpnessName::ZoSam)]
     pub sharpness: SharpnessName,
@@ -68,15 +93,18 @@ pub struct Args {
     /// Which probes keep their graph: speed (both), or memory (last, none).
     #[arg(long, value_enum, default_value_t = MemoryName::Both)]
     pub memory: MemoryName,
-    /// Passes over the training images [default: 2 on the built-in images, otherwise 160].
+    /// Passes over the training images [default: resnet32 160, deit 300; 2 and 10 on the built-in images].
     #[arg(long)]
     pub epochs: Option<usize>,
     /// Images per step [default: 32 on the built-in images, otherwise 128].
     #[arg(long)]
     pub batch_size: Option<usize>,
-    /// Learning rate, falling to 0 along a cosine [default: 0.1, adamw 0.001].
+    /// Learning rate, falling to 0 along a cosine [default: sgd 0.1, adamw 0.001, deit on the built-in images 0.003].
     #[arg(long)]
     pub lr: Option<f64>,
+    /// Share of the steps over which the learning rate rises from 0 [default: resnet32 0, deit 0.05].
+    #[arg(long)]
+    pub warmup: Option<f64>,
     /// Weight decay [default: 1e-4, adamw 0.05].
     #[arg(long)]
     pub weight_decay: Option<f64>,
@@ -118,9 +146,17 @@ impl Args {
             .unwrap_or(if self.is_built_in() { 32 } else { 128 })
     }
 
+    /// Learning rate.
+    pub fn lr(&self) -> f64 {
+        self.lr.unwrap_or(match self.optimizer() {
+            OptimizerName::Sgd => 0.1,
+            OptimizerName::Adamw => self.defaults.adamw_lr[usize::from(!self.is_built_in())],
+        })
+    }
+
     /// Decay of weights.
     pub fn weight_decay(&self) -> f64 {
-        self.weight_decay.unwrap_or(match self.optimizer {
+        self.weight_decay.unwrap_or(match self.optimizer() {
             OptimizerName::Sgd => 1e-4,
             OptimizerName::Adamw => 0.05,
         })
@@ -132,14 +168,24 @@ impl Args {
             Granularity::NOfM { live, of } if 0 < live && live < of => {
                 1.0 - live as f64 / of as f64
             }
-            _ => 0.9,
+            _ => self.defaults.sparsity,
         })
+    }
+
+    /// The sparse-training method.
+    pub fn method(&self) -> MethodName {
+        self.method.unwrap_or(self.defaults.method)
+    }
+
+    /// The base optimizer.
+    pub fn optimizer(&self) -> OptimizerName {
+        self.optimizer.unwrap_or(self.defaults.optimizer)
     }
 
     /// Passes over the training images.
     pub fn epochs(&self) -> usize {
         self.epochs
-            .unwrap_or(if self.is_built_in() { 2 } else { 160 })
+            .unwrap_or(self.defaults.epochs[usize::from(!self.is_built_in())])
     }
 
     /// Number of training images to use; `None` for all.
