@@ -44,6 +44,7 @@
 //! | [`tangent`] | derivatives along a direction, for products with the Hessian |
 //! | [`tree`] | the only code that walks modules |
 //! | [`checkpoint`] | a folder that resumes a run exactly |
+//! | [`model_file`] | models in safetensors files: PyTorch's in, sparse ones out and in |
 //! | [`analysis`] | did it work? |
 //! | `models`, `data` | ResNets, DeiTs; image data (features of the same names) |
 #![warn(missing_docs)]
@@ -56,6 +57,7 @@ pub mod checkpoint;
 pub mod data;
 pub mod error;
 pub mod masks;
+pub mod model_file;
 #[cfg(feature = "models")]
 pub mod models;
 pub mod objective;

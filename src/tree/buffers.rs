@@ -39,6 +39,10 @@ impl ModuleMapper for ContextVisitor {
 /// Ids, `require_grad`, training flags and checkpointing strategy are those of the original. Weights
 /// are reference-counted, so a twin costs no copy of them.
 pub fn twin<M: Module>(model: &M) -> M {
+    if !super::device(model).is_some_and(|device| device.is_autodiff()) {
+        // There is no training state to bring back.
+        return model.valid();
+    }
     let mut contexts = ContextVisitor::default();
     model.visit(&mut contexts);
     model.valid().train().map(&mut contexts)

@@ -64,6 +64,8 @@ impl Path {
 struct LeafVisitor {
     path: Path,
     leaves: Vec<Leaf>,
+    /// Whether frozen parameters and running statistics are leaves, too.
+    all: bool,
 }
 
 impl ModuleVisitor for LeafVisitor {
@@ -76,7 +78,7 @@ impl ModuleVisitor for LeafVisitor {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() {
+        if self.all || param.is_require_grad() {
             self.leaves.push(Leaf {
                 id: param.id,
                 path: self.path.dotted(),
@@ -100,9 +102,19 @@ impl ModuleVisitor for LeafVisitor {
 /// # }
 /// ```
 pub fn leaves<M: Module>(model: &M) -> Vec<Leaf> {
+    collect(model, false)
+}
+
+/// As [`leaves`], with frozen parameters and running statistics: the tensors of [`named_tensors`].
+pub(crate) fn float_leaves<M: Module>(model: &M) -> Vec<Leaf> {
+    collect(model, true)
+}
+
+fn collect<M: Module>(model: &M, all: bool) -> Vec<Leaf> {
     let mut visitor = LeafVisitor {
         path: Path::default(),
         leaves: Vec::new(),
+        all,
     };
     model.visit(&mut visitor);
     visitor.leaves

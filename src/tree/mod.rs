@@ -25,6 +25,7 @@ pub(crate) use convert::{absolute, cast, direction};
 pub use direction::draw;
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};
+pub(crate) use leaf::float_leaves;
 pub use leaf::{Leaf, leaves, named_tensors, values};
 pub use replace::{gradients, perturbed, replace, to_gradients};
 pub use vector::ParamVector;

@@ -19,10 +19,14 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn of<const D: usize>(tensor: &Tensor<D>) -> Self {
+        // burn panics where a plain tensor is asked for the last two.
+        let is_autodiff = tensor.is_autodiff();
         Self {
             require_grad: tensor.is_require_grad(),
-            distributed: tensor.is_distributed(),
-            checkpointing: tensor.gradient_checkpointing_strategy(),
+            distributed: is_autodiff && tensor.is_distributed(),
+            checkpointing: is_autodiff
+                .then(|| tensor.gradient_checkpointing_strategy())
+                .flatten(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Deserialize;
+use zosam::model_file::load_model;
 use zosam::models::{Deit, DeitConfig};
 use zosam::objective::Objective;
 use zosam::sparse::{Classification, Evidence};
@@ -150,6 +151,26 @@ fn loss_and_gradients_match_timm() {
     assert_close("loss", &flat(&pass.loss), &[golden.loss], 1e-5);
     let gradients = torch_tensors(&model, &pass.vector);
     assert_all_close("gradient", &gradients, &golden.gradients, 1e-5);
+}
+
+/// A checkpoint that timm's users save with `safetensors.torch.save_file`.
+#[test]
+fn timm_checkpoints_load() {
+    let golden = read::<Golden>("deit").reduced;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/deit.safetensors");
+    let model = reduced().init(&Device::flex()).unwrap();
+    let (model, masks) = load_model(path, model).unwrap();
+    assert!(masks.is_dense());
+    let logits = model.forward(images(4, 16, &Device::flex()));
+    assert_close("logits", &flat(&logits), &golden.logits, 1e-5);
+    let wide = reduced().with_width(48, 3).init(&Device::flex()).unwrap();
+    let error = load_model(path, wide).unwrap_err().to_string();
+    assert!(
+        error.contains(
+            "`patch_embed.proj.weight` has shape [24, 3, 4, 4], the model's has [48, 3, 4, 4]"
+        ),
+        "{error}"
+    );
 }
 
 #[test]

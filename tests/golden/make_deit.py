@@ -2,7 +2,8 @@
 
     python tests/golden/make_deit.py
 
-Needs torch and timm (2.15 and 1.0.31 made them). Writes deit.json beside this script. Float32 on one CPU thread.
+Needs torch, timm and safetensors (2.15 and 1.0.31 made them). Writes deit.json, and a timm checkpoint deit.safetensors, beside this
+script. Float32 on one CPU thread.
 
 The weights are not in the file: both sides compute them from their names and positions by an integer hash, `number`
 below, so that DeiT-Tiny and -Small can be compared whole.
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
+from safetensors.torch import save_file
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 from torch.nn import functional as F
@@ -65,6 +67,7 @@ SMALL = dict(img_size=16, patch_size=4, embed_dim=24, depth=2, num_heads=3, num_
 
 def small():
     model = fill(VisionTransformer(**SMALL)).train()
+    save_file(model.state_dict(), HERE / "deit.safetensors")
     labels = torch.tensor([3, 1, 4, 1])
     logits = model(images(4, 16))
     loss = F.cross_entropy(logits, labels)
