@@ -352,3 +352,51 @@ fn deit_resumes_to_the_bit() {
     let hash = |events: &[Value]| events.last().unwrap()["weights_hash"].clone();
     assert_eq!(hash(&resumed), hash(&expected));
 }
+
+/// The model file of a run tests as the run did, and training can start from it.
+#[test]
+fn a_model_file_tests_as_its_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let file = out.join("model.safetensors");
+    let small = [
+        "--depth", "8", "--width", "4", "--limit", "96", "--epochs", "1", "--json",
+    ];
+    let succeed = |more: &[&str]| {
+        let output = run(&[&small[..], more].concat());
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        events(&output.stdout)
+    };
+    let trained = succeed(&["--out", out.to_str().unwrap()]);
+    let tested = succeed(&["evaluate", file.to_str().unwrap()]);
+    assert_eq!(tested[0]["event"], "evaluation");
+    assert_eq!(
+        tested[0]["accuracy"],
+        trained.last().unwrap()["test_accuracy"]
+    );
+    let loss = |event: &Value, field: &str| event[field].as_f64().unwrap();
+    let (a, b) = (
+        loss(&tested[0], "loss"),
+        loss(trained.last().unwrap(), "test_loss"),
+    );
+    // Sums of f32 in another order.
+    assert!((a - b).abs() < 1e-5, "{a} {b}");
+    let tuned = succeed(&[
+        "--finetune",
+        file.to_str().unwrap(),
+        "--lr",
+        "1e-9",
+        "--method",
+        "magnitude",
+    ]);
+    assert_eq!(tuned.last().unwrap()["event"], "done");
+
+    let missing = run(&["evaluate", "nowhere.safetensors"]);
+    assert_eq!(missing.status.code(), Some(2));
+    let text = String::from_utf8(missing.stderr).unwrap();
+    assert!(text.contains("nowhere.safetensors"), "{text}");
+}

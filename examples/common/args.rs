@@ -41,10 +41,10 @@ impl Default for Defaults {
 pub struct Args {
     #[arg(skip)]
     pub defaults: Defaults,
-    /// The images: a sample of Fashion-MNIST is built in, CIFAR-10 is read from --data.
+    /// The images: a sample of Fashion-MNIST is built in, CIFAR is read from --data.
     #[arg(long, value_enum, default_value_t = DatasetName::FashionMnist)]
     pub dataset: DatasetName,
-    /// Folder of the data set (CIFAR-10: with cifar-10-batches-bin; Fashion-MNIST: with the IDX files).
+    /// Folder of the data set (CIFAR: with cifar-10-batches-bin or cifar-100-binary; Fashion-MNIST: with the IDX files).
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Sparse-training method [default: resnet32 rigl, deit svite].
@@ -123,9 +123,12 @@ pub struct Args {
     /// Every N steps measure the cosine of the perturbation with the batch's gradient; 0 for never.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub measure_cosine: u64,
-    /// Folder for config.json, metrics.jsonl, checkpoints, curves.svg and density.svg.
+    /// Folder for config.json, metrics.jsonl, checkpoints, curves.svg, density.svg and model.safetensors.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Start from the weights of a safetensors file.
+    #[arg(long, value_name = "FILE")]
+    pub finetune: Option<PathBuf>,
     /// Go on from the last whole checkpoint in --out, or start if there is none.
     #[arg(long, requires = "out")]
     pub resume: bool,
@@ -212,7 +215,7 @@ macro_rules! names {
 }
 
 names! {
-    DatasetName { FashionMnist, Cifar10 }
+    DatasetName { FashionMnist, Cifar10, Cifar100 }
     MethodName { Dense, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs, Topkast }
     DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }

@@ -1,5 +1,7 @@
 //! What defines a run: everything that its result depends on.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, anyhow, bail};
 use burn::module::{Module, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
@@ -23,6 +25,7 @@ pub struct Config<C> {
     pub dataset: DatasetName,
     pub limit: Option<usize>,
     pub model: C,
+    pub finetune: Option<PathBuf>,
     pub method: Method,
     pub granularity: Granularity,
     pub densities: Vec<(String, f64)>,
@@ -62,6 +65,7 @@ impl<C: NetworkConfig> Config<C> {
             dataset: args.dataset,
             limit: args.limit(),
             model,
+            finetune: args.finetune.clone(),
             method: method(args, steps_per_epoch),
             granularity: args.granularity,
             densities: args.density.clone(),

@@ -1,7 +1,7 @@
 //! The images.
 
 use anyhow::{Result, bail};
-use zosam::data::{Images, Loader, LoaderConfig, cifar10, idx_images, mnist};
+use zosam::data::{Images, Loader, LoaderConfig, cifar10, cifar100, idx_images, mnist};
 
 use super::args::{Args, DatasetName};
 
@@ -19,8 +19,12 @@ macro_rules! asset {
 pub fn load(args: &Args) -> Result<(Images, Images)> {
     let (train, test) = match (args.dataset, &args.data) {
         (DatasetName::Cifar10, Some(folder)) => cifar10(folder)?,
+        (DatasetName::Cifar100, Some(folder)) => cifar100(folder)?,
         (DatasetName::Cifar10, None) => bail!(
             "--dataset cifar10 needs --data DIR, the folder with cifar-10-batches-bin (binary version)"
+        ),
+        (DatasetName::Cifar100, None) => bail!(
+            "--dataset cifar100 needs --data DIR, the folder with cifar-100-binary (binary version)"
         ),
         (DatasetName::FashionMnist, Some(folder)) => mnist(folder)?,
         (DatasetName::FashionMnist, None) => embedded()?,

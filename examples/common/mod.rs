@@ -8,6 +8,7 @@
 pub mod args;
 mod config;
 mod dataset;
+mod evaluate;
 mod method;
 mod output;
 mod plot;
@@ -15,11 +16,12 @@ mod progress;
 mod train;
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zosam::tangent::Dual;
@@ -70,13 +72,29 @@ struct Program<N: Network> {
     network: N,
     #[command(flatten)]
     args: Args,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-/// Parses the command line and trains; errors are one line that says what to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Test a model file on the test images: accuracy, calibration, confusion. The network's options have to be those it
+    /// was trained with, and precede the command.
+    Evaluate {
+        /// The safetensors file, such as the model.safetensors of a run.
+        model: PathBuf,
+    },
+}
+
+/// Parses the command line and trains, or does what the command says; errors are one line that says what to do.
 pub fn main<N: Network>() -> ExitCode {
     let matches = Program::<N>::command().about(N::ABOUT).try_get_matches();
     let program = matches.and_then(|matches| Program::<N>::from_arg_matches(&matches));
-    let Program { network, mut args } = match program {
+    let Program {
+        network,
+        mut args,
+        command,
+    } = match program {
         Ok(program) => program,
         Err(answer) if !answer.use_stderr() => answer.exit(),
         Err(error) => {
@@ -88,7 +106,11 @@ pub fn main<N: Network>() -> ExitCode {
         }
     };
     args.defaults = N::DEFAULTS;
-    match train::run(network, args) {
+    let done = match command {
+        None => train::run(network, args),
+        Some(Command::Evaluate { model }) => evaluate::run(&network, &args, &model),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

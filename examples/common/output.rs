@@ -5,8 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use burn::module::Module;
 use serde::Serialize;
 use zosam::checkpoint::write_atomically;
+use zosam::masks::Masks;
+use zosam::model_file::save_model;
 use zosam::objective::Passes;
 use zosam::sparse::SparsityReport;
 
@@ -23,6 +26,13 @@ pub enum Event<'a> {
         report: &'a SparsityReport,
     },
     Epoch(&'a EpochMetrics),
+    Evaluation {
+        accuracy: f64,
+        top5: f64,
+        loss: f64,
+        calibration_error: f64,
+        confusion: &'a [Vec<u64>],
+    },
     Interrupted {
         epoch: usize,
         batch: usize,
@@ -120,6 +130,14 @@ impl Output {
             text.push('\n');
         }
         Ok(write_atomically(&path, text.as_bytes())?)
+    }
+
+    /// Keeps the model, sparse weights as bits and values.
+    pub fn keep_model<M: Module>(&self, model: &M, masks: &Masks) -> Result<()> {
+        match self.path("model.safetensors") {
+            Some(path) => Ok(save_model(path, model, masks)?),
+            None => Ok(()),
+        }
     }
 
     /// Draws the curves and, of a sparse net, the densities of its layers.

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zosam::analysis::alignment;
 use zosam::checkpoint::{Store, claim, fingerprint};
 use zosam::data::{Batch, Loader, balanced};
+use zosam::model_file::load_model;
 use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, SparsityReport};
 use zosam::{SharpOptimizer, Sparsity};
@@ -89,6 +90,10 @@ impl<C: NetworkConfig> Run<C> {
         let config = &self.config;
         self.device.seed(config.seed);
         let model = config.model.init(&self.device)?;
+        let model = match &self.args.finetune {
+            Some(path) => load_model(path, model)?.0,
+            None => model,
+        };
         let mut optim = config.sharpness.init(base(config.weight_decay))?;
         optim = optim.with_seed(config.seed);
         if let Some(group) = config.undecayed(&model) {
@@ -282,6 +287,7 @@ impl<C: NetworkConfig> Run<C> {
             report: &report,
         })?;
         self.output.draw(&progress.history, &report)?;
+        self.output.keep_model(model, sparsity.masks())?;
         let last = progress
             .history
             .last()

@@ -1,4 +1,4 @@
-//! CIFAR-10, binary version.
+//! CIFAR-10 and CIFAR-100, binary versions.
 
 use std::fs;
 use std::path::Path;
@@ -8,20 +8,48 @@ use super::images::invalid_label;
 use crate::error::{Error, Result};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
-const CLASSES: usize = 10;
-/// A label, then the red, green and blue planes.
-const RECORD: usize = 1 + 3 * 32 * 32;
-const FOLDER: &str = "cifar-10-batches-bin";
-const TRAIN: [&str; 5] = [
-    "data_batch_1.bin",
-    "data_batch_2.bin",
-    "data_batch_3.bin",
-    "data_batch_4.bin",
-    "data_batch_5.bin",
-];
-const TEST: [&str; 1] = ["test_batch.bin"];
-const EXPECTED: &str = "a file of CIFAR-10's binary version (cifar-10-binary.tar.gz): \
-    records of 3073 bytes, 1 label and 3072 pixels";
+/// The red, green and blue planes.
+const PIXELS: usize = 3 * 32 * 32;
+
+/// One of the two sets.
+struct Format {
+    name: &'static str,
+    folder: &'static str,
+    /// Bytes before the pixels; the last of them is the label that counts.
+    labels: usize,
+    classes: usize,
+    train: &'static [&'static str],
+    test: &'static [&'static str],
+    expected: &'static str,
+}
+
+const CIFAR10: Format = Format {
+    name: "cifar10",
+    folder: "cifar-10-batches-bin",
+    labels: 1,
+    classes: 10,
+    train: &[
+        "data_batch_1.bin",
+        "data_batch_2.bin",
+        "data_batch_3.bin",
+        "data_batch_4.bin",
+        "data_batch_5.bin",
+    ],
+    test: &["test_batch.bin"],
+    expected: "a file of CIFAR-10's binary version (cifar-10-binary.tar.gz): \
+        records of 3073 bytes, 1 label and 3072 pixels",
+};
+
+const CIFAR100: Format = Format {
+    name: "cifar100",
+    folder: "cifar-100-binary",
+    labels: 2,
+    classes: 100,
+    train: &["train.bin"],
+    test: &["test.bin"],
+    expected: "a file of CIFAR-100's binary version (cifar-100-binary.tar.gz): \
+        records of 3074 bytes, a coarse label, a fine label and 3072 pixels",
+};
 
 /// Reads the training and the test set of CIFAR-10: RGB images `[3, 32, 32]` in 10 classes.
 ///
@@ -47,46 +75,67 @@ const EXPECTED: &str = "a file of CIFAR-10's binary version (cifar-10-binary.tar
 /// # Ok::<(), zosam::Error>(())
 /// ```
 pub fn cifar10(folder: impl AsRef<Path>) -> Result<(Images, Images)> {
-    let folder = folder.as_ref();
-    if !folder.is_dir() {
-        let reason = format!("not a folder; expected the one that holds {FOLDER}");
-        return Err(Error::file(folder, reason));
-    }
-    let nested = folder.join(FOLDER);
-    let folder = if nested.is_dir() { &nested } else { folder };
-    let train = read("cifar10 train", folder, &TRAIN)?;
-    let test = read("cifar10 test", folder, &TEST)?;
-    Ok((train, test))
+    CIFAR10.read(folder.as_ref())
 }
 
-fn read(name: &str, folder: &Path, files: &[&str]) -> Result<Images> {
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for file in files {
-        append(&folder.join(file), &mut pixels, &mut labels)?;
-    }
-    Images::new(name, pixels, labels, SHAPE, CLASSES)
+/// Reads the training and the test set of CIFAR-100: RGB images `[3, 32, 32]` with their fine labels, 100 classes.
+///
+/// `folder` holds `train.bin` and `test.bin` of the official binary version, or the folder `cifar-100-binary` that does.
+///
+/// # Errors
+///
+/// As [`cifar10`].
+pub fn cifar100(folder: impl AsRef<Path>) -> Result<(Images, Images)> {
+    CIFAR100.read(folder.as_ref())
 }
 
-fn append(path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<()> {
-    let bytes = fs::read(path)
-        .map_err(|error| Error::file(path, format!("{error}; expected {EXPECTED}")))?;
-    let (records, rest) = bytes.as_chunks::<RECORD>();
-    if records.is_empty() || !rest.is_empty() {
-        let found = bytes.len();
-        let reason =
-            format!("{found} bytes are not one or more whole records; expected {EXPECTED}");
-        return Err(Error::file(path, reason));
+impl Format {
+    fn read(&self, folder: &Path) -> Result<(Images, Images)> {
+        if !folder.is_dir() {
+            let reason = format!("not a folder; expected the one that holds {}", self.folder);
+            return Err(Error::file(folder, reason));
+        }
+        let nested = folder.join(self.folder);
+        let folder = if nested.is_dir() { &nested } else { folder };
+        let train = self.part("train", folder, self.train)?;
+        let test = self.part("test", folder, self.test)?;
+        Ok((train, test))
     }
-    let first = labels.len();
-    labels.extend(records.iter().map(|record| record[0]));
-    if let Some((record, label)) = invalid_label(&labels[first..], CLASSES) {
-        let reason =
-            format!("record {record} has label {label}, not one from 0 to 9; expected {EXPECTED}");
-        return Err(Error::file(path, reason));
+
+    fn part(&self, part: &str, folder: &Path, files: &[&str]) -> Result<Images> {
+        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+        for file in files {
+            self.append(&folder.join(file), &mut pixels, &mut labels)?;
+        }
+        let name = format!("{} {part}", self.name);
+        Images::new(&name, pixels, labels, SHAPE, self.classes)
     }
-    pixels.reserve(records.len() * (RECORD - 1));
-    for record in records {
-        pixels.extend_from_slice(&record[1..]);
+
+    fn append(&self, path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<()> {
+        let expected = self.expected;
+        let bytes = fs::read(path)
+            .map_err(|error| Error::file(path, format!("{error}; expected {expected}")))?;
+        let size = self.labels + PIXELS;
+        if bytes.is_empty() || !bytes.len().is_multiple_of(size) {
+            let found = bytes.len();
+            let reason =
+                format!("{found} bytes are not one or more whole records; expected {expected}");
+            return Err(Error::file(path, reason));
+        }
+        let first = labels.len();
+        let records = || bytes.chunks_exact(size);
+        labels.extend(records().map(|record| record[self.labels - 1]));
+        if let Some((record, label)) = invalid_label(&labels[first..], self.classes) {
+            let last = self.classes - 1;
+            let reason = format!(
+                "record {record} has label {label}, not one from 0 to {last}; expected {expected}"
+            );
+            return Err(Error::file(path, reason));
+        }
+        pixels.reserve(bytes.len());
+        for record in records() {
+            pixels.extend_from_slice(&record[self.labels..]);
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`cifar10`] | reads the official binary version of CIFAR-10 |
+//! | [`cifar10`], [`cifar100`] | read the official binary versions of CIFAR-10 and CIFAR-100 |
 //! | [`mnist`], [`idx_files`], [`idx_images`] | read IDX files (MNIST and its family), plain or gzip |
 //! | [`Images`] | a labelled set in memory; also a [`Dataset`](burn::data::dataset::Dataset) of burn |
 //! | [`Augmentation`] | random crop and flip |
@@ -49,7 +49,7 @@ mod random;
 pub use augment::{Augmentation, Draw};
 pub use balanced::balanced;
 pub use batch::Batch;
-pub use cifar::cifar10;
+pub use cifar::{cifar10, cifar100};
 pub use epoch::Epoch;
 pub use idx::Idx;
 pub use images::{ImageItem, Images};

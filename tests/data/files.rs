@@ -247,3 +247,36 @@ fn bytes_are_named_in_messages() {
     assert!(message(&images, &labels[1..]).starts_with("demo labels: "));
     assert!(message(&images, &images).starts_with("demo labels: "));
 }
+
+/// The fine label is the second byte of a record.
+#[test]
+fn cifar100_has_fine_labels() {
+    let parent = tempdir().unwrap();
+    let folder = parent.path().join("cifar-100-binary");
+    fs::create_dir(&folder).unwrap();
+    let record = |coarse: u8, fine: u8| [vec![coarse, fine], vec![fine; 3072]].concat();
+    fs::write(
+        folder.join("train.bin"),
+        [record(1, 99), record(2, 0)].concat(),
+    )
+    .unwrap();
+    fs::write(folder.join("test.bin"), record(3, 42)).unwrap();
+    for place in [parent.path(), &folder] {
+        let (train, test) = zosam::data::cifar100(place).unwrap();
+        assert_eq!(
+            (train.len(), train.classes(), train.shape()),
+            (2, 100, [3, 32, 32])
+        );
+        assert_eq!((train.label(0), train.label(1), test.label(0)), (99, 0, 42));
+        assert_eq!(test.pixels(0), [42; 3072]);
+    }
+    fs::write(folder.join("test.bin"), record(3, 100)).unwrap();
+    let message = zosam::data::cifar100(&folder).unwrap_err().to_string();
+    assert!(
+        message.contains("label 100, not one from 0 to 99"),
+        "{message}"
+    );
+    fs::write(folder.join("test.bin"), [0; 3073]).unwrap();
+    let message = zosam::data::cifar100(&folder).unwrap_err().to_string();
+    assert!(message.contains("CIFAR-100"), "{message}");
+}

@@ -1,0 +1,55 @@
+//! Testing a model file.
+
+use std::path::Path;
+
+use anyhow::Result;
+use zosam::analysis::Evaluation;
+use zosam::model_file::load_model;
+
+use super::args::Args;
+use super::config::device;
+use super::output::{Event, Output};
+use super::{Classifier, Network, NetworkConfig, dataset};
+
+/// Prints what a model makes of the test images.
+pub fn run<N: Network>(network: &N, args: &Args, path: &Path) -> Result<()> {
+    let (train, test) = dataset::load(args)?;
+    let device = device(args.device)?;
+    let model = network
+        .config(train.shape(), train.classes())
+        .init(&device)?;
+    let (model, masks) = load_model(path, model)?;
+    let mut evaluation = Evaluation::new(test.classes());
+    let (_, test) = dataset::loaders(args, train, test)?;
+    for batch in test.epoch(0, 0) {
+        let (images, labels) = batch.to_tensors(&device);
+        evaluation.add(model.logits(images), labels);
+    }
+    if !masks.is_dense() {
+        let (live, all) = (masks.live_weights(), masks.prunable_weights());
+        eprintln!("{live} of {all} masked weights live");
+    }
+    let percent = |share: f64| format!("{:.2}%", 100.0 * share);
+    eprintln!("{} test images", evaluation.images());
+    eprintln!("accuracy           {}", percent(evaluation.accuracy()));
+    eprintln!("top-5 accuracy     {}", percent(evaluation.top5()));
+    eprintln!("loss               {:.4}", evaluation.loss());
+    eprintln!(
+        "calibration error  {}",
+        percent(evaluation.calibration_error())
+    );
+    if evaluation.confusion().len() <= 20 {
+        eprintln!("confusion (rows: classes, columns: answers)");
+        for row in evaluation.confusion() {
+            let cells: Vec<String> = row.iter().map(|count| format!("{count:>5}")).collect();
+            eprintln!("{}", cells.join(" "));
+        }
+    }
+    Output::new(args.json, None).event(&Event::Evaluation {
+        accuracy: evaluation.accuracy(),
+        top5: evaluation.top5(),
+        loss: evaluation.loss(),
+        calibration_error: evaluation.calibration_error(),
+        confusion: evaluation.confusion(),
+    })
+}
