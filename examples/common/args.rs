@@ -41,6 +41,9 @@ impl Default for Defaults {
 pub struct Args {
     #[arg(skip)]
     pub defaults: Defaults,
+    /// Take options from a JSON file such as those in recipes/; options on the command line win.
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
     /// The images: a sample of Fashion-MNIST is built in, CIFAR is read from --data.
     #[arg(long, value_enum, default_value_t = DatasetName::FashionMnist)]
     pub dataset: DatasetName,
@@ -99,7 +102,10 @@ pub struct Args {
     /// Images per step [default: 32 on the built-in images, otherwise 128].
     #[arg(long)]
     pub batch_size: Option<usize>,
-    /// Learning rate, falling to 0 along a cosine [default: sgd 0.1, adamw 0.001, deit on the built-in images 0.003].
+    /// How the learning rate falls: along a cosine to 0, or to a tenth at half and at three quarters of training.
+    #[arg(long, value_enum, default_value_t = ScheduleName::Cosine)]
+    pub schedule: ScheduleName,
+    /// Learning rate [default: sgd 0.1, adamw 0.001, deit on the built-in images 0.003].
     #[arg(long)]
     pub lr: Option<f64>,
     /// Share of the steps over which the learning rate rises from 0 [default: resnet32 0, deit 0.05].
@@ -219,6 +225,7 @@ names! {
     MethodName { Dense, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs, Topkast }
     DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }
+    ScheduleName { Cosine, Step }
     SharpnessName { None, Sam, ZoSam, RandomSign }
     MemoryName { Both, Last, None }
     DeviceName { Flex, Ndarray, Wgpu, Vulkan, Cuda }

@@ -15,7 +15,8 @@ use zosam::{RandomSignConfig, SamConfig, ZoSamConfig, tree};
 
 use super::NetworkConfig;
 use super::args::{
-    Args, DatasetName, DeviceName, MemoryName, MethodName, OptimizerName, SharpnessName,
+    Args, DatasetName, DeviceName, MemoryName, MethodName, OptimizerName, ScheduleName,
+    SharpnessName,
 };
 use super::method::method;
 
@@ -31,6 +32,7 @@ pub struct Config<C> {
     pub densities: Vec<(String, f64)>,
     pub optimizer: OptimizerName,
     pub lr: f64,
+    pub schedule: ScheduleName,
     pub weight_decay: f64,
     pub warmup: f64,
     pub decays_vectors: bool,
@@ -71,6 +73,7 @@ impl<C: NetworkConfig> Config<C> {
             densities: args.density.clone(),
             optimizer: args.optimizer(),
             lr,
+            schedule: args.schedule,
             // Top-KAST has its own.
             weight_decay: match args.method() {
                 MethodName::Topkast => 0.0,
@@ -145,14 +148,19 @@ impl<C: NetworkConfig> Config<C> {
         any.then(|| ParamGroup::from_paths(paths))
     }
 
-    /// The learning rate of a step: a rise from 0, then a cosine from `lr` to 0.
+    /// The learning rate of a step: a rise from 0, then the schedule's fall from `lr`.
     pub fn lr_at(&self, step: u64, total: u64) -> f64 {
         let rise = (self.warmup * total as f64).round();
         if (step as f64) < rise {
             return self.lr * (step + 1) as f64 / rise;
         }
         let progress = (step as f64 - rise) / (total as f64 - rise).max(1.0);
-        0.5 * self.lr * (1.0 + (std::f64::consts::PI * progress).cos())
+        match self.schedule {
+            ScheduleName::Cosine => 0.5 * self.lr * (1.0 + (std::f64::consts::PI * progress).cos()),
+            ScheduleName::Step if progress < 0.5 => self.lr,
+            ScheduleName::Step if progress < 0.75 => 0.1 * self.lr,
+            ScheduleName::Step => 0.01 * self.lr,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod method;
 mod output;
 mod plot;
 mod progress;
+mod recipe;
 mod train;
 
 use std::fmt::Debug;
@@ -32,6 +33,8 @@ use args::{Args, Defaults};
 pub trait Network: clap::Args + Clone + Debug {
     /// What the program does, for `--help`.
     const ABOUT: &'static str;
+    /// The program's name, which recipes are for.
+    const NAME: &'static str;
     /// What is not the same for all networks.
     const DEFAULTS: Defaults;
     /// The network's configuration.
@@ -88,7 +91,18 @@ enum Command {
 
 /// Parses the command line and trains, or does what the command says; errors are one line that says what to do.
 pub fn main<N: Network>() -> ExitCode {
-    let matches = Program::<N>::command().about(N::ABOUT).try_get_matches();
+    let arguments: Vec<String> = std::env::args().collect();
+    let arguments = match recipe::expanded(arguments.clone(), N::NAME) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    let command = Program::<N>::command().about(N::ABOUT);
+    let matches = command
+        .args_override_self(true)
+        .try_get_matches_from(arguments);
     let program = matches.and_then(|matches| Program::<N>::from_arg_matches(&matches));
     let Program {
         network,

@@ -70,6 +70,7 @@ impl DeitArgs {
 
 impl Network for DeitArgs {
     const ABOUT: &'static str = "Train a sparse DeiT with sharpness-aware minimization";
+    const NAME: &'static str = "deit";
     const DEFAULTS: Defaults = Defaults {
         method: MethodName::Svite,
         sparsity: 0.5,

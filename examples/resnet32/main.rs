@@ -36,6 +36,7 @@ struct ResNetArgs {
 
 impl Network for ResNetArgs {
     const ABOUT: &'static str = "Train a sparse ResNet with sharpness-aware minimization";
+    const NAME: &'static str = "resnet32";
     const DEFAULTS: Defaults = Defaults {
         method: MethodName::Rigl,
         sparsity: 0.9,
