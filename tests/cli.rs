@@ -385,6 +385,26 @@ fn a_model_file_tests_as_its_run() {
     );
     // Sums of f32 in another order.
     assert!((a - b).abs() < 1e-5, "{a} {b}");
+    let picture = folder.path().join("picture.png");
+    image::RgbImage::from_fn(90, 60, |x, y| image::Rgb([x as u8, y as u8, 128]))
+        .save(&picture)
+        .unwrap();
+    let answer = succeed(&["predict", file.to_str().unwrap(), picture.to_str().unwrap()]);
+    let best = answer[0]["best"].as_array().unwrap();
+    let chances: Vec<f64> = best.iter().map(|pair| pair[1].as_f64().unwrap()).collect();
+    assert!(
+        chances.len() == 3 && chances[0] >= chances[1] && chances.iter().sum::<f64>() <= 1.0 + 1e-6
+    );
+    std::fs::write(&picture, "no picture").unwrap();
+    let arguments = ["predict", file.to_str().unwrap(), picture.to_str().unwrap()];
+    let output = run(&[&small[..], &arguments].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("picture.png")
+    );
+
     let tuned = succeed(&[
         "--finetune",
         file.to_str().unwrap(),

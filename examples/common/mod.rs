@@ -12,6 +12,7 @@ mod evaluate;
 mod method;
 mod output;
 mod plot;
+mod predict;
 mod progress;
 mod recipe;
 mod train;
@@ -87,6 +88,14 @@ enum Command {
         /// The safetensors file, such as the model.safetensors of a run.
         model: PathBuf,
     },
+    /// Name the likeliest classes of image files (PNG, JPEG), their middle resized to the network's input.
+    Predict {
+        /// The safetensors file.
+        model: PathBuf,
+        /// The images.
+        #[arg(required = true)]
+        images: Vec<PathBuf>,
+    },
 }
 
 /// Parses the command line and trains, or does what the command says; errors are one line that says what to do.
@@ -123,6 +132,7 @@ pub fn main<N: Network>() -> ExitCode {
     let done = match command {
         None => train::run(network, args),
         Some(Command::Evaluate { model }) => evaluate::run(&network, &args, &model),
+        Some(Command::Predict { model, images }) => predict::run(&network, &args, &model, &images),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -33,6 +33,10 @@ pub enum Event<'a> {
         calibration_error: f64,
         confusion: &'a [Vec<u64>],
     },
+    Prediction {
+        file: &'a Path,
+        best: &'a [(String, f64)],
+    },
     Interrupted {
         epoch: usize,
         batch: usize,

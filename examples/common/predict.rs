@@ -1,0 +1,98 @@
+//! What a model makes of the user's own images.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use burn::tensor::activation::softmax;
+use burn::tensor::{Tensor, TensorData};
+use image::imageops::FilterType;
+use zosam::data::Normalization;
+use zosam::model_file::load_model;
+
+use super::args::{Args, DatasetName};
+use super::config::device;
+use super::output::{Event, Output};
+use super::{Classifier, Network, NetworkConfig, dataset};
+
+/// Prints the three likeliest classes of each image file.
+pub fn run<N: Network>(network: &N, args: &Args, path: &Path, files: &[PathBuf]) -> Result<()> {
+    let (train, _) = dataset::load(args)?;
+    let device = device(args.device)?;
+    let shape = train.shape();
+    let model = network.config(shape, train.classes()).init(&device)?;
+    let (model, _) = load_model(path, model)?;
+    let normalization = train.channel_statistics();
+    let output = Output::new(args.json, None);
+    for file in files {
+        let pixels = pixels(file, shape, &normalization)?;
+        let [channels, height, width] = shape;
+        let image = TensorData::new(pixels, [1, channels, height, width]);
+        let logits = model.logits(Tensor::from_data(image, &device));
+        let chances: Vec<f64> = softmax(logits, 1).to_data().iter::<f64>().collect();
+        let mut order: Vec<usize> = (0..chances.len()).collect();
+        order.sort_by(|a, b| chances[*b].total_cmp(&chances[*a]));
+        let name = |class: usize| class_name(args.dataset, class);
+        let best = order.iter().take(3);
+        let best: Vec<(String, f64)> = best.map(|class| (name(*class), chances[*class])).collect();
+        let words = best
+            .iter()
+            .map(|(name, chance)| format!("{name} {:.1}%", 100.0 * chance));
+        let words: Vec<String> = words.collect();
+        eprintln!("{}: {}", file.display(), words.join(", "));
+        output.event(&Event::Prediction { file, best: &best })?;
+    }
+    Ok(())
+}
+
+/// The middle of an image, resized to the network's input, as the loader would give it.
+fn pixels(file: &Path, shape: [usize; 3], normalization: &Normalization) -> Result<Vec<f32>> {
+    let [channels, height, width] = shape.map(|size| size as u32);
+    let image = image::open(file).with_context(|| file.display().to_string())?;
+    let image = image.resize_to_fill(width, height, FilterType::CatmullRom);
+    let interleaved = match channels {
+        1 => image.into_luma8().into_raw(),
+        _ => image.into_rgb8().into_raw(),
+    };
+    let plane = |channel: usize| {
+        let pixels = interleaved.iter().skip(channel).step_by(shape[0]);
+        let (mean, deviation) = (
+            normalization.mean[channel],
+            normalization.deviation[channel],
+        );
+        pixels.map(move |pixel| (f32::from(*pixel) / 255.0 - mean) / deviation)
+    };
+    Ok((0..shape[0]).flat_map(plane).collect())
+}
+
+fn class_name(dataset: DatasetName, class: usize) -> String {
+    let names: &[&str] = match dataset {
+        DatasetName::FashionMnist => &[
+            "T-shirt/top",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ],
+        DatasetName::Cifar10 => &[
+            "airplane",
+            "automobile",
+            "bird",
+            "cat",
+            "deer",
+            "dog",
+            "frog",
+            "horse",
+            "ship",
+            "truck",
+        ],
+        DatasetName::Cifar100 => &[],
+    };
+    names
+        .get(class)
+        .map_or(format!("class {class}"), |name| name.to_string())
+}
