@@ -45,7 +45,7 @@
 //! | [`tree`] | the only code that walks modules |
 //! | [`checkpoint`] | a folder that resumes a run exactly |
 //! | [`analysis`] | did it work? |
-//! | `models`, `data` | ResNets, image data (features of the same names) |
+//! | `models`, `data` | ResNets, VGGs and wide ResNets, image data (features of the same names) |
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

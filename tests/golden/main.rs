@@ -1,11 +1,13 @@
-//! Numbers that other implementations computed: PyTorch's through `make.py`, which wrote the JSON files
-//! here, and those of the published sparse-training code.
+//! Numbers that other implementations computed: PyTorch's through `make.py` and `make_models.py`,
+//! which wrote the JSON files here, and those of the published sparse-training code.
 #![cfg(all(feature = "flex", feature = "models"))]
 
 mod before_training;
 mod drop_and_grow;
 mod layers;
 mod methods;
+mod model_sizes;
+mod models;
 mod reference;
 mod resnet;
 mod sam;

@@ -1,4 +1,4 @@
-//! Reading the files of `make.py`, and carrying tensors between PyTorch's layout and burn's.
+//! Reading the files of `make.py` and `make_models.py`, and carrying tensors between PyTorch's layout and burn's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,11 +48,15 @@ pub fn read<T: DeserializeOwned>(name: &str) -> T {
 /// The network of `make.py`, with the weights and running statistics of a state.
 pub fn network(variant: ResNetVariant, state: &Tensors, device: &Device) -> ResNet {
     let config = ResNetConfig::resnet32(10).with_depth(8).with_width(4);
-    let model = config.with_variant(variant).init(device).unwrap();
+    with_state(config.with_variant(variant).init(device).unwrap(), state)
+}
+
+/// The model with the weights and running statistics of a state.
+pub fn with_state<M: Module>(model: M, state: &Tensors) -> M {
     let leaves = tree::leaves(&model);
     let model = tree::replace(model, |id, old| {
         let leaf = leaves.iter().find(|leaf| leaf.id == id).unwrap();
-        let values = to_burn(&leaf.path, &leaf.shape, &state[&torch_name(&leaf.path)]);
+        let values = to_burn(&leaf.shape, &state[&torch_name(&leaf.path)]);
         Some(Tensor::from_data(
             TensorData::new(values, [leaf.len()]),
             &old.device(),
@@ -71,26 +75,26 @@ pub fn network(variant: ResNetVariant, state: &Tensors, device: &Device) -> ResN
 }
 
 /// Weights and running statistics of a model, as PyTorch would list them.
-pub fn state_of(model: &ResNet) -> Tensors {
+pub fn state_of<M: Module>(model: &M) -> Tensors {
     let tensors = tree::named_tensors(model).into_iter();
     tensors
         .map(|(path, data)| {
             let values: Vec<f32> = data.iter::<f32>().collect();
             let shape: Vec<usize> = data.shape().iter().copied().collect();
-            (torch_name(&path), to_torch(&path, &shape, &values))
+            (torch_name(&path), to_torch(&shape, &values))
         })
         .collect()
 }
 
 /// A vector in parameter space, as PyTorch would list it.
-pub fn torch_tensors(model: &ResNet, vector: &tree::ParamVector) -> Tensors {
+pub fn torch_tensors<M: Module>(model: &M, vector: &tree::ParamVector) -> Tensors {
     let leaves = tree::leaves(model).into_iter();
     leaves
         .map(|leaf| {
             let data = vector.get(leaf.id).unwrap().to_data();
             let values: Vec<f32> = data.iter::<f32>().collect();
             let name = torch_name(&leaf.path);
-            (name, to_torch(&leaf.path, &leaf.shape, &values))
+            (name, to_torch(&leaf.shape, &values))
         })
         .collect()
 }
@@ -160,17 +164,18 @@ pub fn torch_name(path: &str) -> String {
     }
 }
 
-/// A linear weight is `[out, in]` in PyTorch and `[in, out]` in burn; all else is laid out alike.
-pub fn to_burn<T: Copy>(path: &str, burn_shape: &[usize], torch: &[T]) -> Vec<T> {
-    match (path, burn_shape) {
-        ("linear.weight", [input, output]) => transposed(torch, *output, *input),
+/// A linear weight, the only kind of matrix here, is `[out, in]` in PyTorch and `[in, out]` in burn; all else is laid
+/// out alike.
+pub fn to_burn<T: Copy>(burn_shape: &[usize], torch: &[T]) -> Vec<T> {
+    match burn_shape {
+        [input, output] => transposed(torch, *output, *input),
         _ => torch.to_vec(),
     }
 }
 
-fn to_torch<T: Copy>(path: &str, burn_shape: &[usize], burn: &[T]) -> Vec<T> {
-    match (path, burn_shape) {
-        ("linear.weight", [input, output]) => transposed(burn, *input, *output),
+fn to_torch<T: Copy>(burn_shape: &[usize], burn: &[T]) -> Vec<T> {
+    match burn_shape {
+        [input, output] => transposed(burn, *input, *output),
         _ => burn.to_vec(),
     }
 }
