@@ -1,0 +1,96 @@
+//! Every bundled network under everything at once: masks that change, ZO-SAM, a checkpoint in between.
+#![cfg(all(feature = "flex", feature = "models"))]
+
+use burn::module::Module;
+use burn::optim::{SgdConfig, momentum::MomentumConfig};
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use zosam::checkpoint::{Store, fingerprint};
+use zosam::models::{
+    ImageNetResNet, ImageNetResNetConfig, ResNet, ResNetConfig, Stem, Vgg, VggConfig, WideResNet,
+    WideResNetConfig,
+};
+use zosam::perturb::ZeroOrder;
+use zosam::{RigL, Sparsity, ZoSamConfig};
+
+const STEPS: u64 = 6;
+const SAVED_AT: u64 = 3;
+
+/// Trains, saves half-way, resumes in a fresh network, and compares the two ends bit for bit.
+fn trains_and_resumes<M: Module>(
+    pixels: usize,
+    init: impl Fn(&Device) -> zosam::Result<M>,
+    loss: fn(&M, Tensor<4>, Tensor<1, Int>) -> (Tensor<1>, Tensor<2>),
+) {
+    let device = Device::flex().autodiff();
+    let start = || {
+        let momentum = MomentumConfig::new().with_momentum(0.9);
+        let base = SgdConfig::new().with_momentum(Some(momentum)).build();
+        let optim = ZoSamConfig::new().init(base).unwrap();
+        let sparsity = Sparsity::new(RigL::new(0.8, 100).with_update_every(2));
+        (init(&device).unwrap(), optim, sparsity)
+    };
+    device.seed(1);
+    let shape = [4, 3, pixels, pixels];
+    let images = Tensor::<4>::random(shape, Distribution::Default, &device);
+    let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 0], &device);
+    let loss = |model: &M| loss(model, images.clone(), labels.clone());
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+
+    let (model, mut optim, mut sparsity) = start();
+    let mut model = sparsity.attach(model, loss).unwrap();
+    let first_masks = sparsity.masks().fingerprint();
+    for step in 0..STEPS {
+        if step == SAVED_AT {
+            store.save(&model, &optim, &sparsity, &step).unwrap();
+        }
+        let (next, report) = optim.step_with(0.05, model, &mut sparsity, loss).unwrap();
+        assert!(report.loss.into_scalar::<f32>().is_finite());
+        model = next;
+    }
+    assert_ne!(sparsity.masks().fingerprint(), first_masks, "masks change");
+
+    let (fresh, optim, mut sparsity) = start();
+    let saved = store.latest().unwrap().unwrap();
+    let (mut resumed, mut optim, step) = store
+        .load::<_, ZeroOrder, _, u64>(&saved, fresh, optim, &mut sparsity)
+        .unwrap();
+    assert_eq!(step, SAVED_AT);
+    for _ in step..STEPS {
+        (resumed, _) = optim.step_with(0.05, resumed, &mut sparsity, loss).unwrap();
+    }
+    assert_eq!(fingerprint(&resumed), fingerprint(&model));
+}
+
+#[test]
+fn resnet() {
+    let config = ResNetConfig::resnet32_wide(3).with_depth(8).with_width(4);
+    trains_and_resumes(8, |device| config.init(device), ResNet::loss);
+}
+
+#[test]
+fn vgg() {
+    let config = VggConfig::vgg11(3).with_width(2);
+    trains_and_resumes(32, |device| config.init(device), Vgg::loss);
+}
+
+#[test]
+fn wide_resnet_with_dropout() {
+    let config = WideResNetConfig::new(10, 2, 3).with_base(4);
+    let config = config.with_dropout(0.3);
+    trains_and_resumes(8, |device| config.init(device), WideResNet::loss);
+}
+
+#[test]
+fn imagenet_resnet() {
+    let config = ImageNetResNetConfig::resnet50(3).with_width(2);
+    let config = config.with_blocks([1, 1, 1, 1]);
+    trains_and_resumes(64, |device| config.init(device), ImageNetResNet::loss);
+}
+
+#[test]
+fn imagenet_resnet_for_small_images() {
+    let config = ImageNetResNetConfig::resnet18(3).with_width(2);
+    let config = config.with_stem(Stem::Cifar);
+    trains_and_resumes(16, |device| config.init(device), ImageNetResNet::loss);
+}
