@@ -1,6 +1,8 @@
 //! Every bundled network under everything at once: masks that change, ZO-SAM, a checkpoint in between.
 #![cfg(all(feature = "flex", feature = "models"))]
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use burn::module::Module;
 use burn::optim::{SgdConfig, momentum::MomentumConfig};
 use burn::tensor::{Device, Distribution, Int, Tensor};
@@ -15,12 +17,23 @@ use zosam::{RigL, Sparsity, ZoSamConfig};
 const STEPS: u64 = 6;
 const SAVED_AT: u64 = 3;
 
+/// Keeps the tests of this file apart: the backend's generator, which dropout draws from, is global.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn flat<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
+    tensor.to_data().iter::<f32>().collect()
+}
+
 /// Trains, saves half-way, resumes in a fresh network, and compares the two ends bit for bit.
 fn trains_and_resumes<M: Module>(
     pixels: usize,
     init: impl Fn(&Device) -> zosam::Result<M>,
     loss: fn(&M, Tensor<4>, Tensor<1, Int>) -> (Tensor<1>, Tensor<2>),
 ) {
+    let _alone = alone();
     let device = Device::flex().autodiff();
     let start = || {
         let momentum = MomentumConfig::new().with_momentum(0.9);
@@ -93,4 +106,31 @@ fn imagenet_resnet_for_small_images() {
     let config = ImageNetResNetConfig::resnet18(3).with_width(2);
     let config = config.with_stem(Stem::Cifar);
     trains_and_resumes(16, |device| config.init(device), ImageNetResNet::loss);
+}
+
+#[test]
+fn dropout_drops_the_same_with_and_without_tangents() {
+    let _alone = alone();
+    let device = Device::flex().autodiff();
+    let config = WideResNetConfig::new(10, 1, 10).with_base(4);
+    let dropping = config.clone().with_dropout(0.5).init(&device).unwrap();
+    let images = Tensor::<4>::random([4, 3, 8, 8], Distribution::Default, &device);
+    let forward = |seed| {
+        device.seed(seed);
+        flat(&dropping.forward(images.clone()))
+    };
+    forward(0); // burn draws weights when they are first used
+    device.seed(1);
+    let dual = dropping.forward_tangent(&dropping, images.clone());
+    for (a, b) in flat(&dual.value).into_iter().zip(forward(1)) {
+        // Scaled before instead of after the product with the draw, which may round differently.
+        assert!((a - b).abs() < 1e-5, "{a} instead of {b}");
+    }
+    assert_ne!(forward(1), forward(2), "it drops in training");
+
+    let inference = || flat(&dropping.valid().forward(images.clone().inner()));
+    device.seed(1);
+    let first = inference();
+    device.seed(2);
+    assert_eq!(first, inference(), "and not in inference");
 }
