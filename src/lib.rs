@@ -46,7 +46,7 @@
 //! | [`checkpoint`] | a folder that resumes a run exactly |
 //! | [`model_file`] | models in safetensors files: PyTorch's in, sparse ones out and in |
 //! | [`analysis`] | did it work? |
-//! | `models`, `data` | ResNets, DeiTs; image data (features of the same names) |
+//! | `models`, `data` | ResNets, VGGs, wide ResNets, DeiTs; image data (features of the same names) |
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -4,6 +4,8 @@
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Distribution, FloatDType, Int, Tensor};
 use zosam::Error;
 use zosam::sparse::{Classification, Evidence};
@@ -76,6 +78,23 @@ fn functions() {
     check("cross-entropy", loss, |h| {
         cross_entropy(at(&x, h), labels(), 2.5)
     });
+}
+
+#[test]
+fn max_pooling() {
+    device().seed(2);
+    let x = dual([2, 3, 5, 6]);
+    for options in [
+        MaxPoolOptions::new([2, 2]).with_stride([2, 2]),
+        MaxPoolOptions::new([3, 3])
+            .with_stride([2, 2])
+            .with_padding([1, 1]),
+    ] {
+        let pooled = x.clone().max_pool2d(options.clone());
+        check("max_pool2d", pooled, |h| {
+            max_pool2d(at(&x, h), options.clone())
+        });
+    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use burn::module::Param;
 use burn::tensor::activation::{gelu, relu, softmax};
-use burn::tensor::{ElementConversion, Tensor};
+use burn::tensor::module::max_pool2d_with_indices;
+use burn::tensor::ops::MaxPoolOptions;
+use burn::tensor::{ElementConversion, Int, Tensor};
 
 /// A tensor and its derivative along a direction.
 #[derive(Debug, Clone)]
@@ -82,6 +84,21 @@ impl<const D: usize> Dual<D> {
     /// `self · factor`.
     pub fn scaled(self, factor: impl ElementConversion + Copy) -> Self {
         self.linear(|tensor| tensor.mul_scalar(factor.elem::<f64>()))
+    }
+}
+
+impl Dual<4> {
+    /// The largest value of each window, with the derivative of the place that it came from (the first, if several
+    /// are equal).
+    pub fn max_pool2d(self, options: MaxPoolOptions<2>) -> Self {
+        let (value, places) = max_pool2d_with_indices(self.value, options);
+        let shape = value.dims();
+        let places: Tensor<3, Int> = places.flatten(2, 3);
+        let tangent: Tensor<3> = self.tangent.flatten(2, 3);
+        Self {
+            value,
+            tangent: tangent.gather(2, places).reshape(shape),
+        }
     }
 }
 

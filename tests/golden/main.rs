@@ -1,5 +1,5 @@
-//! Numbers that other implementations computed: PyTorch's through `make.py`, which wrote the JSON files
-//! here, and those of the published sparse-training code.
+//! Numbers that other implementations computed: PyTorch's through `make.py` and `make_models.py`,
+//! which wrote the JSON files here, and those of the published sparse-training code.
 #![cfg(all(feature = "flex", feature = "models"))]
 
 mod before_training;
@@ -7,6 +7,8 @@ mod deit;
 mod drop_and_grow;
 mod layers;
 mod methods;
+mod model_sizes;
+mod models;
 mod reference;
 mod resnet;
 mod sam;

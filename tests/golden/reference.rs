@@ -1,4 +1,4 @@
-//! Reading the files of `make.py`, and carrying tensors between PyTorch's layout and burn's.
+//! Reading the files of `make.py` and `make_models.py`, and carrying tensors between PyTorch's layout and burn's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,7 +48,11 @@ pub fn read<T: DeserializeOwned>(name: &str) -> T {
 /// The network of `make.py`, with the weights and running statistics of a state.
 pub fn network(variant: ResNetVariant, state: &Tensors, device: &Device) -> ResNet {
     let config = ResNetConfig::resnet32(10).with_depth(8).with_width(4);
-    let model = config.with_variant(variant).init(device).unwrap();
+    with_state(config.with_variant(variant).init(device).unwrap(), state)
+}
+
+/// The model with the weights and running statistics of a state.
+pub fn with_state<M: Module>(model: M, state: &Tensors) -> M {
     let leaves = tree::leaves(&model);
     let model = tree::replace(model, |id, old| {
         let leaf = leaves.iter().find(|leaf| leaf.id == id).unwrap();
@@ -71,7 +75,7 @@ pub fn network(variant: ResNetVariant, state: &Tensors, device: &Device) -> ResN
 }
 
 /// Weights and running statistics of a model, as PyTorch would list them.
-pub fn state_of(model: &ResNet) -> Tensors {
+pub fn state_of<M: Module>(model: &M) -> Tensors {
     let tensors = tree::named_tensors(model).into_iter();
     tensors
         .map(|(path, data)| {

@@ -1,11 +1,11 @@
 //! The family of CIFAR ResNets.
 
-use burn::nn::{BatchNormConfig, Initializer, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::{BasicBlock, ResNet, conv};
-use crate::error::{Error, Result};
+use super::{BasicBlock, ResNet, conv, parts};
+use crate::error::Result;
 
 /// Which of the two networks that the literature calls ResNet-32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ impl ResNetConfig {
     /// A depth that is not 6n + 2 with n ≥ 1, or a size of 0.
     pub fn init(&self, device: &Device) -> Result<ResNet> {
         self.validate()?;
-        let conv1 = conv(self.channels, self.width, 3, 1, self.variant).init(device);
+        let conv1 = conv(self.channels, self.width, 3, 1, self.variant, device);
         let blocks = (self.depth - 2) / 6;
         let stage = |stage: usize| {
             let out = self.width << stage;
@@ -115,7 +115,7 @@ impl ResNetConfig {
         };
         Ok(ResNet {
             conv1,
-            bn1: BatchNormConfig::new(self.width).init(device),
+            bn1: parts::norm(self.width, device),
             layer1: stage(0),
             layer2: stage(1),
             layer3: stage(2),
@@ -132,10 +132,7 @@ impl ResNetConfig {
                     mean: 0.0,
                     std: std::f64::consts::SQRT_2 * bound,
                 },
-                Initializer::Uniform {
-                    min: -bound,
-                    max: bound,
-                },
+                parts::pytorch_default(features),
             ),
             ResNetVariant::Grasp => (
                 Initializer::Normal {
@@ -145,38 +142,18 @@ impl ResNetConfig {
                 Initializer::Zeros,
             ),
         };
-        let mut linear = LinearConfig::new(features, self.classes)
-            .with_bias(false)
-            .with_initializer(weight)
-            .init(device);
-        linear.bias = Some(bias.init([self.classes], device));
-        linear
+        parts::classifier([features, self.classes], weight, bias, device)
     }
 
     fn validate(&self) -> Result<()> {
-        let invalid = |field, value: usize, valid| {
-            Err(Error::Config {
-                field,
-                value: value.to_string(),
-                valid,
-            })
-        };
         if self.depth < 8 || !(self.depth - 2).is_multiple_of(6) {
-            return invalid(
-                "depth",
-                self.depth,
-                "6n + 2 with n ≥ 1: 8, 14, 20, 32, 44, 56, 110",
-            );
+            let valid = "6n + 2 with n ≥ 1: 8, 14, 20, 32, 44, 56, 110";
+            return parts::invalid("depth", self.depth, valid);
         }
-        for (field, value) in [
+        parts::at_least_one([
             ("width", self.width),
             ("classes", self.classes),
             ("channels", self.channels),
-        ] {
-            if value == 0 {
-                return invalid(field, value, "at least 1");
-            }
-        }
-        Ok(())
+        ])
     }
 }

@@ -6,11 +6,12 @@ mod tangent;
 pub use config::{ResNetConfig, ResNetVariant};
 
 use burn::module::{Module, Param};
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d};
+use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, Linear};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor};
+
+use super::parts::{self, Fan};
 
 /// A 3×3 or 1×1 convolution with "same" padding and no bias.
 fn conv(
@@ -19,20 +20,14 @@ fn conv(
     kernel: usize,
     stride: usize,
     variant: ResNetVariant,
-) -> Conv2dConfig {
-    let initializer = Initializer::KaimingNormal {
-        gain: std::f64::consts::SQRT_2,
-        // The GraSP line scales by the fan-out; He et al. by the fan-in.
-        fan_out_only: variant == ResNetVariant::Grasp,
+    device: &Device,
+) -> Conv2d {
+    // The GraSP line scales by the fan-out; He et al. by the fan-in.
+    let fan = match variant {
+        ResNetVariant::He => Fan::In,
+        ResNetVariant::Grasp => Fan::Out,
     };
-    let padding = kernel / 2;
-    Conv2dConfig::new([from, to], [kernel, kernel])
-        .with_stride([stride, stride])
-        .with_padding(PaddingConfig2d::Explicit(
-            padding, padding, padding, padding,
-        ))
-        .with_bias(false)
-        .with_initializer(initializer)
+    parts::conv([from, to], kernel, stride, fan, device)
 }
 
 /// Two 3×3 convolutions with batch norm and a shortcut around them.
@@ -51,13 +46,13 @@ impl BasicBlock {
     fn new(from: usize, to: usize, stride: usize, variant: ResNetVariant, device: &Device) -> Self {
         let projected = from != to && variant == ResNetVariant::Grasp;
         Self {
-            conv1: conv(from, to, 3, stride, variant).init(device),
-            bn1: BatchNormConfig::new(to).init(device),
-            conv2: conv(to, to, 3, 1, variant).init(device),
-            bn2: BatchNormConfig::new(to).init(device),
+            conv1: conv(from, to, 3, stride, variant, device),
+            bn1: parts::norm(to, device),
+            conv2: conv(to, to, 3, 1, variant, device),
+            bn2: parts::norm(to, device),
             shortcut: projected.then(|| Downsample {
-                conv: conv(from, to, 1, stride, variant).init(device),
-                bn: BatchNormConfig::new(to).init(device),
+                conv: conv(from, to, 1, stride, variant, device),
+                bn: parts::norm(to, device),
             }),
             appended: if projected { 0 } else { to - from },
         }
@@ -125,17 +120,12 @@ impl ResNet {
         for block in self.blocks() {
             hidden = block.forward(hidden);
         }
-        let features = hidden.mean_dim(3).mean_dim(2).flatten(1, 3);
-        self.linear.forward(features)
+        self.linear.forward(parts::global_mean(hidden))
     }
 
     /// Cross-entropy of images with labels `[batch]`, averaged over the batch, and the logits.
     pub fn loss(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> (Tensor<1>, Tensor<2>) {
-        let logits = self.forward(images);
-        let loss = CrossEntropyLossConfig::new()
-            .init(&logits.device())
-            .forward(logits.clone(), labels);
-        (loss, logits)
+        parts::loss_of(self.forward(images), labels)
     }
 
     fn blocks(&self) -> impl Iterator<Item = &BasicBlock> {
@@ -144,9 +134,8 @@ impl ResNet {
 
     /// How often a forward pass uses each weight of a layer, for images of a height and width: the number
     /// of output pixels of a convolution, 1 for the classifier. `None` for other paths.
-    pub fn uses(&self, path: &str, [height, width]: [usize; 2]) -> Option<u64> {
-        let halved = |size: usize, times: u32| (0..times).fold(size, |size, _| size.div_ceil(2));
-        let stage = match path.split('.').next()? {
+    pub fn uses(&self, path: &str, image: [usize; 2]) -> Option<u64> {
+        let halvings = match path.split('.').next()? {
             _ if path.contains("bn") => return None,
             "conv1" | "layer1" => 0,
             "layer2" => 1,
@@ -154,7 +143,7 @@ impl ResNet {
             "linear" => return Some(1),
             _ => return None,
         };
-        Some((halved(height, stage) * halved(width, stage)) as u64)
+        Some(parts::pixels_after(image, halvings))
     }
 
     /// The classifier's weight, `[features, classes]`.

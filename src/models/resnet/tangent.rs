@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{BasicBlock, ResNet, subsample};
+use super::{BasicBlock, ResNet, parts, subsample};
 use crate::tangent::{Dual, ForwardTangent};
 
 impl BasicBlock {
@@ -33,7 +33,7 @@ impl ResNet {
         for (block, direction) in self.blocks().zip(direction.blocks()) {
             hidden = block.forward_tangent(direction, hidden);
         }
-        let features = hidden.linear(|hidden| hidden.mean_dim(3).mean_dim(2).flatten(1, 3));
+        let features = hidden.linear(parts::global_mean);
         self.linear.forward_tangent(&direction.linear, features)
     }
 }

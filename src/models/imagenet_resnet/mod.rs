@@ -1,0 +1,99 @@
+//! The ImageNet ResNets: 18, 34, 50, 101 and 152 layers.
+
+mod block;
+mod config;
+mod tangent;
+
+pub use block::ResidualBlock;
+pub use config::{BlockKind, ImageNetResNetConfig, Stem};
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, Linear};
+use burn::tensor::activation::relu;
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
+use burn::tensor::{Int, Tensor};
+
+use super::parts;
+
+/// After the first convolution: the largest of 3×3 pixels at every other place.
+fn pooling() -> MaxPoolOptions<2> {
+    MaxPoolOptions::new([3, 3])
+        .with_stride([2, 2])
+        .with_padding([1, 1])
+}
+
+/// A ResNet for large images; build one with [`ImageNetResNetConfig`].
+///
+/// He et al., "Deep Residual Learning for Image Recognition", 2015 (arXiv 1512.03385), section 4.1, in torchvision's
+/// variant: 1×1 convolutions as shortcuts where the shape changes, the stride of a bottleneck in its 3×3 convolution.
+/// Input `[batch, channels, height, width]`, output logits `[batch, classes]`.
+///
+/// Paths of parameters are the keys of torchvision's state dict (`layer1.0.downsample.0.weight`), but for batch norm,
+/// whose `weight` and `bias` burn calls `gamma` and `beta`; the weight of `fc` is transposed, `[features, classes]`.
+#[derive(Module, Debug)]
+pub struct ImageNetResNet {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    layer1: Vec<ResidualBlock>,
+    layer2: Vec<ResidualBlock>,
+    layer3: Vec<ResidualBlock>,
+    layer4: Vec<ResidualBlock>,
+    fc: Linear,
+    /// Whether the stem pools.
+    large_images: bool,
+}
+
+impl ImageNetResNet {
+    /// Logits `[batch, classes]` of images `[batch, channels, height, width]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let mut hidden = relu(self.bn1.forward(self.conv1.forward(images)));
+        if self.large_images {
+            hidden = max_pool2d(hidden, pooling());
+        }
+        for block in self.blocks() {
+            hidden = block.forward(hidden);
+        }
+        self.fc.forward(parts::global_mean(hidden))
+    }
+
+    /// Cross-entropy of images with labels `[batch]`, averaged over the batch, and the logits.
+    pub fn loss(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> (Tensor<1>, Tensor<2>) {
+        parts::loss_of(self.forward(images), labels)
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &ResidualBlock> {
+        let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
+        stages.into_iter().flatten()
+    }
+
+    /// How often a forward pass uses each weight of a layer, for images of a height and width: the number
+    /// of output pixels of a convolution, 1 for the classifier. `None` for other paths.
+    pub fn uses(&self, path: &str, image: [usize; 2]) -> Option<u64> {
+        let mut names = path.split('.');
+        let (first, block, layer) = (names.next()?, names.next()?, names.next());
+        let (after_conv1, before_layer1) = if self.large_images { (1, 2) } else { (0, 0) };
+        let stage = match first {
+            "conv1" => return Some(parts::pixels_after(image, after_conv1)),
+            "fc" => return Some(1),
+            "layer1" => 0,
+            "layer2" => 1,
+            "layer3" => 2,
+            "layer4" => 3,
+            _ => return None,
+        };
+        let is_convolution = match layer? {
+            "downsample" => names.next() == Some("0"),
+            layer => layer.starts_with("conv"),
+        };
+        // The first convolution of a bottleneck comes before the one that strides.
+        let is_bottleneck = self.layer1.iter().any(|block| block.conv3.is_some());
+        let before_the_stride = is_bottleneck && block == "0" && layer == Some("conv1");
+        let halvings = match before_the_stride && stage > 0 {
+            true => before_layer1 + stage - 1,
+            false => before_layer1 + stage,
+        };
+        is_convolution.then(|| parts::pixels_after(image, halvings))
+    }
+}
