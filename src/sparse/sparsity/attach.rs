@@ -1,0 +1,144 @@
+//! Choosing the first masks.
+
+use burn::module::Module;
+
+use super::{Sparsity, device_of};
+use crate::error::Result;
+use crate::masks::{LiveSet, Masks};
+use crate::objective::Loss;
+use crate::sparse::evidence::Losses;
+use crate::sparse::history::History;
+use crate::sparse::latent::Latent;
+use crate::sparse::layer_rules::{LayerRule, check_units};
+use crate::sparse::weights::{read_weights, select};
+use crate::sparse::work::Work;
+use crate::sparse::{Evidence, Need};
+use crate::tree::{self, Leaf, ParamVector};
+
+impl Sparsity {
+    /// Chooses the first masks and returns the model with its dead weights at zero.
+    ///
+    /// The loss is evaluated only by methods that start from a gradient, on the batch that the closure
+    /// captured, and leaves no trace in the model; it sets the backend's random seed, as a step does.
+    ///
+    /// # Errors
+    ///
+    /// A configuration out of its range, no weight to make sparse, a budget that cannot be reached,
+    /// or a score that is not a number.
+    pub fn attach<M, L, F>(&mut self, model: M, loss: F) -> Result<M>
+    where
+        M: Module,
+        L: Loss,
+        F: Fn(&M) -> L,
+    {
+        self.attach_over(model, [loss])
+    }
+
+    /// As [`attach`](Self::attach), with the gradient summed over several batches: one loss for each.
+    ///
+    /// Scores are computed from the sum, `|w · Σ g|` for SNIP, as for one large batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach).
+    pub fn attach_over<M, L, F>(
+        &mut self,
+        model: M,
+        losses: impl IntoIterator<Item = F>,
+    ) -> Result<M>
+    where
+        M: Module,
+        L: Loss,
+        F: Fn(&M) -> L,
+    {
+        self.attach_on(model, &Losses(losses.into_iter().collect()))
+    }
+
+    /// As [`attach`](Self::attach), for methods that need more than gradients: [`Grasp`](super::Grasp) and
+    /// [`SynFlow`](super::SynFlow), with a [`Classification`](super::Classification).
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach), or if the evidence does not tell what the method needs.
+    pub fn attach_on<M: Module>(&mut self, model: M, evidence: &impl Evidence<M>) -> Result<M> {
+        self.method.validate()?;
+        // burn initialises parameters when they are first read: do it here for every method alike, so
+        // that runs with different methods start from the same weights.
+        tree::values(&model);
+        if self.method.name() == "dense" {
+            self.attached = true;
+            return Ok(model);
+        }
+        let leaves = select(&model, self.group.as_ref())?;
+        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let targets = self.target_densities(&leaves, &rules)?;
+        let mut live: Vec<LiveSet> = leaves.iter().map(|leaf| vec![true; leaf.len()]).collect();
+        let device = device_of(&model);
+        let mut masks = Masks::new(&leaves, &live, &device);
+        for round in 0..self.method.rounds() {
+            let masked = masks.project_model(model.clone());
+            let measured = self.measure(&masked, &leaves, evidence)?;
+            let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
+            let weights = read_weights(&masked, &leaves, measured.as_ref(), &rules, live_now)?;
+            live = match round {
+                0 => self.method.initial(&weights, self.seed)?,
+                _ => self.method.refine(round, &weights, self.seed)?,
+            };
+            masks = Masks::new(&leaves, &live, &device);
+        }
+        check_units(&leaves, &rules, &live, self.method.as_ref())?;
+        let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
+        let weights = read_weights(&model, &leaves, None, &rules, everywhere)?;
+        let training = self.method.training(&weights, &live)?;
+        let values = Latent::values_of(&model, &masks);
+        self.latent = training.map(|training| Latent::new(values, training, &leaves, &device));
+        self.settled = rules;
+        self.attached = true;
+        self.masks = masks;
+        self.targets = targets;
+        self.history = History::new(&live);
+        self.work = Work::default();
+        for warning in self.report(&model).warnings() {
+            log::warn!("{warning}");
+        }
+        Ok(self.masks.project_model(model))
+    }
+
+    /// The densities aimed at, where they are known: with densities of single layers, only those.
+    pub(super) fn target_densities(
+        &self,
+        leaves: &[Leaf],
+        rules: &[LayerRule],
+    ) -> Result<Vec<Option<f64>>> {
+        if rules.iter().any(|rule| rule.density.is_some()) {
+            return Ok(rules.iter().map(|rule| rule.density).collect());
+        }
+        let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
+        let targets = self.method.target_densities(&shapes)?;
+        Ok(match targets {
+            Some(targets) => targets.into_iter().map(Some).collect(),
+            None => vec![None; leaves.len()],
+        })
+    }
+
+    /// What the method needs to choose its first masks.
+    fn measure<M: Module>(
+        &self,
+        model: &M,
+        leaves: &[Leaf],
+        evidence: &impl Evidence<M>,
+    ) -> Result<Option<ParamVector>> {
+        let selected = |id| leaves.iter().any(|leaf| leaf.id == id);
+        let measured = match self.method.need() {
+            Need::Nothing => return Ok(None),
+            Need::Gradient => evidence.gradient(model, 1.0, self.seed)?,
+            Need::HessianGradient { temperature } => {
+                let gradient = evidence.gradient(model, temperature, self.seed)?;
+                let gradient = self.all_reduced(model, gradient).filter(selected);
+                evidence.hessian_product(model, &gradient, temperature, self.seed)?
+            }
+            Need::SynapticFlow => evidence.synaptic_flow(model, self.seed)?,
+        };
+        Ok(Some(self.all_reduced(model, measured)))
+    }
+}

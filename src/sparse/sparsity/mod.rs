@@ -1,0 +1,232 @@
+//! A sparsity method at work on a model.
+
+mod attach;
+mod parts;
+mod step;
+
+pub use parts::SparsityParts;
+pub use step::MaskUpdate;
+
+use std::sync::Arc;
+
+use burn::module::{Module, ParamGroup};
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::masks::Masks;
+use crate::sparse::history::History;
+use crate::sparse::latent::Latent;
+use crate::sparse::layer_rules::{LayerRule, LayerRules};
+use crate::sparse::report::SparsityReport;
+use crate::sparse::work::Work;
+use crate::sparse::{Dense, Granularity, SparsityMethod};
+use crate::tree::{self, Leaf, ParamVector};
+
+/// Which gradient ranks dead weights when masks change under a perturbation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Growth {
+    /// The gradient at `θ + ε`, which the step has computed anyway. The default.
+    #[default]
+    Perturbed,
+    /// A gradient at `θ`: one more forward and backward on the steps that change masks.
+    Clean,
+}
+
+/// A [`SparsityMethod`] together with the masks it keeps on a model.
+///
+/// By default the weights of convolutions and linear layers are sparse; biases, norm parameters,
+/// embeddings and running statistics never are. A [`ParamGroup`] selects other parameters by path,
+/// pattern or id.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::{nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
+/// use zosam::sparse::{RandomStatic, Sparsity};
+/// let device = Device::flex().autodiff();
+/// let model = LinearConfig::new(20, 10).init(&device);
+/// let batch = Tensor::<2>::ones([4, 20], &device);
+/// let mut sparsity = Sparsity::new(RandomStatic::new(0.9));
+/// let model = sparsity
+///     .attach(model, |model: &Linear| model.forward(batch.clone()).sum())
+///     .unwrap();
+/// assert_eq!(sparsity.masks().live_weights(), 20);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Sparsity {
+    method: Box<dyn SparsityMethod>,
+    group: Option<ParamGroup>,
+    seed: u64,
+    growth: Growth,
+    masks: Masks,
+    rules: LayerRules,
+    settled: Vec<LayerRule>,
+    targets: Vec<Option<f64>>,
+    history: History,
+    latent: Option<Latent>,
+    work: Work,
+    reduce: Option<AllReduce>,
+    attached: bool,
+}
+
+/// Makes one gradient of those of all replicas.
+#[derive(Clone)]
+struct AllReduce(Arc<Reduction>);
+
+type Reduction = dyn Fn(&str, Tensor<1>) -> Tensor<1> + Send + Sync;
+
+impl std::fmt::Debug for AllReduce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AllReduce")
+    }
+}
+
+impl Sparsity {
+    /// A method that is not attached to a model yet.
+    pub fn new(method: impl SparsityMethod + 'static) -> Self {
+        Self::from_boxed(Box::new(method))
+    }
+
+    /// As [`new`](Self::new), for a method chosen at run time.
+    pub fn from_boxed(method: Box<dyn SparsityMethod>) -> Self {
+        Self {
+            method,
+            group: None,
+            seed: 0,
+            growth: Growth::default(),
+            masks: Masks::dense(),
+            rules: LayerRules::default(),
+            settled: Vec::new(),
+            targets: Vec::new(),
+            history: History::default(),
+            latent: None,
+            work: Work::default(),
+            reduce: None,
+            attached: false,
+        }
+    }
+
+    /// No sparsity.
+    pub fn dense() -> Self {
+        Self {
+            attached: true,
+            ..Self::new(Dense {})
+        }
+    }
+
+    /// Makes the trainable parameters of a group sparse, instead of all convolution and linear weights.
+    pub fn with_group(mut self, group: ParamGroup) -> Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// Makes the weights of a group of layers live and die in units; by default each does on its own. Where groups
+    /// overlap, the later call wins.
+    ///
+    /// ```
+    /// use zosam::sparse::{Granularity, RigL, Sparsity};
+    /// use burn::module::ParamGroup;
+    ///
+    /// let layers = ParamGroup::from_regex(r"^layer\d").unwrap();
+    /// let sparsity = Sparsity::new(RigL::new(0.5, 10_000))
+    ///     .with_granularity(layers, Granularity::NOfM { live: 2, of: 4 });
+    /// ```
+    pub fn with_granularity(mut self, group: ParamGroup, granularity: Granularity) -> Self {
+        self.rules.add_granularity(group, granularity);
+        self
+    }
+
+    /// Gives each layer of a group a density of its own, 1 for one that stays dense; the other layers share the rest
+    /// of the method's budget. Where groups overlap, the later call wins.
+    pub fn with_density(mut self, group: ParamGroup, density: f64) -> Self {
+        self.rules.add_density(group, density);
+        self
+    }
+
+    /// Sets the seed of random masks and random growth. Default 0.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets which gradient grows weights.
+    pub fn with_growth(mut self, growth: Growth) -> Self {
+        self.growth = growth;
+        self
+    }
+
+    /// Sets how the replicas of a data-parallel run agree on a gradient: given a parameter's path and this
+    /// replica's flat gradient, returns the mean over all replicas.
+    ///
+    /// It is called for each parameter, in the same order on every replica, for the gradients that choose the
+    /// first masks, those that step and those that grow weights. With one seed and equal weights, replicas
+    /// then stay equal, masks included: compare [`Masks::fingerprint`]. Perturbations are found on each
+    /// replica's own batch, as in SAM's m-sharpness.
+    pub fn with_all_reduce(
+        mut self,
+        mean: impl Fn(&str, Tensor<1>) -> Tensor<1> + Send + Sync + 'static,
+    ) -> Self {
+        self.reduce = Some(AllReduce(Arc::new(mean)));
+        self
+    }
+
+    /// The mean of a gradient over all replicas.
+    pub(crate) fn all_reduced<M: Module>(&self, model: &M, gradient: ParamVector) -> ParamVector {
+        let Some(AllReduce(mean)) = &self.reduce else {
+            return gradient;
+        };
+        let leaves = tree::leaves(model);
+        gradient.map(|id, component| {
+            let leaf = leaves.iter().find(|leaf| leaf.id == id);
+            let leaf = leaf.expect("a gradient belongs to a parameter");
+            mean(&leaf.path, component)
+        })
+    }
+
+    /// The masks.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
+    /// The method.
+    pub fn method(&self) -> &dyn SparsityMethod {
+        self.method.as_ref()
+    }
+
+    /// Live counts and densities, per layer and over all.
+    pub fn report<M: Module>(&self, model: &M) -> SparsityReport {
+        let model_weights = tree::leaves(model).iter().map(Leaf::len).sum();
+        let method = self.method.as_ref();
+        let report = SparsityReport::new(method, &self.masks, &self.history, model_weights);
+        let granularities = self.settled.iter().map(|rule| rule.granularity);
+        let report = report.with_aims(&self.targets, granularities);
+        report.with_work(&self.work)
+    }
+
+    pub(crate) fn check_attached(&self) -> Result<()> {
+        match self.attached {
+            true => Ok(()),
+            false => Err(Error::Mismatch {
+                what: "a sparsity method without masks",
+                reason: "call `attach` (or load a checkpoint) before the first step".to_string(),
+            }),
+        }
+    }
+
+    pub(crate) fn growth(&self) -> Growth {
+        self.growth
+    }
+
+    /// The step of the learning-rate schedule and of the data that belongs to a step of the run: the same but
+    /// for methods that rewind, as [`LotteryTicket`](super::LotteryTicket) does.
+    pub fn schedule_step(&self, step: u64) -> u64 {
+        self.method.schedule_step(step)
+    }
+}
+
+/// The device of a model with parameters.
+fn device_of<M: Module>(model: &M) -> Device {
+    tree::device(model).unwrap_or_default()
+}

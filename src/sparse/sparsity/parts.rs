@@ -1,0 +1,109 @@
+//! What a checkpoint keeps.
+
+use burn::module::Module;
+use burn::tensor::Bytes;
+
+use super::{Sparsity, device_of};
+use crate::error::{Error, Result};
+use crate::masks::{LiveSet, Masks};
+use crate::sparse::history::History;
+use crate::sparse::latent::{Latent, Training};
+use crate::sparse::layer_rules::LayerRule;
+use crate::sparse::weights::{read_weights, select};
+use crate::sparse::work::Work;
+use crate::tree::{Leaf, ParamVector};
+
+/// A [`Sparsity`] as bytes and JSON; see [`Sparsity::to_parts`].
+#[derive(Debug, Clone)]
+pub struct SparsityParts {
+    /// The masks, in burn's record format.
+    pub masks: Bytes,
+    /// What was live before, and remembered gradients, in burn's record format.
+    pub history: Bytes,
+    /// The method's own memory.
+    pub method: serde_json::Value,
+    /// What training has cost.
+    pub work: Work,
+}
+
+impl Sparsity {
+    /// The masks, what was live before and the method's memory, for a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// If a record cannot be written.
+    pub fn to_parts(&self) -> Result<SparsityParts> {
+        let leaves: Vec<Leaf> = self.masks.leaves().cloned().collect();
+        Ok(SparsityParts {
+            masks: self.masks.clone().into_bytes()?,
+            history: self.history.to_bytes(&leaves, self.latent.as_ref())?,
+            method: self.method.state(),
+            work: self.work.clone(),
+        })
+    }
+
+    /// Takes over what [`to_parts`](Self::to_parts) returned, instead of
+    /// [`attach`](Self::attach).
+    ///
+    /// # Errors
+    ///
+    /// If they belong to another model, selection or method.
+    pub fn load_parts<M: Module>(&mut self, model: &M, parts: SparsityParts) -> Result<()> {
+        self.method.validate()?;
+        let leaves = match self.method.name() {
+            "dense" => Vec::new(),
+            _ => select(model, self.group.as_ref())?,
+        };
+        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let targets = self.target_densities(&leaves, &rules)?;
+        let device = device_of(model);
+        let masks = Masks::from_bytes(parts.masks, &leaves, &device)?;
+        let (history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
+        let latent = self.restored(latent, model, &leaves, &masks, &rules)?;
+        history.check_rewind_point(model)?;
+        self.method.load_state(parts.method)?;
+        self.masks = masks;
+        self.history = history;
+        self.latent = latent;
+        self.work = parts.work;
+        self.settled = rules;
+        self.targets = targets;
+        self.attached = true;
+        Ok(())
+    }
+
+    /// The latent values of a checkpoint, where the method has such.
+    fn restored<M: Module>(
+        &self,
+        stored: Option<(ParamVector, Vec<LiveSet>)>,
+        model: &M,
+        leaves: &[Leaf],
+        masks: &Masks,
+        rules: &[LayerRule],
+    ) -> Result<Option<Latent>> {
+        let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
+        let weights = read_weights(model, leaves, None, rules, live_now)?;
+        let live: Vec<LiveSet> = weights.iter().map(|weight| weight.live.clone()).collect();
+        // Of this only the decays are of use: the sets were chosen by the values of another step.
+        let training = self.method.training(&weights, &live)?;
+        match (training, stored) {
+            (Some(training), Some((values, sets))) => {
+                let training = Training { sets, ..training };
+                Ok(Some(Latent::new(
+                    values,
+                    training,
+                    leaves,
+                    &device_of(model),
+                )))
+            }
+            (None, None) => Ok(None),
+            (wanted, _) => Err(Error::Mismatch {
+                what: "the history of the masks",
+                reason: match wanted {
+                    Some(_) => "it holds no latent values, which the method needs".to_string(),
+                    None => "it holds latent values, which the method does not have".to_string(),
+                },
+            }),
+        }
+    }
+}
