@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{parse_json, read, sha256, sync_folder, write_synced};
 use crate::error::{Error, Result};
-use crate::optim::SharpOptimizer;
+use crate::optim::{SharpOptimizer, WeightAverage};
 use crate::perturb::Perturbation;
 use crate::sparse::{Sparsity, SparsityParts, Work};
 use crate::tree;
@@ -26,6 +26,8 @@ const OPTIMIZER: &str = "optimizer.bpk";
 const MASKS: &str = "masks.bpk";
 const HISTORY: &str = "history.bpk";
 const STATE: &str = "state.json";
+/// Only of runs that average their weights.
+const AVERAGE: &str = "average.bpk";
 /// Prefix of checkpoints.
 const PREFIX: &str = "step-";
 /// Prefix of folders that are being written.
@@ -96,6 +98,28 @@ impl Store {
         O: Optimizer,
         T: Serialize,
     {
+        self.save_averaged(model, optim, sparsity, progress, None)
+    }
+
+    /// As [`save`](Self::save), with the average of the weights, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save).
+    pub fn save_averaged<M, P, O, T>(
+        &self,
+        model: &M,
+        optim: &SharpOptimizer<P, O>,
+        sparsity: &Sparsity,
+        progress: &T,
+        average: Option<&WeightAverage<M>>,
+    ) -> Result<PathBuf>
+    where
+        M: Module,
+        P: Perturbation,
+        O: Optimizer,
+        T: Serialize,
+    {
         let parts = sparsity.to_parts()?;
         let state = State {
             steps: optim.steps(),
@@ -106,21 +130,28 @@ impl Store {
         };
         let state = serde_json::to_vec_pretty(&state)
             .map_err(|error| Error::file(&self.root, format!("progress is not JSON: {error}")))?;
-        // `valid` folds in the running statistics that burn keeps pending.
-        let model = model.valid().into_record().into_bytes();
-        let model = model.map_err(|error| Error::file(&self.root, error))?;
-        let files: [(&str, &[u8]); 5] = [
-            (MODEL, &model),
-            (OPTIMIZER, &optim.to_bytes()?),
-            (MASKS, &parts.masks),
-            (HISTORY, &parts.history),
-            (STATE, &state),
+        let mut files: Vec<(&str, Vec<u8>)> = vec![
+            (MODEL, self.record(model)?),
+            (OPTIMIZER, optim.to_bytes()?.to_vec()),
+            (MASKS, parts.masks.to_vec()),
+            (HISTORY, parts.history.to_vec()),
+            (STATE, state),
         ];
+        if let Some(average) = average {
+            files.push((AVERAGE, self.record(average.model())?));
+        }
         self.commit(&files, optim.steps())
     }
 
+    fn record<M: Module>(&self, model: &M) -> Result<Vec<u8>> {
+        // `valid` folds in the running statistics that burn keeps pending.
+        let bytes = model.valid().into_record().into_bytes();
+        let bytes = bytes.map_err(|error| Error::file(&self.root, error))?;
+        Ok(bytes.to_vec())
+    }
+
     /// Writes the files under a temporary name and renames the folder.
-    fn commit(&self, files: &[(&str, &[u8])], steps: u64) -> Result<PathBuf> {
+    fn commit(&self, files: &[(&str, Vec<u8>)], steps: u64) -> Result<PathBuf> {
         let target = self.root.join(name_of(steps));
         let unwritable = |error| Error::file(&self.root, format!("cannot be written: {error}"));
         let partial = tempfile::Builder::new()
@@ -196,6 +227,31 @@ impl Store {
         O: Optimizer,
         T: DeserializeOwned,
     {
+        let (model, optim, progress, _) =
+            self.load_averaged(folder, model, optim, sparsity, None)?;
+        Ok((model, optim, progress))
+    }
+
+    /// As [`load`](Self::load), with the average of the weights if one was begun of `model`.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), and if the checkpoint has no average that fits.
+    #[allow(clippy::type_complexity, reason = "four things that belong together")]
+    pub fn load_averaged<M, P, O, T>(
+        &self,
+        folder: &Path,
+        model: M,
+        optim: SharpOptimizer<P, O>,
+        sparsity: &mut Sparsity,
+        average: Option<WeightAverage<M>>,
+    ) -> Result<(M, SharpOptimizer<P, O>, T, Option<WeightAverage<M>>)>
+    where
+        M: Module,
+        P: Perturbation,
+        O: Optimizer,
+        T: DeserializeOwned,
+    {
         let mut files = verified(folder)?;
         let mut take = |name: &str| files.remove(name).expect("verification covers every file");
         let state: State<T> = parse_json(&folder.join(STATE), &take(STATE))?;
@@ -209,13 +265,7 @@ impl Store {
                 ),
             });
         }
-        let unfit = |error: burn::store::RecordError| Error::Mismatch {
-            what: "the checkpoint's model",
-            reason: error.to_string(),
-        };
-        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(take(MODEL))).map_err(unfit)?;
-        // Loading writes running statistics through a lock that clones of the model share.
-        let model = tree::twin(&model).try_load_record(record).map_err(unfit)?;
+        let record = take(MODEL);
         let optim = optim.from_bytes(Bytes::from_bytes_vec(take(OPTIMIZER)), state.steps)?;
         let parts = SparsityParts {
             masks: Bytes::from_bytes_vec(take(MASKS)),
@@ -223,8 +273,20 @@ impl Store {
             method: state.method_state,
             work: state.work,
         };
+        let model = loaded(&model, record, "the checkpoint's model")?;
+        let average = match average {
+            None => None,
+            Some(average) => {
+                let record = files.remove(AVERAGE).ok_or(Error::Mismatch {
+                    what: "the checkpoint",
+                    reason: "it was saved without an average of the weights".to_string(),
+                })?;
+                let model = loaded(average.model(), record, "the checkpoint's average")?;
+                Some(average.with_model(model))
+            }
+        };
         sparsity.load_parts(&model, parts)?;
-        Ok((model, optim, state.progress))
+        Ok((model, optim, state.progress, average))
     }
 
     /// Names of the folders that hold a step, oldest first.
@@ -251,6 +313,17 @@ fn name_of(steps: u64) -> String {
     format!("{PREFIX}{steps:010}")
 }
 
+/// A copy of a model with the tensors of a record.
+fn loaded<M: Module>(model: &M, record: Vec<u8>, what: &'static str) -> Result<M> {
+    let unfit = |error: burn::store::RecordError| Error::Mismatch {
+        what,
+        reason: error.to_string(),
+    };
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record)).map_err(unfit)?;
+    // Loading writes running statistics through a lock that clones of the model share.
+    tree::twin(model).try_load_record(record).map_err(unfit)
+}
+
 /// A name for the same step that sorts after those there are.
 fn later_name(earlier: &[String], steps: u64) -> String {
     let number = |name: &String| name.rsplit('-').next().and_then(|n| n.parse::<u64>().ok());
@@ -275,7 +348,11 @@ fn verified(folder: &Path) -> Result<BTreeMap<&'static str, Vec<u8>>> {
         ));
     }
     let mut files = BTreeMap::new();
-    for name in [MODEL, OPTIMIZER, MASKS, HISTORY, STATE] {
+    let average = Some(AVERAGE).filter(|name| manifest.files.contains_key(*name));
+    for name in [MODEL, OPTIMIZER, MASKS, HISTORY, STATE]
+        .into_iter()
+        .chain(average)
+    {
         let path = folder.join(name);
         let (size, hash) = manifest
             .files

@@ -37,3 +37,17 @@ impl<E> StepReport<E> {
             .map_or(0.0, |offset| offset.vector().norm())
     }
 }
+
+impl<E> StepReport<Vec<E>> {
+    /// The report of a step on one batch.
+    pub(super) fn single(mut self) -> StepReport<E> {
+        StepReport {
+            extra: self.extra.pop().expect("a step has at least one batch"),
+            loss: self.loss,
+            passes: self.passes,
+            offset: self.offset,
+            plain: self.plain,
+            mask_update: self.mask_update,
+        }
+    }
+}

@@ -80,6 +80,43 @@ pub fn adopt_buffers<M: Module>(model: M, from: &M) -> M {
     model.map(&mut buffers)
 }
 
+struct Blend {
+    from: BufferVisitor,
+    share: f64,
+}
+
+impl ModuleMapper for Blend {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let tensor = match self.from.0.remove(&id) {
+            Some(other) => {
+                let context = Context::of(&tensor);
+                let own = match tensor.is_autodiff() {
+                    true => tensor.inner(),
+                    false => tensor,
+                };
+                let other = other.reshape(own.shape());
+                let blended = own.mul_scalar(1.0 - self.share) + other.mul_scalar(self.share);
+                context.lift(blended, id)
+            }
+            None => tensor,
+        };
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+/// `(1 − share) · model + share · from`, over every float tensor, running statistics included.
+///
+/// `model` is a twin of `from`, or a twin's blend.
+pub(crate) fn blend<M: Module>(model: M, from: &M, share: f64) -> M {
+    let mut tensors = BufferVisitor::default();
+    from.valid().visit(&mut tensors);
+    model.map(&mut Blend {
+        from: tensors,
+        share,
+    })
+}
+
 struct Restore<'a> {
     path: Path,
     tensors: &'a HashMap<String, TensorData>,

@@ -19,8 +19,8 @@ mod replace;
 mod threefry;
 mod vector;
 
-pub(crate) use buffers::restore;
 pub use buffers::{adopt_buffers, twin};
+pub(crate) use buffers::{blend, restore};
 pub(crate) use convert::{absolute, cast, direction};
 pub use direction::draw;
 pub(crate) use key::path_hash;

@@ -1,0 +1,206 @@
+//! The step.
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::Module;
+use burn::optim::Optimizer;
+
+use super::measure::{Measured, Wanted};
+use super::{SharpOptimizer, StepReport, state};
+use crate::error::{Error, Result};
+use crate::objective::Loss;
+use crate::perturb::Perturbation;
+use crate::sparse::{Growth, Sparsity, UNTRAINABLE};
+use crate::tree::{self, ParamVector};
+
+impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
+    /// One step: finds `ε`, differentiates at `θ + ε`, and updates `θ`.
+    ///
+    /// The loss closure sees one batch, captured by it, in every evaluation. It returns the loss, or the
+    /// loss and anything else (logits, say), which the report hands back from the pass that was
+    /// differentiated.
+    ///
+    /// It is not called `step`, because burn's trait has a method of that name: with the trait in scope the
+    /// compiler would prefer that one.
+    ///
+    /// The backend's random seed is set before each evaluation, from this optimizer's seed and step
+    /// number: dropout draws alike in all evaluations of a step, and alike in a resumed run.
+    ///
+    /// # Errors
+    ///
+    /// If `sparsity` has no masks yet or they belong to another model, or if a score is NaN when masks
+    /// change. The model is consumed; a clone taken before costs nothing but reference counts.
+    pub fn step_with<M, L, F>(
+        &mut self,
+        lr: impl Into<ModuleLearningRate>,
+        model: M,
+        sparsity: &mut Sparsity,
+        loss: F,
+    ) -> Result<(M, StepReport<L::Extra>)>
+    where
+        M: Module,
+        L: Loss,
+        F: Fn(&M) -> L,
+    {
+        let (model, report) = self.step_accumulated(lr, model, sparsity, [loss])?;
+        Ok((model, report.single()))
+    }
+
+    /// One step on several batches whose gradients are averaged: gradient accumulation.
+    ///
+    /// `g = mean_i ∇L_i(θ + ε_i)`: each batch has a perturbation of its own (Foret et al. call it m-sharpness; a batch of its
+    /// own direction, where directions are random), and memory is needed for one batch at a time. With plain steps and losses
+    /// that are means over batches of equal size it is the step on their union, but for layers that look at the whole batch
+    /// (batch norm). Running statistics advance once per batch.
+    ///
+    /// The report holds the mean loss, one `extra` per batch, the sum of passes, and the last batch's offset.
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::{nn::{Linear, LinearConfig}, optim::SgdConfig, tensor::{Device, Tensor}};
+    /// use zosam::{ZoSamConfig, sparse::Sparsity};
+    /// let device = Device::flex().autodiff();
+    /// let model = LinearConfig::new(3, 1).init(&device);
+    /// let mut optim = ZoSamConfig::new().init(SgdConfig::new().build()).unwrap();
+    /// let batches = [1.0, 2.0].map(|value| Tensor::<2>::full([8, 3], value, &device));
+    /// let losses = batches.map(|batch| {
+    ///     move |model: &Linear| model.forward(batch.clone()).powi_scalar(2).mean()
+    /// });
+    /// let (model, report) = optim
+    ///     .step_accumulated(0.1, model, &mut Sparsity::dense(), losses)
+    ///     .unwrap();
+    /// assert_eq!((report.passes.forwards, report.passes.backwards), (4, 2));
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`step_with`](Self::step_with), and if there is no loss at all.
+    pub fn step_accumulated<M, L, F>(
+        &mut self,
+        lr: impl Into<ModuleLearningRate>,
+        model: M,
+        sparsity: &mut Sparsity,
+        losses: impl IntoIterator<Item = F>,
+    ) -> Result<(M, StepReport<Vec<L::Extra>>)>
+    where
+        M: Module,
+        L: Loss,
+        F: Fn(&M) -> L,
+    {
+        check_usable(&model, sparsity)?;
+        let step = self.step;
+        sparsity.keep_rewind_point(step, &model);
+        let is_due = sparsity.method().is_due(step);
+        let clean = sparsity.observes(step) && sparsity.growth() == Growth::Clean;
+
+        let wanted = Wanted { clean };
+        let Measured {
+            mut model,
+            gradient,
+            clean,
+            mut report,
+        } = self.measure_all(model, sparsity, losses, wanted)?;
+        let gradient = sparsity.all_reduced(&model, gradient);
+        let growth = match clean {
+            Some(clean) => sparsity.all_reduced(&model, clean),
+            None => gradient.clone(),
+        };
+        sparsity.remember(step, &growth);
+        sparsity.account(step, report.passes);
+
+        if !is_due || sparsity.method().steps_when_due() {
+            let (before, gradient) = sparsity.before_step(model, gradient);
+            let gradient = tree::to_gradients(&before, &self.clipped(gradient));
+            model = self.base.step(lr, before, gradient);
+            model = sparsity.after_step(model);
+        }
+        if is_due {
+            let (updated, update) = sparsity.update(step, model, &growth)?;
+            self.base = match sparsity.rewinds() {
+                true => state::fresh(&self.base)?,
+                false => state::keep_only(&self.base, &update.kept)?,
+            };
+            model = updated;
+            report.mask_update = Some(update);
+        }
+        self.step += 1;
+        Ok((model, report))
+    }
+
+    /// The gradient at `θ + ε`, for use with any burn optimizer or burn-train's `TrainStep`.
+    ///
+    /// Returns the model with its running statistics advanced, and the gradients under the model's
+    /// parameter ids, zero at dead weights. Does not advance the step number: call
+    /// [`advance`](Self::advance) once per step, or the directions repeat.
+    ///
+    /// # Errors
+    ///
+    /// If `sparsity` has no masks yet, or a method whose dead weights have values, which only
+    /// [`step_with`](Self::step_with) trains.
+    pub fn gradient<M, L, F>(
+        &mut self,
+        model: M,
+        sparsity: &Sparsity,
+        loss: F,
+    ) -> Result<(M, burn::optim::GradientsParams, StepReport<L::Extra>)>
+    where
+        M: Module,
+        L: Loss,
+        F: Fn(&M) -> L,
+    {
+        check_usable(&model, sparsity)?;
+        if sparsity.has_latent_values() {
+            return Err(Error::Mismatch {
+                what: "a method with latent values",
+                reason: "its optimizer's step has to be `step_with`".to_string(),
+            });
+        }
+        let wanted = Wanted { clean: false };
+        let Measured {
+            model,
+            gradient,
+            report,
+            ..
+        } = self.measure_all(model, sparsity, [loss], wanted)?;
+        let gradient = sparsity.all_reduced(&model, gradient);
+        let gradient = tree::to_gradients(&model, &sparsity.masks().project(gradient));
+        Ok((model, gradient, report.single()))
+    }
+
+    /// Counts a step that was taken outside [`step_with`](Self::step_with).
+    pub fn advance(&mut self) {
+        self.step += 1;
+    }
+
+    fn clipped(&self, gradient: ParamVector) -> ParamVector {
+        let Some(largest) = self.largest_norm else {
+            return gradient;
+        };
+        match largest / (gradient.norm() + 1e-6) {
+            factor if factor >= 1.0 => gradient,
+            factor => gradient.scaled(factor),
+        }
+    }
+}
+
+fn check_usable<M: Module>(model: &M, sparsity: &Sparsity) -> Result<()> {
+    sparsity.check_attached()?;
+    let leaves = tree::leaves(model);
+    if leaves.is_empty() {
+        return Err(Error::Mismatch {
+            what: "the training step",
+            reason: UNTRAINABLE.to_string(),
+        });
+    }
+    let known = |id| leaves.iter().any(|leaf| leaf.id == id);
+    match sparsity.masks().leaves().find(|masked| !known(masked.id)) {
+        None => Ok(()),
+        Some(masked) => Err(Error::Mismatch {
+            what: "the masks",
+            reason: format!(
+                "the model has no trainable parameter `{}` of theirs",
+                masked.path
+            ),
+        }),
+    }
+}
