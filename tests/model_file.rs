@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use zosam::checkpoint::fingerprint;
 use zosam::masks::Masks;
-use zosam::model_file::{load_model, save_model};
+use zosam::model_file::{load_model, load_model_except, save_model, shapes};
 use zosam::models::{Deit, DeitConfig, ResNet, ResNetConfig};
 use zosam::{RandomStatic, Sparsity};
 
@@ -131,6 +131,63 @@ fn damaged_files_are_refused_or_unharmed() {
         }
     }
     assert!(refused > 1900, "{refused}");
+}
+
+/// Another number of classes: all but the classifier is the file's, the classifier is the model's.
+#[test]
+fn the_classifier_may_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let (model, masks) = trained();
+    save_model(&path, &model, &masks).unwrap();
+    let other = resnet(7);
+    assert!(load_model(&path, other.clone()).is_err());
+    let (loaded, read) = load_model_except(&path, other.clone(), &["linear."]).unwrap();
+    let tensors = [&loaded, &model, &other].map(zosam::tree::named_tensors);
+    for ((path, found), (source, own)) in tensors[0].iter().zip(tensors[1].iter().zip(&tensors[2]))
+    {
+        let expected = if path.starts_with("linear.") {
+            own
+        } else {
+            source
+        };
+        assert_eq!(found, &expected.1, "{path}");
+    }
+    assert!(!read.is_dense());
+    assert_eq!(shapes(&path).unwrap()["linear.weight"], [10, 16]);
+}
+
+/// Damage to a PyTorch checkpoint: refused, or it did not reach what is read. A changed value in a `.pth` has the zip's CRC-32
+/// against it.
+#[cfg(feature = "pytorch")]
+#[test]
+fn damaged_checkpoints_are_refused_or_unharmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pth");
+    let whole = include_bytes!("golden/deit.pth");
+    let config = DeitConfig::tiny(10).with_image([16, 16]).with_patch(4);
+    let config = config.with_width(24, 3).with_depth(2);
+    let target = config.init(&Device::flex()).unwrap();
+    std::fs::write(&path, whole).unwrap();
+    let (model, _) = load_model(&path, target.clone()).unwrap();
+    let expected = fingerprint(&model);
+    let mut generator = ChaCha8Rng::seed_from_u64(2);
+    let mut refused = 0;
+    for case in 0..500 {
+        let mut bytes = whole.to_vec();
+        let position = generator.random_range(0..bytes.len());
+        match case % 3 {
+            0 => bytes[position] ^= 1 << generator.random_range(0..8),
+            1 => bytes[position] = generator.random(),
+            _ => bytes.truncate(position),
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        match load_model(&path, target.clone()) {
+            Err(_) => refused += 1,
+            Ok((loaded, _)) => assert_eq!(fingerprint(&loaded), expected, "case {case}"),
+        }
+    }
+    assert!(refused > 400, "{refused}");
 }
 
 /// The Python of the docs is the one that was run (`tests/golden/read_model.py`).

@@ -12,11 +12,14 @@
 //! Its shape, the format's version and a SHA-256 over everything are in the file's metadata. Ten lines of Python read it
 //! (`docs/MODEL_FILES.md`).
 
+mod contents;
 mod names;
+mod pytorch;
 mod read;
+mod safe;
 mod write;
 
-pub use read::load_model;
+pub use read::{load_model, load_model_except, shapes};
 pub use write::save_model;
 
 /// Versions that this crate reads: its own.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Deserialize;
+use zosam::checkpoint::fingerprint;
 use zosam::model_file::load_model;
 use zosam::models::{Deit, DeitConfig};
 use zosam::objective::Objective;
@@ -171,6 +172,19 @@ fn timm_checkpoints_load() {
         ),
         "{error}"
     );
+}
+
+/// A checkpoint of a run, as DeiT's authors save it: the weights under `model`, beside the optimizer and the arguments.
+#[cfg(feature = "pytorch")]
+#[test]
+fn the_authors_checkpoints_load() {
+    let path = |name| format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    let load = |name| {
+        let model = reduced().init(&Device::flex()).unwrap();
+        load_model(path(name), model).unwrap().0
+    };
+    let prints = ["deit.pth", "deit.safetensors"].map(|name| fingerprint(&load(name)));
+    assert_eq!(prints[0], prints[1]);
 }
 
 #[test]

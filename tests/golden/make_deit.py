@@ -2,13 +2,14 @@
 
     python tests/golden/make_deit.py
 
-Needs torch, timm and safetensors (2.15 and 1.0.31 made them). Writes deit.json, and a timm checkpoint deit.safetensors, beside this
+Needs torch, timm and safetensors (2.15 and 1.0.31 made them). Writes deit.json, and a timm checkpoint as deit.safetensors and as deit.pth, beside this
 script. Float32 on one CPU thread.
 
 The weights are not in the file: both sides compute them from their names and positions by an integer hash, `number`
 below, so that DeiT-Tiny and -Small can be compared whole.
 """
 
+import argparse
 import json
 import zlib
 from pathlib import Path
@@ -68,6 +69,9 @@ SMALL = dict(img_size=16, patch_size=4, embed_dim=24, depth=2, num_heads=3, num_
 def small():
     model = fill(VisionTransformer(**SMALL)).train()
     save_file(model.state_dict(), HERE / "deit.safetensors")
+    # As DeiT's authors save a run.
+    rest = {"epoch": 3, "args": argparse.Namespace(lr=5e-4), "optimizer": {"state": {0: {"step": torch.tensor(3.0)}}}}
+    torch.save({"model": model.state_dict(), **rest}, HERE / "deit.pth")
     labels = torch.tensor([3, 1, 4, 1])
     logits = model(images(4, 16))
     loss = F.cross_entropy(logits, labels)

@@ -1,0 +1,127 @@
+//! The tensors of a file, whatever its format.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::path::Path;
+
+use burn::tensor::{DType, TensorData};
+
+use super::names::Slot;
+use super::{LIVE, VALUES, pytorch, safe};
+use crate::error::{Error, Result};
+use crate::masks::LiveSet;
+
+/// Tensors under PyTorch's names.
+#[derive(Default)]
+pub(super) struct Contents {
+    pub tensors: BTreeMap<String, Stored>,
+    /// PyTorch's shapes of masked weights.
+    pub shapes: HashMap<String, Vec<usize>>,
+}
+
+/// One tensor in PyTorch's order of elements, little-endian.
+pub(super) struct Stored {
+    pub shape: Vec<usize>,
+    /// `None` for types that no model of ours has.
+    pub dtype: Option<DType>,
+    pub bytes: Vec<u8>,
+}
+
+impl Contents {
+    /// Reads a file of either format.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut start = [0; 4];
+        let mut file = std::fs::File::open(path).map_err(|error| Error::file(path, error))?;
+        let read = file
+            .read(&mut start)
+            .map_err(|error| Error::file(path, error))?;
+        // A zip file, or a bare pickle of protocol 2 or later.
+        let contents = match &start[..read] {
+            [b'P', b'K', 3, 4] | [0x80, 2..=5, ..] => pytorch::read(path),
+            _ => {
+                let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+                safe::read(&bytes)
+            }
+        };
+        contents.map_err(|reason| Error::file(path, reason))
+    }
+
+    /// Names of the tensors, those of a masked weight as one.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.tensors.keys().map(String::as_str);
+        names
+            .filter(|name| !name.ends_with("num_batches_tracked"))
+            .map(|name| {
+                let stem = name.strip_suffix(LIVE).or(name.strip_suffix(VALUES));
+                stem.filter(|stem| self.shapes.contains_key(*stem))
+                    .unwrap_or(name)
+            })
+    }
+
+    /// Shape of a tensor, masked or not.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        let dense = || self.tensors.get(name).map(|stored| &stored.shape);
+        self.shapes.get(name).or_else(dense).map(Vec::as_slice)
+    }
+
+    /// Values in PyTorch's order and, of a masked weight, the live positions.
+    pub fn read(&self, slot: &Slot) -> std::result::Result<(Vec<f32>, Option<LiveSet>), String> {
+        let name = &slot.name;
+        let shape = self.shape(name).ok_or_else(|| missing(name))?;
+        if shape != slot.shape {
+            let wanted = &slot.shape;
+            return Err(format!(
+                "tensor `{name}` has shape {shape:?}, the model's has {wanted:?}"
+            ));
+        }
+        if !self.shapes.contains_key(name) {
+            return Ok((self.floats(name)?, None));
+        }
+        let bits = format!("{name}{LIVE}");
+        let bits = self.tensors.get(&bits).ok_or_else(|| missing(&bits))?;
+        let values = self.floats(&format!("{name}{VALUES}"))?;
+        let len = slot.leaf.len();
+        if bits.bytes.len() != len.div_ceil(8) {
+            return Err(format!(
+                "`{name}{LIVE}` has {} bytes for {len} weights",
+                bits.bytes.len()
+            ));
+        }
+        let live: LiveSet = (0..len)
+            .map(|i| bits.bytes[i / 8] >> (i % 8) & 1 == 1)
+            .collect();
+        let count = crate::masks::count(&live);
+        if count != values.len() {
+            return Err(format!(
+                "`{name}` has {count} live weights and {} values",
+                values.len()
+            ));
+        }
+        let mut values = values.into_iter();
+        let mut value = |live: &bool| if *live { values.next() } else { None };
+        let all = live.iter().map(|live| value(live).unwrap_or(0.0)).collect();
+        Ok((all, Some(live)))
+    }
+
+    fn floats(&self, name: &str) -> std::result::Result<Vec<f32>, String> {
+        let stored = self.tensors.get(name).ok_or_else(|| missing(name))?;
+        let Some(dtype) = stored.dtype.filter(DType::is_float) else {
+            return Err(format!(
+                "tensor `{name}` does not hold floats of 16 to 64 bits"
+            ));
+        };
+        let count: usize = stored.shape.iter().product();
+        if stored.bytes.len() != count * dtype.size() {
+            let bytes = stored.bytes.len();
+            return Err(format!(
+                "tensor `{name}` has {bytes} bytes for {count} numbers"
+            ));
+        }
+        let data = TensorData::from_bytes_vec(stored.bytes.clone(), [count], dtype);
+        Ok(data.iter::<f32>().collect())
+    }
+}
+
+fn missing(name: &str) -> String {
+    format!("it has no tensor `{name}`")
+}

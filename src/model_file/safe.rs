@@ -1,0 +1,83 @@
+//! Safetensors files.
+
+use std::collections::HashMap;
+
+use burn::tensor::DType;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, Metadata, TensorView};
+
+use super::contents::{Contents, Stored};
+use super::{LIVE, SHAPES_KEY, SUM_KEY, VALUES, VERSION, VERSION_KEY, checksum};
+
+/// The tensors of a file whose sum, if it has one, is right.
+pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
+    let refused = |error| format!("not a safetensors file: {error}");
+    let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(refused)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(refused)?;
+    let none = HashMap::new();
+    let metadata = header.metadata().as_ref().unwrap_or(&none);
+    let shapes = shapes(&tensors, metadata)?;
+    let stored = tensors.iter().map(|(name, view)| {
+        let stored = Stored {
+            shape: view.shape().to_vec(),
+            dtype: float(view.dtype()),
+            bytes: view.data().to_vec(),
+        };
+        (name.to_string(), stored)
+    });
+    Ok(Contents {
+        tensors: stored.collect(),
+        shapes,
+    })
+}
+
+/// Shapes of masked weights, of a file of ours; none of others.
+fn shapes(
+    tensors: &SafeTensors<'_>,
+    metadata: &HashMap<String, String>,
+) -> Result<HashMap<String, Vec<usize>>, String> {
+    let parts = |name: &str| name.ends_with(LIVE) || name.ends_with(VALUES);
+    let Some(version) = metadata.get(VERSION_KEY) else {
+        let ours = metadata.keys().any(|key| key.starts_with(VERSION_KEY));
+        return match ours || tensors.names().iter().any(|name| parts(name)) {
+            true => Err("its metadata has no version".to_string()),
+            false => Ok(HashMap::new()),
+        };
+    };
+    if version != VERSION {
+        return Err(format!(
+            "it has version {version}, this crate reads {VERSION}"
+        ));
+    }
+    let of = |key: &str| {
+        metadata
+            .get(key)
+            .ok_or(format!("its metadata has no `{key}`"))
+    };
+    let shapes = of(SHAPES_KEY)?;
+    let views: Vec<(&str, TensorView)> = tensors.iter().collect();
+    let parts = views.iter().map(|(name, view)| {
+        (
+            *name,
+            format!("{:?}", view.dtype()),
+            view.shape(),
+            view.data(),
+        )
+    });
+    if checksum(shapes, parts) != *of(SUM_KEY)? {
+        return Err(
+            "its contents do not have the SHA-256 that it names: it is damaged".to_string(),
+        );
+    }
+    serde_json::from_str(shapes).map_err(|error| error.to_string())
+}
+
+fn float(dtype: Dtype) -> Option<DType> {
+    match dtype {
+        Dtype::F32 => Some(DType::F32),
+        Dtype::F64 => Some(DType::F64),
+        Dtype::F16 => Some(DType::F16),
+        Dtype::BF16 => Some(DType::BF16),
+        _ => None,
+    }
+}
