@@ -421,6 +421,88 @@ fn a_model_file_tests_as_its_run() {
     assert!(text.contains("nowhere.safetensors"), "{text}");
 }
 
+/// Averaged weights, accumulated batches and clipped gradients: as many steps as groups of batches, and resumed to the bit.
+#[test]
+fn averages_and_groups_resume_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = [
+        &SMALL[..],
+        &[
+            "--batch-size",
+            "16",
+            "--accumulate",
+            "4",
+            "--average",
+            "0.9",
+        ],
+        &["--clip-norm", "1"],
+    ]
+    .concat();
+    let whole = folder.path().join("whole");
+    let train = |out: &Path, more: &[&str]| {
+        let out = ["--out", out.to_str().unwrap()];
+        let output = run(&[&options[..], &out, more].concat());
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{text}");
+        events(&output.stdout).pop().unwrap()
+    };
+    let expected = train(&whole, &[]);
+    // 96 images are six batches of 16: groups of four and of two, four times.
+    assert_eq!(expected["steps"], 8);
+    assert_eq!(expected["backwards"], 24);
+    let again = folder.path().join("again");
+    let arguments = [&options[..], &["--out", again.to_str().unwrap()]].concat();
+    let child = command(&arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    kill_after(child, Duration::from_millis(1500));
+    let resumed = train(&again, &["--resume"]);
+    assert_eq!(resumed["weights_hash"], expected["weights_hash"]);
+    let bytes = |out: &Path| std::fs::read(out.join("model-average.safetensors")).unwrap();
+    assert_eq!(bytes(&again), bytes(&whole));
+}
+
+/// A checkpoint for other classes or other image sizes is a start all the same.
+#[test]
+fn a_deit_is_finetuned_from_another_size() {
+    let small = [
+        "--limit",
+        "64",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "32",
+        "--width",
+        "24",
+        "--heads",
+        "3",
+        "--depth",
+        "2",
+        "--patch",
+        "4",
+        "--json",
+    ];
+    // timm's, of 16 × 16 pixels, 3 channels and 10 classes: the images here have 28 × 28 and one.
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/deit.safetensors");
+    let mut child = Command::new(program("deit"));
+    let output = child
+        .args(small)
+        .args(["--finetune", file])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("position embedding is resampled"), "{text}");
+    assert!(
+        text.contains(
+            "`patch_embed.proj.weight` has shape [24, 3, 4, 4], the model's has [24, 1, 4, 4]"
+        ),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
 /// Every shipped recipe is one of the program's, and the command line wins over it.
 #[test]
 fn recipes_are_options_that_the_command_line_overrides() {
@@ -431,14 +513,21 @@ fn recipes_are_options_that_the_command_line_overrides() {
         .collect();
     assert!(recipes.len() >= 7);
     for recipe in recipes {
+        let text = std::fs::read_to_string(&recipe).unwrap();
+        let options: Value = serde_json::from_str(&text).unwrap();
+        let (depth, width) = match options["options"]["network"].as_str() {
+            Some("vgg") => ("11", "2"),
+            Some("wide-resnet") => ("10", "1"),
+            _ => ("8", "4"),
+        };
         let recipe = recipe.to_str().unwrap();
         let small = [
             "--dataset",
             "fashion-mnist",
             "--depth",
-            "8",
+            depth,
             "--width",
-            "4",
+            width,
             "--limit",
             "256",
         ];

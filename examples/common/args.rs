@@ -102,6 +102,15 @@ pub struct Args {
     /// Images per step [default: 32 on the built-in images, otherwise 128].
     #[arg(long)]
     pub batch_size: Option<usize>,
+    /// Batches per step, whose gradients are averaged, each with a perturbation of its own.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub accumulate: usize,
+    /// Scale gradients down whose norm, over the whole net, is larger than this.
+    #[arg(long, value_name = "NORM")]
+    pub clip_norm: Option<f64>,
+    /// Keep and test an exponential moving average of the weights, with this share of the old average per step.
+    #[arg(long, value_name = "DECAY")]
+    pub average: Option<f64>,
     /// How the learning rate falls: along a cosine to 0, or to a tenth at half and at three quarters of training.
     #[arg(long, value_enum, default_value_t = ScheduleName::Cosine)]
     pub schedule: ScheduleName,

@@ -39,6 +39,9 @@ pub struct Config<C> {
     pub sharpness: SharpnessConfig,
     pub epochs: usize,
     pub batch_size: usize,
+    pub accumulate: usize,
+    pub clip_norm: Option<f64>,
+    pub average: Option<f64>,
     pub seed: u64,
     pub device: DeviceName,
 }
@@ -47,8 +50,8 @@ impl<C: NetworkConfig> Config<C> {
     /// Fills in what depends on the data: the number of steps.
     pub fn new(args: &Args, model: C, images: usize) -> Result<Self> {
         let (epochs, batch_size) = (args.epochs(), args.batch_size());
-        if epochs == 0 || batch_size == 0 {
-            bail!("--epochs and --batch-size must be at least 1");
+        if epochs == 0 || batch_size == 0 || args.accumulate == 0 {
+            bail!("--epochs, --batch-size and --accumulate must be at least 1");
         }
         let lr = args.lr();
         let weight_decay = args.weight_decay();
@@ -62,7 +65,8 @@ impl<C: NetworkConfig> Config<C> {
         if !(weight_decay.is_finite() && weight_decay >= 0.0) {
             bail!("--weight-decay is {weight_decay}: it must be finite and at least 0");
         }
-        let steps_per_epoch = images.div_ceil(batch_size) as u64;
+        let batches = images.div_ceil(batch_size);
+        let steps_per_epoch = batches.div_ceil(args.accumulate) as u64;
         let config = Self {
             dataset: args.dataset,
             limit: args.limit(),
@@ -84,6 +88,9 @@ impl<C: NetworkConfig> Config<C> {
             sharpness: sharpness(args),
             epochs,
             batch_size,
+            accumulate: args.accumulate,
+            clip_norm: args.clip_norm,
+            average: args.average,
             seed: args.seed,
             device: args.device,
         };

@@ -16,7 +16,7 @@ pub fn run<N: Network>(network: &N, args: &Args, path: &Path) -> Result<()> {
     let (train, test) = dataset::load(args)?;
     let device = device(args.device)?;
     let model = network
-        .config(train.shape(), train.classes())
+        .config(train.shape(), train.classes())?
         .init(&device)?;
     let (model, masks) = load_model(path, model)?;
     let mut evaluation = Evaluation::new(test.classes());

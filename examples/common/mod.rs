@@ -18,14 +18,16 @@ mod recipe;
 mod train;
 
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zosam::model_file::{load_model_except, shapes};
 use zosam::tangent::Dual;
 
 use args::{Args, Defaults};
@@ -34,15 +36,17 @@ use args::{Args, Defaults};
 pub trait Network: clap::Args + Clone + Debug {
     /// What the program does, for `--help`.
     const ABOUT: &'static str;
-    /// The program's name, which recipes are for.
-    const NAME: &'static str;
     /// What is not the same for all networks.
     const DEFAULTS: Defaults;
     /// The network's configuration.
     type Config: NetworkConfig;
 
     /// The configuration for images `[channels, height, width]` of a number of classes.
-    fn config(&self, image: [usize; 3], classes: usize) -> Self::Config;
+    ///
+    /// # Errors
+    ///
+    /// If there is no such network.
+    fn config(&self, image: [usize; 3], classes: usize) -> Result<Self::Config>;
 }
 
 /// A configuration that is kept with a run.
@@ -50,8 +54,36 @@ pub trait NetworkConfig: Clone + Debug + Serialize + DeserializeOwned {
     /// The network.
     type Model: Classifier;
 
+    /// Beginnings of the names of the classifiers' tensors, as in model files.
+    const CLASSIFIERS: &'static [&'static str];
+
+    /// Number of classes.
+    fn classes(&self) -> usize;
+
     /// A network with random weights.
     fn init(&self, device: &Device) -> zosam::Result<Self::Model>;
+
+    /// A network with the weights of a file, but for the classifier if the file's is for other classes.
+    fn load(&self, path: &Path, device: &Device) -> Result<Self::Model> {
+        let kept = self.unfit_classifiers(path)?;
+        Ok(load_model_except(path, self.init(device)?, kept)?.0)
+    }
+
+    /// The classifiers, if those in a file are for another number of classes.
+    fn unfit_classifiers(&self, path: &Path) -> Result<&'static [&'static str]> {
+        let found = shapes(path)?.remove(&format!("{}bias", Self::CLASSIFIERS[0]));
+        Ok(match found.as_deref() {
+            Some([classes]) if *classes != self.classes() => {
+                eprintln!(
+                    "{} is for {classes} classes: the classifier starts afresh for {}",
+                    path.display(),
+                    self.classes()
+                );
+                Self::CLASSIFIERS
+            }
+            _ => &[],
+        })
+    }
 }
 
 /// A network that makes logits of images.
@@ -98,16 +130,19 @@ enum Command {
     },
 }
 
-/// Parses the command line and trains, or does what the command says; errors are one line that says what to do.
-pub fn main<N: Network>() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
-    let arguments = match recipe::expanded(arguments.clone(), N::NAME) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            return ExitCode::from(2);
-        }
-    };
+/// The command line with the options of its recipe.
+pub fn arguments(program: &str) -> Result<Vec<String>> {
+    recipe::expanded(std::env::args().collect(), program)
+}
+
+/// Says what is wrong in one line.
+pub fn refused(error: anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(2)
+}
+
+/// Trains, or does what the command says; errors are one line that says what to do.
+pub fn main<N: Network>(arguments: Vec<String>) -> ExitCode {
     let command = Program::<N>::command().about(N::ABOUT);
     let matches = command
         .args_override_self(true)
@@ -136,9 +171,54 @@ pub fn main<N: Network>() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
+        Err(error) => refused(error),
     }
+}
+
+/// The traits of a network whose own functions have their names.
+#[macro_export]
+macro_rules! network {
+    ($config:ty => $model:ty, $classifiers:expr, |$net:ident, $path:ident, $size:ident| $uses:expr $(, $load:item)?) => {
+        impl $crate::common::NetworkConfig for $config {
+            type Model = $model;
+            const CLASSIFIERS: &'static [&'static str] = &$classifiers;
+
+            fn classes(&self) -> usize {
+                self.classes
+            }
+
+            fn init(&self, device: &burn::tensor::Device) -> zosam::Result<$model> {
+                self.init(device)
+            }
+
+            $($load)?
+        }
+
+        impl $crate::common::Classifier for $model {
+            fn logits(&self, images: burn::tensor::Tensor<4>) -> burn::tensor::Tensor<2> {
+                self.forward(images)
+            }
+
+            fn logits_tangent(
+                &self,
+                direction: &Self,
+                images: burn::tensor::Tensor<4>,
+            ) -> zosam::tangent::Dual<2> {
+                self.forward_tangent(direction, images)
+            }
+
+            fn loss(
+                &self,
+                images: burn::tensor::Tensor<4>,
+                labels: burn::tensor::Tensor<1, burn::tensor::Int>,
+            ) -> (burn::tensor::Tensor<1>, burn::tensor::Tensor<2>) {
+                self.loss(images, labels)
+            }
+
+            fn uses(&self, $path: &str, $size: [usize; 2]) -> Option<u64> {
+                let $net = self;
+                $uses
+            }
+        }
+    };
 }

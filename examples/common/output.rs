@@ -137,8 +137,8 @@ impl Output {
     }
 
     /// Keeps the model, sparse weights as bits and values.
-    pub fn keep_model<M: Module>(&self, model: &M, masks: &Masks) -> Result<()> {
-        match self.path("model.safetensors") {
+    pub fn keep_model<M: Module>(&self, name: &str, model: &M, masks: &Masks) -> Result<()> {
+        match self.path(&format!("{name}.safetensors")) {
             Some(path) => Ok(save_model(path, model, masks)?),
             None => Ok(()),
         }

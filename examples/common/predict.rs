@@ -19,7 +19,7 @@ pub fn run<N: Network>(network: &N, args: &Args, path: &Path, files: &[PathBuf])
     let (train, _) = dataset::load(args)?;
     let device = device(args.device)?;
     let shape = train.shape();
-    let model = network.config(shape, train.classes()).init(&device)?;
+    let model = network.config(shape, train.classes())?.init(&device)?;
     let (model, _) = load_model(path, model)?;
     let normalization = train.channel_statistics();
     let output = Output::new(args.json, None);

@@ -18,6 +18,9 @@ pub struct EpochMetrics {
     pub seconds: f64,
     /// Steps without a usable perturbation.
     pub plain_steps: u64,
+    /// Of the average of the weights, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub average_accuracy: Option<f64>,
     /// Mean cosine of the perturbation with the batch's gradient, if it was measured.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cosine: Option<f64>,
@@ -47,7 +50,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Closes the current epoch with the test results.
+    /// Closes the current epoch with the test results; they are not in the history yet.
     pub fn finish_epoch(
         &mut self,
         test_loss: f64,
@@ -68,11 +71,11 @@ impl Progress {
             sparsity,
             seconds: totals.seconds,
             plain_steps: totals.plain_steps,
+            average_accuracy: None,
             cosine: (totals.cosines > 0).then(|| totals.cosine / totals.cosines as f64),
         };
         self.epoch += 1;
         self.batch = 0;
-        self.history.push(metrics.clone());
         metrics
     }
 }

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zosam::analysis::alignment;
 use zosam::checkpoint::{Store, claim, fingerprint};
 use zosam::data::{Batch, Loader, balanced};
-use zosam::model_file::load_model;
+use zosam::optim::WeightAverage;
 use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, SparsityReport};
 use zosam::{SharpOptimizer, Sparsity};
@@ -28,7 +28,7 @@ use super::{Classifier, Network, NetworkConfig};
 /// Trains as the arguments say.
 pub fn run<N: Network>(network: N, args: Args) -> Result<()> {
     let (train, test) = dataset::load(&args)?;
-    let model = network.config(train.shape(), train.classes());
+    let model = network.config(train.shape(), train.classes())?;
     let config = Config::new(&args, model, train.len())?;
     let [_, height, width] = train.shape();
     let (train, test) = dataset::loaders(&args, train, test)?;
@@ -85,42 +85,75 @@ struct Run<C> {
 
 type Optim<O> = SharpOptimizer<Sharpness, O>;
 
+/// What changes from step to step.
+struct State<M, O> {
+    model: M,
+    optim: Optim<O>,
+    sparsity: Sparsity,
+    average: Option<WeightAverage<M>>,
+    progress: Progress,
+}
+
 impl<C: NetworkConfig> Run<C> {
     fn with_optimizer<O: Optimizer>(&self, base: impl Fn(f64) -> O) -> Result<()> {
         let config = &self.config;
-        self.device.seed(config.seed);
-        let model = config.model.init(&self.device)?;
-        let model = match &self.args.finetune {
-            Some(path) => load_model(path, model)?.0,
-            None => model,
-        };
+        let model = self.start()?;
         let mut optim = config.sharpness.init(base(config.weight_decay))?;
         optim = optim.with_seed(config.seed);
+        if let Some(largest) = config.clip_norm {
+            optim = optim.with_global_norm_clipping(largest)?;
+        }
         if let Some(group) = config.undecayed(&model) {
             optim = optim.with_group(group, base(0.0), None);
         }
         let mut sparsity = config.sparsity(&model)?;
-        match self.newest_checkpoint()? {
-            Some((store, folder)) => {
-                let (model, optim, progress) =
-                    store.load::<_, _, _, Progress>(&folder, model, optim, &mut sparsity)?;
-                self.output.rewrite(&progress.history)?;
-                eprintln!(
-                    "resuming after {} steps, from {}",
-                    optim.steps(),
-                    folder.display()
-                );
-                self.train(model, optim, sparsity, progress)
-            }
-            None => {
-                self.output.rewrite(&[])?;
-                let batches = self.scoring_batches()?.into_iter();
-                let batches = batches.map(|batch| batch.to_tensors(&self.device));
-                let data = Classification::new(batches, C::Model::logits)
-                    .with_tangent(C::Model::logits_tangent);
-                let model = sparsity.attach_on(model, &data)?;
-                self.train(model, optim, sparsity, Progress::default())
-            }
+        let average = |model: &C::Model| {
+            let decay = config.average;
+            decay
+                .map(|decay| WeightAverage::new(decay, model))
+                .transpose()
+        };
+        let Some((store, folder)) = self.newest_checkpoint()? else {
+            self.output.rewrite(&[])?;
+            let batches = self.scoring_batches()?.into_iter();
+            let batches = batches.map(|batch| batch.to_tensors(&self.device));
+            let data = Classification::new(batches, C::Model::logits)
+                .with_tangent(C::Model::logits_tangent);
+            let model = sparsity.attach_on(model, &data)?;
+            return self.train(State {
+                average: average(&model)?,
+                model,
+                optim,
+                sparsity,
+                progress: Progress::default(),
+            });
+        };
+        let average = average(&model)?;
+        let (model, optim, progress, average) =
+            store.load_averaged(&folder, model, optim, &mut sparsity, average)?;
+        let progress: Progress = progress;
+        self.output.rewrite(&progress.history)?;
+        eprintln!(
+            "resuming after {} steps, from {}",
+            optim.steps(),
+            folder.display()
+        );
+        self.train(State {
+            model,
+            optim,
+            sparsity,
+            average,
+            progress,
+        })
+    }
+
+    /// The network before training: random, or with the weights of a file.
+    fn start(&self) -> Result<C::Model> {
+        let config = &self.config;
+        self.device.seed(config.seed);
+        match &config.finetune {
+            Some(path) => config.model.load(path, &self.device),
+            None => Ok(config.model.init(&self.device)?),
         }
     }
 
@@ -143,81 +176,112 @@ impl<C: NetworkConfig> Run<C> {
         }
     }
 
-    fn train<O: Optimizer>(
-        &self,
-        mut model: C::Model,
-        mut optim: Optim<O>,
-        mut sparsity: Sparsity,
-        mut progress: Progress,
-    ) -> Result<()> {
-        let report = self.report(&sparsity, &model);
+    fn train<O: Optimizer>(&self, mut state: State<C::Model, O>) -> Result<()> {
+        let report = self.report(&state);
         eprintln!("{report}");
         self.output.event(&Event::Sparsity {
             when: "start",
             report: &report,
         })?;
         self.output.table_head();
-        for metrics in &progress.history {
+        for metrics in &state.progress.history {
             self.output.table_row(metrics);
         }
-        let epochs = self.config.run_epochs(self.train.len());
-        while progress.epoch < epochs {
-            (model, optim) = self.epoch(model, optim, &mut sparsity, &mut progress)?;
-            if self.stop.load(Ordering::Relaxed) && progress.batch < self.train.len() {
-                return self.interrupted(&model, &optim, &sparsity, &progress);
+        let epochs = self.config.run_epochs(self.steps_per_epoch());
+        while state.progress.epoch < epochs {
+            state = self.epoch(state)?;
+            if self.stop.load(Ordering::Relaxed) && state.progress.batch < self.train.len() {
+                return self.interrupted(&state);
             }
-            let (test_loss, test_accuracy) = self.evaluate(&model)?;
-            let report = self.report(&sparsity, &model);
-            let over_prunable = report.sparsity_over_prunable();
-            let metrics = progress.finish_epoch(test_loss, test_accuracy, over_prunable);
-            if let Some(store) = &self.store {
-                store.save(&model, &optim, &sparsity, &progress)?;
+            let (test_loss, test_accuracy) = self.evaluate(&state.model)?;
+            let over_prunable = self.report(&state).sparsity_over_prunable();
+            let progress = &mut state.progress;
+            let mut metrics = progress.finish_epoch(test_loss, test_accuracy, over_prunable);
+            if let Some(average) = &state.average {
+                let average = average.sparse(state.sparsity.masks());
+                metrics.average_accuracy = Some(self.evaluate(&average)?.1);
             }
+            progress.history.push(metrics.clone());
+            self.save(&state)?;
             self.output.keep(&metrics)?;
             self.output.table_row(&metrics);
             self.output.event(&Event::Epoch(&metrics))?;
-            if self.stop.load(Ordering::Relaxed) && progress.epoch < epochs {
-                return self.interrupted(&model, &optim, &sparsity, &progress);
+            if self.stop.load(Ordering::Relaxed) && state.progress.epoch < epochs {
+                return self.interrupted(&state);
             }
         }
-        self.done(&model, &optim, &sparsity, &progress)
+        self.done(&state)
+    }
+
+    /// Steps of an epoch; its last one may be on fewer batches.
+    fn steps_per_epoch(&self) -> usize {
+        self.train.len().div_ceil(self.config.accumulate)
+    }
+
+    fn save<O: Optimizer>(&self, state: &State<C::Model, O>) -> Result<Option<PathBuf>> {
+        let Some(store) = &self.store else {
+            return Ok(None);
+        };
+        Ok(Some(store.save_averaged(
+            &state.model,
+            &state.optim,
+            &state.sparsity,
+            &state.progress,
+            state.average.as_ref(),
+        )?))
     }
 
     /// Trains to the end of the current epoch, or until the user interrupts.
-    fn epoch<O: Optimizer>(
-        &self,
-        mut model: C::Model,
-        mut optim: Optim<O>,
-        sparsity: &mut Sparsity,
-        progress: &mut Progress,
-    ) -> Result<(C::Model, Optim<O>)> {
-        let bar = self.bar(progress);
-        let total = (self.config.epochs * self.train.len()) as u64;
+    fn epoch<O: Optimizer>(&self, state: State<C::Model, O>) -> Result<State<C::Model, O>> {
+        let State {
+            mut model,
+            mut optim,
+            mut sparsity,
+            mut average,
+            mut progress,
+        } = state;
+        let bar = self.bar(&progress);
+        let steps = self.steps_per_epoch() as u64;
+        let total = self.config.epochs as u64 * steps;
         let before = progress.totals.seconds;
         let started = Instant::now();
-        let schedule_epoch = sparsity.schedule_step(optim.steps()) / self.train.len() as u64;
-        for batch in self.train.epoch(schedule_epoch, progress.batch) {
-            let (images, labels) = batch.to_tensors(&self.device);
-            let loss = |model: &C::Model| model.loss(images.clone(), labels.clone());
+        let schedule_epoch = sparsity.schedule_step(optim.steps()) / steps;
+        let mut batches = self.train.epoch(schedule_epoch, progress.batch).peekable();
+        while batches.peek().is_some() {
+            let group = batches.by_ref().take(self.config.accumulate);
+            let group: Vec<_> = group.map(|batch| batch.to_tensors(&self.device)).collect();
+            let losses: Vec<_> = group
+                .iter()
+                .map(|(images, labels)| {
+                    |model: &C::Model| model.loss(images.clone(), labels.clone())
+                })
+                .collect();
             let lr = self
                 .config
                 .lr_at(sparsity.schedule_step(optim.steps()), total);
             let measured = self.args.measure_cosine;
             let start =
                 (measured > 0 && optim.steps().is_multiple_of(measured)).then(|| model.clone());
-            let (next, report) = optim.step_with(lr, model, sparsity, loss)?;
+            let (next, report) = optim.step_accumulated(lr, model, &mut sparsity, &losses)?;
             model = next;
+            if let Some(average) = &mut average {
+                average.update(&model);
+            }
 
             let totals = &mut progress.totals;
-            let count = labels.dims()[0];
-            totals.loss += report.loss_value() * count as f64;
-            totals.correct += correct(report.extra.inner(), labels.clone().inner());
+            let loss = report.loss_value();
+            let mut count = 0;
+            for ((_, labels), logits) in group.iter().zip(report.extra) {
+                count += labels.dims()[0];
+                totals.correct += correct(logits.inner(), labels.clone().inner());
+            }
+            totals.loss += loss * count as f64;
             totals.images += count as u64;
             totals.passes += report.passes;
             totals.plain_steps += u64::from(report.plain.is_some());
             progress.passes += report.passes;
-            progress.batch += 1;
-            if let (Some(start), Some(offset)) = (start, &report.offset)
+            progress.batch += group.len();
+            if let (Some(start), Some(offset), Some(loss)) = (start, &report.offset, losses.last())
                 && let Some(cosine) = alignment(&start, offset, sparsity.masks(), loss)
             {
                 totals.cosine += cosine;
@@ -231,7 +295,13 @@ impl<C: NetworkConfig> Run<C> {
             }
         }
         bar.finish_and_clear();
-        Ok((model, optim))
+        Ok(State {
+            model,
+            optim,
+            sparsity,
+            average,
+            progress,
+        })
     }
 
     /// Loss and accuracy on the test images.
@@ -250,49 +320,43 @@ impl<C: NetworkConfig> Run<C> {
         Ok((loss / count as f64, hits as f64 / count as f64))
     }
 
-    fn interrupted<O: Optimizer>(
-        &self,
-        model: &C::Model,
-        optim: &Optim<O>,
-        sparsity: &Sparsity,
-        progress: &Progress,
-    ) -> Result<()> {
-        match &self.store {
-            Some(store) => {
-                let folder = store.save(model, optim, sparsity, progress)?;
-                eprintln!(
-                    "interrupted; saved {}: go on with --resume",
-                    folder.display()
-                );
-            }
+    fn interrupted<O: Optimizer>(&self, state: &State<C::Model, O>) -> Result<()> {
+        match self.save(state)? {
+            Some(folder) => eprintln!(
+                "interrupted; saved {}: go on with --resume",
+                folder.display()
+            ),
             None => eprintln!("interrupted; nothing is saved without --out"),
         }
         self.output.event(&Event::Interrupted {
-            epoch: progress.epoch,
-            batch: progress.batch,
+            epoch: state.progress.epoch,
+            batch: state.progress.batch,
         })
     }
 
-    fn done<O: Optimizer>(
-        &self,
-        model: &C::Model,
-        optim: &Optim<O>,
-        sparsity: &Sparsity,
-        progress: &Progress,
-    ) -> Result<()> {
-        let report = self.report(sparsity, model);
+    fn done<O: Optimizer>(&self, state: &State<C::Model, O>) -> Result<()> {
+        let report = self.report(state);
         eprintln!("{report}");
         self.output.event(&Event::Sparsity {
             when: "end",
             report: &report,
         })?;
+        let progress = &state.progress;
+        let masks = state.sparsity.masks();
         self.output.draw(&progress.history, &report)?;
-        self.output.keep_model(model, sparsity.masks())?;
+        self.output.keep_model("model", &state.model, masks)?;
+        if let Some(average) = &state.average {
+            self.output
+                .keep_model("model-average", &average.sparse(masks), masks)?;
+        }
         let last = progress
             .history
             .last()
             .context("a finished run has an epoch")?;
         eprintln!("test accuracy {:.2}%", 100.0 * last.test_accuracy);
+        if let Some(accuracy) = last.average_accuracy {
+            eprintln!("of the averaged weights {:.2}%", 100.0 * accuracy);
+        }
         self.output.event(&Event::Done(Box::new(Done {
             test_accuracy: last.test_accuracy,
             test_loss: last.test_loss,
@@ -300,14 +364,14 @@ impl<C: NetworkConfig> Run<C> {
             sparsity_model: report.sparsity_over_model(),
             live_weights: report.live_weights,
             passes: progress.passes,
-            steps: optim.steps(),
-            weights_hash: fingerprint(model),
+            steps: state.optim.steps(),
+            weights_hash: fingerprint(&state.model),
         })))
     }
 
-    fn report(&self, sparsity: &Sparsity, model: &C::Model) -> SparsityReport {
-        let report = sparsity.report(model);
-        report.with_uses(|path| model.uses(path, self.size))
+    fn report<O: Optimizer>(&self, state: &State<C::Model, O>) -> SparsityReport {
+        let report = state.sparsity.report(&state.model);
+        report.with_uses(|path| state.model.uses(path, self.size))
     }
 
     fn bar(&self, progress: &Progress) -> ProgressBar {
@@ -330,7 +394,7 @@ impl<C: NetworkConfig> Run<C> {
         bar.set_prefix(format!(
             "epoch {}/{}",
             progress.epoch + 1,
-            self.config.run_epochs(self.train.len())
+            self.config.run_epochs(self.steps_per_epoch())
         ));
         bar.set_position(progress.totals.images);
         bar.reset_eta();

@@ -11,18 +11,23 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use burn::tensor::{Device, Int, Tensor};
+use anyhow::Result;
+use burn::tensor::Device;
 use clap::ValueEnum;
+use zosam::model_file::{load_model_except, shapes};
 use zosam::models::{Deit, DeitConfig};
-use zosam::tangent::Dual;
 
+use common::Network;
 use common::args::{Defaults, MethodName, OptimizerName};
-use common::{Classifier, Network, NetworkConfig};
 
 fn main() -> ExitCode {
-    common::main::<DeitArgs>()
+    match common::arguments("deit") {
+        Ok(arguments) => common::main::<DeitArgs>(arguments),
+        Err(error) => common::refused(error),
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -70,7 +75,6 @@ impl DeitArgs {
 
 impl Network for DeitArgs {
     const ABOUT: &'static str = "Train a sparse DeiT with sharpness-aware minimization";
-    const NAME: &'static str = "deit";
     const DEFAULTS: Defaults = Defaults {
         method: MethodName::Svite,
         sparsity: 0.5,
@@ -82,7 +86,7 @@ impl Network for DeitArgs {
     };
     type Config = DeitConfig;
 
-    fn config(&self, [channels, height, width]: [usize; 3], classes: usize) -> DeitConfig {
+    fn config(&self, [channels, height, width]: [usize; 3], classes: usize) -> Result<DeitConfig> {
         let tiny = DeitConfig::tiny(classes);
         let preset = match self.preset {
             Preset::Mini => tiny.with_width(64, 4).with_depth(4).with_drop_path(0.0),
@@ -92,38 +96,33 @@ impl Network for DeitArgs {
         };
         let (wide, heads) = (preset.width, preset.heads);
         let (depth, drop_path) = (preset.depth, preset.drop_path);
-        preset
+        Ok(preset
             .with_image([height, width])
             .with_channels(channels)
             .with_patch(self.patch_of(height, width))
             .with_width(self.width.unwrap_or(wide), self.heads.unwrap_or(heads))
             .with_depth(self.depth.unwrap_or(depth))
-            .with_drop_path(self.drop_path.unwrap_or(drop_path))
+            .with_drop_path(self.drop_path.unwrap_or(drop_path)))
     }
 }
 
-impl NetworkConfig for DeitConfig {
-    type Model = Deit;
-
-    fn init(&self, device: &Device) -> zosam::Result<Deit> {
-        self.init(device)
+network!(
+    DeitConfig => Deit,
+    ["head.", "head_dist."],
+    |net, path, _size| net.uses(path),
+    /// Position embeddings for another number of patches are resampled.
+    fn load(&self, path: &Path, device: &Device) -> Result<Deit> {
+        let shapes = shapes(path)?;
+        let tokens = shapes.get("pos_embed").and_then(|shape| shape.get(1));
+        let special = 1 + usize::from(shapes.contains_key("dist_token"));
+        let grid = tokens.map_or(0, |tokens| tokens.saturating_sub(special).isqrt());
+        let size = [grid * self.patch; 2];
+        let kept = self.unfit_classifiers(path)?;
+        if grid == 0 || size == self.image {
+            return Ok(load_model_except(path, self.init(device)?, kept)?.0);
+        }
+        eprintln!("{} is for images of {size:?}: its position embedding is resampled", path.display());
+        let model = self.clone().with_image(size).init(device)?;
+        Ok(load_model_except(path, model, kept)?.0.resized(self.image)?)
     }
-}
-
-impl Classifier for Deit {
-    fn logits(&self, images: Tensor<4>) -> Tensor<2> {
-        self.forward(images)
-    }
-
-    fn logits_tangent(&self, direction: &Self, images: Tensor<4>) -> Dual<2> {
-        self.forward_tangent(direction, images)
-    }
-
-    fn loss(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> (Tensor<1>, Tensor<2>) {
-        self.loss(images, labels)
-    }
-
-    fn uses(&self, path: &str, _size: [usize; 2]) -> Option<u64> {
-        self.uses(path)
-    }
-}
+);
