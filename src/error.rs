@@ -89,6 +89,16 @@ pub enum Error {
         /// What was expected and what was found.
         reason: String,
     },
+    /// A file could not be fetched.
+    #[error(
+        "{url} could not be fetched: {reason}; without a connection, put the unpacked archive into a folder and name that"
+    )]
+    Download {
+        /// Where from.
+        url: String,
+        /// What stood in the way.
+        reason: String,
+    },
     /// A run is resumed with another configuration than it was started with.
     #[error(
         "`{field}` is {given} but the saved run has {saved}: use the saved value, or another output folder"

@@ -50,6 +50,10 @@ pub struct Args {
     /// Folder of the data set (CIFAR: with cifar-10-batches-bin or cifar-100-binary; Fashion-MNIST: with the IDX files).
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Fetch the official archive of CIFAR-10 or CIFAR-100 into --data, or a cache folder, unless it is there (feature
+    /// `network`).
+    #[arg(long)]
+    pub download: bool,
     /// Sparse-training method [default: resnet32 rigl, deit svite].
     #[arg(long, value_enum)]
     pub method: Option<MethodName>,

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use zosam::data::{Images, Loader, LoaderConfig, cifar10, cifar100, idx_images, mnist};
 
 use super::args::{Args, DatasetName};
+use super::download;
 
 macro_rules! asset {
     ($name:literal) => {
@@ -17,14 +18,15 @@ macro_rules! asset {
 
 /// Training and test images; `--limit` applies to the former.
 pub fn load(args: &Args) -> Result<(Images, Images)> {
-    let (train, test) = match (args.dataset, &args.data) {
+    let folder = download::folder(args)?;
+    let (train, test) = match (args.dataset, &folder) {
         (DatasetName::Cifar10, Some(folder)) => cifar10(folder)?,
         (DatasetName::Cifar100, Some(folder)) => cifar100(folder)?,
         (DatasetName::Cifar10, None) => bail!(
-            "--dataset cifar10 needs --data DIR, the folder with cifar-10-batches-bin (binary version)"
+            "--dataset cifar10 needs --download or --data DIR, the folder with cifar-10-batches-bin (binary version)"
         ),
         (DatasetName::Cifar100, None) => bail!(
-            "--dataset cifar100 needs --data DIR, the folder with cifar-100-binary (binary version)"
+            "--dataset cifar100 needs --download or --data DIR, the folder with cifar-100-binary (binary version)"
         ),
         (DatasetName::FashionMnist, Some(folder)) => mnist(folder)?,
         (DatasetName::FashionMnist, None) => embedded()?,

@@ -8,6 +8,7 @@
 pub mod args;
 mod config;
 mod dataset;
+mod download;
 mod evaluate;
 mod method;
 mod output;

@@ -8,6 +8,7 @@
 //! | [`Augmentation`] | random crop and flip |
 //! | [`Normalization`] | mean and standard deviation per channel |
 //! | [`balanced`] | a few images of every class |
+//! | `Archive` (feature `network`) | fetches CIFAR and CIFAR-C from their authors' servers |
 //! | [`Loader`] | shuffled, augmented, normalised batches, made ahead in background threads |
 //!
 //! What is random depends on the seed, the epoch and the image, never on time or threads, so a run
@@ -37,6 +38,8 @@ mod augment;
 mod balanced;
 mod batch;
 mod cifar;
+#[cfg(feature = "network")]
+mod download;
 mod epoch;
 mod idx;
 mod images;
@@ -50,6 +53,8 @@ pub use augment::{Augmentation, Draw};
 pub use balanced::balanced;
 pub use batch::Batch;
 pub use cifar::{cifar10, cifar100};
+#[cfg(feature = "network")]
+pub use download::Archive;
 pub use epoch::Epoch;
 pub use idx::Idx;
 pub use images::{ImageItem, Images};
