@@ -128,6 +128,31 @@ def settle(model, x):
             norm.running_var.copy_(torch.round(norm.running_var, decimals=4))
 
 
+def count_per_channel(model):
+    """By the name of each norm, the numbers that a channel's statistics are over; filled by the next forward pass."""
+    counts = {}
+    for name, norm in model.named_modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            def hook(module, inputs, output, name=name):
+                counts[name] = inputs[0].numel() // inputs[0].shape[1]
+            norm.register_forward_hook(hook)
+    return counts
+
+
+def biased(after, before, counts):
+    """Running statistics as burn keeps them: its variance is divided by n, PyTorch's by n - 1."""
+    statistics = {}
+    for name, values in after.items():
+        norm, _, kind = name.rpartition(".")
+        if not kind.startswith("running"):
+            continue
+        n = counts[norm]
+        factor = (n - 1) / n if kind == "running_var" else 1
+        pairs = zip(values, before[name])
+        statistics[name] = [round(0.9 * old + (new - 0.9 * old) * factor, 7) for new, old in pairs]
+    return statistics
+
+
 def passes(model, pixels, seed):
     """All golden numbers of a network: inference, then one training pass forward and backward."""
     randomise(model, torch.Generator().manual_seed(seed))
@@ -137,7 +162,10 @@ def passes(model, pixels, seed):
     model.eval()
     golden["eval_logits"] = flat(model(x))
     model.train()
+    before = state(model)
+    counts = count_per_channel(model)
     logits = model(x)
+    golden["statistics"] = biased(state(model), before, counts)
     loss = F.cross_entropy(logits, labels)
     loss.backward()
     golden["logits"] = flat(logits)

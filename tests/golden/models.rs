@@ -31,6 +31,8 @@ struct Golden {
     logits: Vec<f32>,
     loss: f32,
     gradients: Tensors,
+    /// Running means and variances after the training pass.
+    statistics: Tensors,
     eval_logits: Vec<f32>,
 }
 
@@ -91,6 +93,9 @@ fn matches_pytorch<M: Module>(file: &str, model: M, network: Network<M>, toleran
     assert_close("loss", &flat(&pass.loss), &[golden.loss], tolerance);
     let gradients = torch_tensors(&model, &pass.vector);
     assert_all_close("gradient", &gradients, &golden.gradients, tolerance);
+    let mut statistics = state_of(&pass.twin);
+    statistics.retain(|name, _| golden.statistics.contains_key(name));
+    assert_all_close("statistics", &statistics, &golden.statistics, tolerance);
 
     let inference = (network.forward)(&model.valid(), golden.images(&Device::flex()));
     let logits = flat(&inference);
