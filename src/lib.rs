@@ -65,6 +65,8 @@ pub mod optim;
 pub mod perturb;
 pub mod sparse;
 pub mod tangent;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod tree;
 
 pub use error::{Error, Result};

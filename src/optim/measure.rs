@@ -12,13 +12,15 @@ use crate::sparse::Sparsity;
 use crate::tree::{self, ParamVector};
 
 /// What is measured beside the gradient at `θ + ε`.
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// The gradient at `θ`.
     pub clean: bool,
+    /// The number of the first batch among those of its step.
+    pub first: u64,
 }
 
 /// The mean over the batches of a step.
-pub(super) struct Measured<M, E> {
+pub(crate) struct Measured<M, E> {
     /// The model with its running statistics advanced.
     pub model: M,
     /// The gradient at `θ + ε`.
@@ -40,7 +42,7 @@ struct OfBatch<M, E> {
 
 impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     /// Measures batch after batch, the graph of one at a time.
-    pub(super) fn measure_all<M, L, F>(
+    pub(crate) fn measure_all<M, L, F>(
         &mut self,
         mut model: M,
         sparsity: &Sparsity,
@@ -56,7 +58,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         let (mut extras, mut passes) = (Vec::new(), Passes::default());
         let (mut offset, mut plain) = (None, None);
         for (batch, closure) in losses.into_iter().enumerate() {
-            let seed = self.seed_of(batch as u64);
+            let seed = self.seed_of(wanted.first + batch as u64);
             let mut objective = Objective::new(&model, &closure, draw_seed(seed, self.step));
             let part = self.measure(&mut objective, sparsity, seed);
             gradients.add(part.gradient);

@@ -8,7 +8,11 @@ mod step;
 mod wrap;
 
 pub use average::WeightAverage;
+#[cfg(feature = "train")]
+pub(crate) use measure::{Measured, Wanted};
 pub use report::StepReport;
+#[cfg(feature = "train")]
+pub(crate) use step::{Descent, check_usable, descend};
 
 use burn::grad_clipping::GradientClipping;
 use burn::module::ParamGroup;

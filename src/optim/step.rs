@@ -2,14 +2,14 @@
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
-use burn::optim::Optimizer;
+use burn::optim::{ModuleOptimizer, Optimizer};
 
 use super::measure::{Measured, Wanted};
 use super::{SharpOptimizer, StepReport, state};
 use crate::error::{Error, Result};
 use crate::objective::Loss;
 use crate::perturb::Perturbation;
-use crate::sparse::{Growth, Sparsity, UNTRAINABLE};
+use crate::sparse::{Growth, MaskUpdate, Sparsity, UNTRAINABLE};
 use crate::tree::{self, ParamVector};
 
 impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
@@ -90,12 +90,11 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         check_usable(&model, sparsity)?;
         let step = self.step;
         sparsity.keep_rewind_point(step, &model);
-        let is_due = sparsity.method().is_due(step);
         let clean = sparsity.observes(step) && sparsity.growth() == Growth::Clean;
 
-        let wanted = Wanted { clean };
+        let wanted = Wanted { clean, first: 0 };
         let Measured {
-            mut model,
+            model,
             gradient,
             clean,
             mut report,
@@ -108,21 +107,11 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         sparsity.remember(step, &growth);
         sparsity.account(step, report.passes);
 
-        if !is_due || sparsity.method().steps_when_due() {
-            let (before, gradient) = sparsity.before_step(model, gradient);
-            let gradient = tree::to_gradients(&before, &self.clipped(gradient));
-            model = self.base.step(lr, before, gradient);
-            model = sparsity.after_step(model);
-        }
-        if is_due {
-            let (updated, update) = sparsity.update(step, model, &growth)?;
-            self.base = match sparsity.rewinds() {
-                true => state::fresh(&self.base)?,
-                false => state::keep_only(&self.base, &update.kept)?,
-            };
-            model = updated;
-            report.mask_update = Some(update);
-        }
+        let gradient = Descent { gradient, growth };
+        let largest = self.largest_norm;
+        let (model, update) =
+            descend(&mut self.base, lr, step, model, sparsity, gradient, largest)?;
+        report.mask_update = update;
         self.step += 1;
         Ok((model, report))
     }
@@ -155,7 +144,10 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
                 reason: "its optimizer's step has to be `step_with`".to_string(),
             });
         }
-        let wanted = Wanted { clean: false };
+        let wanted = Wanted {
+            clean: false,
+            first: 0,
+        };
         let Measured {
             model,
             gradient,
@@ -172,18 +164,58 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         self.step += 1;
     }
 
-    fn clipped(&self, gradient: ParamVector) -> ParamVector {
-        let Some(largest) = self.largest_norm else {
-            return gradient;
-        };
-        match largest / (gradient.norm() + 1e-6) {
-            factor if factor >= 1.0 => gradient,
-            factor => gradient.scaled(factor),
-        }
+    /// Goes on from a number of steps.
+    #[cfg(feature = "train")]
+    pub(crate) fn set_steps(&mut self, steps: u64) {
+        self.step = steps;
     }
 }
 
-fn check_usable<M: Module>(model: &M, sparsity: &Sparsity) -> Result<()> {
+/// The gradient that the base optimizer gets, and the one that grows weights.
+pub(crate) struct Descent {
+    pub gradient: ParamVector,
+    pub growth: ParamVector,
+}
+
+/// The base optimizer's step from `θ`, and the change of masks if one is due.
+pub(crate) fn descend<M: Module>(
+    base: &mut ModuleOptimizer,
+    lr: impl Into<ModuleLearningRate>,
+    step: u64,
+    mut model: M,
+    sparsity: &mut Sparsity,
+    Descent { gradient, growth }: Descent,
+    largest_norm: Option<f64>,
+) -> Result<(M, Option<MaskUpdate>)> {
+    let is_due = sparsity.method().is_due(step);
+    if !is_due || sparsity.method().steps_when_due() {
+        let (before, gradient) = sparsity.before_step(model, gradient);
+        let gradient = tree::to_gradients(&before, &clipped(gradient, largest_norm));
+        model = base.step(lr, before, gradient);
+        model = sparsity.after_step(model);
+    }
+    if !is_due {
+        return Ok((model, None));
+    }
+    let (model, update) = sparsity.update(step, model, &growth)?;
+    *base = match sparsity.rewinds() {
+        true => state::fresh(base)?,
+        false => state::keep_only(base, &update.kept)?,
+    };
+    Ok((model, Some(update)))
+}
+
+fn clipped(gradient: ParamVector, largest_norm: Option<f64>) -> ParamVector {
+    let Some(largest) = largest_norm else {
+        return gradient;
+    };
+    match largest / (gradient.norm() + 1e-6) {
+        factor if factor >= 1.0 => gradient,
+        factor => gradient.scaled(factor),
+    }
+}
+
+pub(crate) fn check_usable<M: Module>(model: &M, sparsity: &Sparsity) -> Result<()> {
     sparsity.check_attached()?;
     let leaves = tree::leaves(model);
     if leaves.is_empty() {
