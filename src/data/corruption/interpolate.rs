@@ -21,6 +21,8 @@ pub(super) fn bilinear(
     [row, column]: [f64; 2],
     edge: fn(isize, usize) -> usize,
 ) -> f64 {
+    // Only draws of the user's own can lead so far out, and there only the range of integers matters.
+    let [row, column] = [row, column].map(|place| place.clamp(-1e9, 1e9));
     let (top, left) = (row.floor(), column.floor());
     let (down, right) = (row - top, column - left);
     let pixel = |row_step: isize, column_step: isize| {

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 
 #[cfg(feature = "images")]
 pub(super) fn jpeg(pixels: &[u8], shape: [usize; 3], level: usize) -> Result<Vec<u8>> {
-    use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+    use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
     let quality = [80, 65, 58, 50, 40][level];
     let [channels, height, width] = shape;
@@ -24,6 +24,8 @@ pub(super) fn jpeg(pixels: &[u8], shape: [usize; 3], level: usize) -> Result<Vec
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, quality);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    // The method of libjpeg, which PIL uses.
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     encoder
         .encode(
             &interleaved(pixels, channels),

@@ -29,9 +29,9 @@ pub(super) fn blur_plane(
             let row = near(row, *down, height);
             weight * 257.0 * f64::from(plane[row * width + near(column, *right, width)])
         };
-        // ImageMagick rounds to 16 bits first.
-        let sixteen_bits = (taps.iter().map(value).sum::<f64>() + 0.5).floor();
-        (sixteen_bits / 257.0).round() as u8
+        // ImageMagick rounds to 16 bits, and rounds these down when it writes a PNG file of 8.
+        let rounded = (taps.iter().map(value).sum::<f64>() + 0.5) as u32;
+        (rounded / 257).min(255) as u8
     };
     (0..plane.len()).map(pixel).collect()
 }
