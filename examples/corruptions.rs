@@ -4,7 +4,11 @@
 //! cargo run --release --example corruptions -- DIR sheet.png [INDEX]   # DIR has cifar-10-batches-bin
 //! ```
 
+use std::fs::File;
+use std::io::BufWriter;
+
 use anyhow::{Context, Result, ensure};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 use zosam::data::{Corruption, cifar10};
 
@@ -36,7 +40,9 @@ fn main() -> Result<()> {
             draw(&mut sheet, &pixels, side * (1 + place as u32), top);
         }
     }
-    sheet.save(file)?;
+    let writer = BufWriter::new(File::create(file).with_context(|| file.clone())?);
+    let encoder = PngEncoder::new_with_quality(writer, CompressionType::Best, FilterType::Adaptive);
+    sheet.write_with_encoder(encoder)?;
     Ok(())
 }
 

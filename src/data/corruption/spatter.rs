@@ -64,7 +64,9 @@ fn mud(liquid: &[f64], size: [usize; 2], threshold: f64, smoothness: f64) -> Vec
 
 /// Drops that are shaded by the distance from their edges.
 fn water(liquid: &[f64], size: [usize; 2], strength: f64) -> Vec<f32> {
-    let drops: Vec<u8> = liquid.iter().map(|value| (value * 255.0) as u8).collect();
+    // Above 1 the authors' bytes wrap around, and so do the data set's.
+    let byte = |value: &f64| ((value * 255.0) as i64 & 255) as u8;
+    let drops: Vec<u8> = liquid.iter().map(byte).collect();
     let mut depth = distances(&edges(&drops, size, 50, 150), size);
     depth.iter_mut().for_each(|depth| *depth = depth.min(20.0));
     let depth = windows(&depth, size, |window| {
