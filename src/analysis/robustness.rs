@@ -134,3 +134,43 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
     (count > 0).then(|| sum / f64::from(count))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_what_was_measured() {
+        let mut robustness = Robustness::new(0.9);
+        for severity in 1..=5 {
+            for corruption in Corruption::BENCHMARK {
+                robustness.add(corruption, severity, 0.8);
+            }
+            robustness.add(Corruption::Fog, severity, 1.0 - 0.1 * f64::from(severity));
+            assert_eq!(robustness.is_complete(), severity == 5);
+        }
+        robustness.add(Corruption::Spatter, 2, 0.25);
+        let close = |value: Option<f64>, expected: f64| {
+            assert!((value.unwrap() - expected).abs() < 1e-12, "{value:?}");
+        };
+        close(robustness.error(Corruption::Fog), 0.3);
+        close(robustness.mean_error(), (14.0 * 0.2 + 0.3) / 15.0);
+        close(robustness.mean_extra_error(), 0.75);
+        let text = robustness.to_string();
+        for line in [
+            "fog                 10.0  20.0  30.0  40.0  50.0  30.0",
+            "spatter                -  75.0     -     -     -  75.0",
+            "clean                                             10.0",
+            "mean of 15 of 15 corruptions                      20.7",
+            "mean of 1 of 4 extra corruptions                  75.0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        let json = serde_json::to_string(&robustness).unwrap();
+        assert!(json.contains(r#""spatter":{"2":0.25}"#), "{json}");
+        assert_eq!(
+            serde_json::from_str::<Robustness>(&json).unwrap(),
+            robustness
+        );
+    }
+}
