@@ -150,5 +150,11 @@ fn places_that_are_not_there() -> Result<()> {
     #[allow(clippy::reversed_empty_ranges, reason = "the range a user gets wrong")]
     let reversed = array.bytes(4..2);
     assert!(reversed.is_err());
+    // Sizes whose product is 0 although that of some of them is too large for a number.
+    let huge = 1_u64 << 40;
+    let file = npy("|u1", &format!("(0, {huge}, {huge})"), &[]);
+    fs::write(folder.path().join("labels.npy"), file).unwrap();
+    let mut array = Npy::open(folder.path().join("labels.npy"))?;
+    assert_eq!(array.bytes(0..0)?, [0_u8; 0]);
     Ok(())
 }
