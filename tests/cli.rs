@@ -385,6 +385,13 @@ fn a_model_file_tests_as_its_run() {
     );
     // Sums of f32 in another order.
     assert!((a - b).abs() < 1e-5, "{a} {b}");
+    let options = ["--corruptions", "contrast,fog", "--severity", "2"];
+    let tested = succeed(&[&["evaluate", file.to_str().unwrap()], &options[..]].concat());
+    assert_eq!(tested[1]["event"], "robustness");
+    assert_eq!(tested[1]["clean"], tested[0]["accuracy"]);
+    let accuracies = tested[1]["accuracies"].as_object().unwrap();
+    assert_eq!(accuracies.len(), 2);
+    assert!(accuracies["fog"]["2"].is_number());
     let picture = folder.path().join("picture.png");
     image::RgbImage::from_fn(90, 60, |x, y| image::Rgb([x as u8, y as u8, 128]))
         .save(&picture)

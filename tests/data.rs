@@ -5,6 +5,11 @@
 mod augment;
 #[path = "data/balanced.rs"]
 mod balanced;
+#[path = "data/cifar_c.rs"]
+mod cifar_c;
+#[cfg(feature = "images")]
+#[path = "data/corruption.rs"]
+mod corruption;
 #[path = "data/damage.rs"]
 mod damage;
 #[path = "data/files.rs"]

@@ -4,27 +4,37 @@ use std::path::Path;
 
 use anyhow::Result;
 use zosam::analysis::Evaluation;
+use zosam::data::Images;
 use zosam::model_file::load_model;
 
 use super::args::Args;
 use super::config::device;
 use super::output::{Event, Output};
-use super::{Classifier, Network, NetworkConfig, dataset};
+use super::{Classifier, Network, NetworkConfig, dataset, robustness};
 
-/// Prints what a model makes of the test images.
-pub fn run<N: Network>(network: &N, args: &Args, path: &Path) -> Result<()> {
+/// Prints what a model makes of the test images, and of corrupted ones if that is asked for.
+pub fn run<N: Network>(
+    network: &N,
+    args: &Args,
+    path: &Path,
+    corruptions: &robustness::Options,
+) -> Result<()> {
     let (train, test) = dataset::load(args)?;
     let device = device(args.device)?;
     let model = network
         .config(train.shape(), train.classes())?
         .init(&device)?;
     let (model, masks) = load_model(path, model)?;
-    let mut evaluation = Evaluation::new(test.classes());
-    let (_, test) = dataset::loaders(args, train, test)?;
-    for batch in test.epoch(0, 0) {
-        let (images, labels) = batch.to_tensors(&device);
-        evaluation.add(model.logits(images), labels);
-    }
+    let evaluate = |images: Images| -> Result<Evaluation> {
+        let mut evaluation = Evaluation::new(images.classes());
+        let (_, loader) = dataset::loaders(args, train.clone(), images)?;
+        for batch in loader.epoch(0, 0) {
+            let (images, labels) = batch.to_tensors(&device);
+            evaluation.add(model.logits(images), labels);
+        }
+        Ok(evaluation)
+    };
+    let evaluation = evaluate(test.clone())?;
     if !masks.is_dense() {
         let (live, all) = (masks.live_weights(), masks.prunable_weights());
         eprintln!("{live} of {all} masked weights live");
@@ -45,11 +55,23 @@ pub fn run<N: Network>(network: &N, args: &Args, path: &Path) -> Result<()> {
             eprintln!("{}", cells.join(" "));
         }
     }
-    Output::new(args.json, None).event(&Event::Evaluation {
+    let output = Output::new(args.json, None);
+    output.event(&Event::Evaluation {
         accuracy: evaluation.accuracy(),
         top5: evaluation.top5(),
         loss: evaluation.loss(),
         calibration_error: evaluation.calibration_error(),
         confusion: evaluation.confusion(),
+    })?;
+    if corruptions.is_empty() {
+        return Ok(());
+    }
+    let accuracy = |images| Ok(evaluate(images)?.accuracy());
+    let robustness = corruptions.measure(&test, evaluation.accuracy(), args.seed, accuracy)?;
+    eprint!("{robustness}");
+    output.event(&Event::Robustness {
+        mean_error: robustness.mean_error(),
+        mean_extra_error: robustness.mean_extra_error(),
+        robustness: &robustness,
     })
 }

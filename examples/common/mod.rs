@@ -16,6 +16,7 @@ mod plot;
 mod predict;
 mod progress;
 mod recipe;
+mod robustness;
 mod train;
 
 use std::fmt::Debug;
@@ -120,6 +121,8 @@ enum Command {
     Evaluate {
         /// The safetensors file, such as the model.safetensors of a run.
         model: PathBuf,
+        #[command(flatten)]
+        corruptions: robustness::Options,
     },
     /// Name the likeliest classes of image files (PNG, JPEG), their middle resized to the network's input.
     Predict {
@@ -167,7 +170,9 @@ pub fn main<N: Network>(arguments: Vec<String>) -> ExitCode {
     args.defaults = N::DEFAULTS;
     let done = match command {
         None => train::run(network, args),
-        Some(Command::Evaluate { model }) => evaluate::run(&network, &args, &model),
+        Some(Command::Evaluate { model, corruptions }) => {
+            evaluate::run(&network, &args, &model, &corruptions)
+        }
         Some(Command::Predict { model, images }) => predict::run(&network, &args, &model, &images),
     };
     match done {

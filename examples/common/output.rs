@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use burn::module::Module;
 use serde::Serialize;
+use zosam::analysis::Robustness;
 use zosam::checkpoint::write_atomically;
 use zosam::masks::Masks;
 use zosam::model_file::save_model;
@@ -32,6 +33,12 @@ pub enum Event<'a> {
         loss: f64,
         calibration_error: f64,
         confusion: &'a [Vec<u64>],
+    },
+    Robustness {
+        mean_error: Option<f64>,
+        mean_extra_error: Option<f64>,
+        #[serde(flatten)]
+        robustness: &'a Robustness,
     },
     Prediction {
         file: &'a Path,

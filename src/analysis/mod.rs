@@ -2,6 +2,10 @@
 
 mod alignment;
 mod evaluation;
+#[cfg(feature = "data")]
+mod robustness;
 
 pub use alignment::alignment;
 pub use evaluation::Evaluation;
+#[cfg(feature = "data")]
+pub use robustness::Robustness;

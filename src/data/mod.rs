@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`cifar10`], [`cifar100`] | read the official binary versions of CIFAR-10 and CIFAR-100 |
 //! | [`mnist`], [`idx_files`], [`idx_images`] | read IDX files (MNIST and its family), plain or gzip |
+//! | [`cifar_c`], [`Npy`] | read CIFAR-10-C and CIFAR-100-C, and `.npy` files of whole numbers |
+//! | [`Corruption`] | makes such corruptions from clean images |
 //! | [`Images`] | a labelled set in memory; also a [`Dataset`](burn::data::dataset::Dataset) of burn |
 //! | [`Augmentation`] | random crop and flip |
 //! | [`Normalization`] | mean and standard deviation per channel |
@@ -38,6 +40,8 @@ mod augment;
 mod balanced;
 mod batch;
 mod cifar;
+mod cifar_c;
+mod corruption;
 #[cfg(feature = "network")]
 mod download;
 mod epoch;
@@ -46,6 +50,7 @@ mod images;
 mod loader;
 mod mnist;
 mod normalization;
+mod npy;
 mod plan;
 mod random;
 
@@ -53,6 +58,8 @@ pub use augment::{Augmentation, Draw};
 pub use balanced::balanced;
 pub use batch::Batch;
 pub use cifar::{cifar10, cifar100};
+pub use cifar_c::cifar_c;
+pub use corruption::{Corruption, UnknownCorruption};
 #[cfg(feature = "network")]
 pub use download::Archive;
 pub use epoch::Epoch;
@@ -61,3 +68,4 @@ pub use images::{ImageItem, Images};
 pub use loader::{Loader, LoaderConfig};
 pub use mnist::{idx_files, idx_images, mnist};
 pub use normalization::Normalization;
+pub use npy::Npy;

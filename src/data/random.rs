@@ -9,6 +9,7 @@ use rand::seq::SliceRandom;
 pub(super) enum Purpose {
     Order = 0x6f72_6465,
     Augmentation = 0x6175_676d,
+    Corruption = 0x636f_7272,
 }
 
 /// The generator of one seed, epoch, purpose and index.

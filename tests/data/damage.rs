@@ -51,7 +51,7 @@ fn is_good(outcome: Result<Images>) -> bool {
 }
 
 /// Number of good sets among those read from 1,000 damaged files.
-fn good_of_1000(bytes: &[u8], seed: u64, read: impl Fn(&[u8]) -> Result<Images>) -> usize {
+pub fn good_of_1000(bytes: &[u8], seed: u64, read: impl Fn(&[u8]) -> Result<Images>) -> usize {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     assert!(is_good(read(bytes)));
     (0..1000)

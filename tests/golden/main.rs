@@ -3,6 +3,8 @@
 #![cfg(all(feature = "flex", feature = "models"))]
 
 mod before_training;
+#[cfg(feature = "images")]
+mod corruptions;
 mod deit;
 mod drop_and_grow;
 mod layers;
