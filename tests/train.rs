@@ -1,5 +1,7 @@
 //! Inside burn's learner: the same steps, and checkpoints that hold everything.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
@@ -34,6 +36,12 @@ impl LossStep for Net {
         let output = self.last.forward(self.dropout.forward(hidden));
         (output.powi_scalar(2).mean(), ())
     }
+}
+
+/// Holds off the other tests: the backend's random generator, which decides weights, data and dropout, is one per process.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn device() -> Device {
@@ -98,6 +106,7 @@ fn train(
 /// What the learner does in two calls is the whole-model step, to the bit: weights, running statistics, masks and momenta.
 #[test]
 fn the_learner_makes_the_same_steps() {
+    let _turn = alone();
     let mut optim = adam();
     let model = train(wrapped(1, rigl()), &mut optim, 0..8);
 
@@ -126,6 +135,7 @@ fn the_learner_makes_the_same_steps() {
 /// after a change of masks, it goes on to the bit in a process that began with other weights and masks.
 #[test]
 fn records_hold_everything() {
+    let _turn = alone();
     fn resumes<T: SparsityMethod + 'static>(method: impl Fn() -> T) {
         for stop in 2..6 {
             let mut optim = adam();
@@ -154,7 +164,9 @@ fn records_hold_everything() {
 /// Accumulated gradients are burn's sum of those of `step_accumulated`, each with its own perturbation.
 #[test]
 fn accumulation_is_that_of_the_whole_step() {
-    let start = || attached(net(1, 0.0), rigl());
+    let _turn = alone();
+    let net = net(1, 0.0);
+    let start = || attached(tree::twin(&net), rigl());
     let (model, sparsity) = start();
     let model = SparseModel::new(model, sparsity, zo_sam(), 7).unwrap();
     let mut accumulator = GradientsAccumulator::new();
@@ -186,6 +198,7 @@ fn accumulation_is_that_of_the_whole_step() {
 /// Two replicas with half of a batch each are one with the whole, where theory says so: no perturbation, no batch norm.
 #[test]
 fn two_replicas_are_one() {
+    let _turn = alone();
     #[derive(Module, Debug)]
     struct Line {
         linear: Linear,
@@ -237,6 +250,7 @@ fn two_replicas_are_one() {
 /// The learner's clipping stays burn's; what cannot work says so.
 #[test]
 fn what_does_not_fit_is_refused() {
+    let _turn = alone();
     let (net, sparsity) = attached(net(1, 0.0), rigl());
     let clean = sparsity.with_growth(Growth::Clean);
     assert!(SparseModel::new(net.clone(), clean, zo_sam(), 0).is_err());
@@ -245,7 +259,7 @@ fn what_does_not_fit_is_refused() {
     let record = wrapped(1, rigl()).into_record();
     assert!(net.try_load_record(record).is_err());
     let mut optim = SgdConfig::new()
-        .with_gradient_clipping(GradientClippingConfig::Norm(0.1))
+        .with_gradient_clipping(Some(GradientClippingConfig::Norm(0.1)))
         .init();
     let model = wrapped(1, rigl());
     let before = values(model.inner());
@@ -260,4 +274,15 @@ fn what_does_not_fit_is_refused() {
             .into_scalar::<f32>();
         assert!(norm < 0.1001, "{id:?} moved by {norm}");
     }
+}
+
+/// A report of the learner's result, which is in validation mode, counts the model's weights.
+#[test]
+fn a_trained_model_is_reported() {
+    let _turn = alone();
+    let model = wrapped(1, rigl());
+    let reports = [model.valid().report(), model.report()];
+    let shares = reports.map(|report| report.sparsity_over_model());
+    assert_eq!(shares[0], shares[1]);
+    assert!(shares[0] > 0.3 && shares[0] < 0.5, "{shares:?}");
 }

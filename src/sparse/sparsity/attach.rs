@@ -54,8 +54,8 @@ impl Sparsity {
         self.attach_on(model, &Losses(losses.into_iter().collect()))
     }
 
-    /// As [`attach`](Self::attach), for methods that need more than gradients: [`Grasp`](super::Grasp) and
-    /// [`SynFlow`](super::SynFlow), with a [`Classification`](super::Classification).
+    /// As [`attach`](Self::attach), for methods that need more than gradients: [`Grasp`](crate::sparse::Grasp) and
+    /// [`SynFlow`](crate::sparse::SynFlow), with a [`Classification`](crate::sparse::Classification).
     ///
     /// # Errors
     ///

@@ -197,7 +197,12 @@ impl Sparsity {
 
     /// Live counts and densities, per layer and over all.
     pub fn report<M: Module>(&self, model: &M) -> SparsityReport {
-        let model_weights = tree::leaves(model).iter().map(Leaf::len).sum();
+        let weights = |leaves: Vec<Leaf>| leaves.iter().map(Leaf::len).sum::<usize>();
+        let model_weights = match weights(tree::leaves(model)) {
+            // In validation nothing counts as trainable.
+            0 => weights(tree::leaves(&model.clone().train())),
+            count => count,
+        };
         let method = self.method.as_ref();
         let report = SparsityReport::new(method, &self.masks, &self.history, model_weights);
         let granularities = self.settled.iter().map(|rule| rule.granularity);
