@@ -81,6 +81,16 @@ pub enum Error {
         /// The difference.
         reason: String,
     },
+    /// A slice has the wrong length.
+    #[error("{what} has {found} numbers: it must have {expected}")]
+    Length {
+        /// The slice.
+        what: &'static str,
+        /// Numbers found.
+        found: usize,
+        /// The length that would do.
+        expected: String,
+    },
     /// A file is missing, truncated, or holds something else.
     #[error("{}: {reason}", path.display())]
     File {

@@ -46,9 +46,10 @@
 //! | [`checkpoint`] | a folder that resumes a run exactly |
 //! | [`model_file`] | models in safetensors files: PyTorch's in, sparse ones out and in |
 //! | [`analysis`] | did it work? |
+//! | [`kernels`] | sparse × dense on slices; the only unsafe code |
 //! | `models`, `data` | ResNets, VGGs, wide ResNets, DeiTs; image data (features of the same names) |
 #![warn(missing_docs)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod analysis;
@@ -56,6 +57,8 @@ pub mod checkpoint;
 #[cfg(feature = "data")]
 pub mod data;
 pub mod error;
+#[allow(unsafe_code)]
+pub mod kernels;
 pub mod masks;
 pub mod model_file;
 #[cfg(feature = "models")]

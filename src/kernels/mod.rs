@@ -1,0 +1,36 @@
+//! Sparse × dense on a CPU: convolution and linear layers that do only the arithmetic of live weights. Slices in, slices out.
+//!
+//! A *structure* ([`ConvStructure`], [`LinearStructure`]) is built once per mask; values are gathered from the dense weights on
+//! each call, so masks stay the single source of truth and no copy of a weight is kept. Results are the same to the bit
+//! whatever the number of threads.
+//!
+//! | call | formula | cost in multiply-adds |
+//! |---|---|---|
+//! | `forward` | `y = W ⋆ x + b` (then residual and ReLU, see [`Epilogue`]) | live weights × outputs per channel |
+//! | `input_gradient` | `∂L/∂x = Wᵀ ⋆ ∂L/∂y` | the same |
+//! | `weight_gradient` | `∂L/∂w` at live positions, zero elsewhere | the same |
+//!
+//! # Numbers that are not finite
+//!
+//! A dead weight never contributes, whatever it is multiplied with. A live one does. Padding counts as zeros that are
+//! multiplied, so an infinite weight there gives NaN. In the weight gradient of a convolution an infinite or NaN input can
+//! reach all weights that read its channel, also those that never meet it.
+//!
+//! # Rounding
+//!
+//! All sums are over `f32`, one fused multiply-add per product where the CPU has it, in an order that depends on the
+//! instruction set: `|error| ≤ n ε Σ |a b|` for sums of n products, `ε = 2⁻²³`.
+
+mod conv;
+mod linear;
+mod plane;
+mod products;
+mod rows;
+mod scratch;
+mod shape;
+mod simd;
+
+pub use conv::{ConvStructure, Epilogue};
+pub use linear::LinearStructure;
+pub use shape::ConvShape;
+pub use simd::Instructions;

@@ -1,0 +1,98 @@
+//! Working memory of a task, kept per thread between calls, and outputs that tasks share.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+thread_local! {
+    static MEMORY: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A cache line of numbers.
+const LINE: usize = 16;
+
+/// Zeroed memory that goes back to its thread when dropped.
+///
+/// It stays with the thread because a fresh allocation of this size costs a page fault per 4 kB on every call.
+pub(crate) struct Scratch(Vec<f32>);
+
+impl Scratch {
+    /// `N` arrays that start at cache lines; taken twice on a thread, the second allocates.
+    pub(crate) fn take<const N: usize>(lengths: [usize; N]) -> (Self, [Range<usize>; N]) {
+        let mut memory = MEMORY.take();
+        memory.clear();
+        memory.resize(
+            lengths
+                .iter()
+                .map(|n| n.next_multiple_of(LINE))
+                .sum::<usize>()
+                + LINE,
+            0.0,
+        );
+        let mut start = memory.as_ptr().align_offset(64).min(LINE);
+        let ranges = lengths.map(|length| {
+            let range = start..start + length;
+            start += length.next_multiple_of(LINE);
+            range
+        });
+        (Self(memory), ranges)
+    }
+
+    pub(crate) fn arrays<const N: usize>(&mut self, ranges: [Range<usize>; N]) -> [&mut [f32]; N] {
+        let (mut rest, mut at) = (&mut self.0[..], 0);
+        ranges.map(|range| {
+            let (array, tail) =
+                std::mem::take(&mut rest)[range.start - at..].split_at_mut(range.len());
+            (rest, at) = (tail, range.end);
+            array
+        })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A thread that is ending has no memory to give back to.
+        let _ = MEMORY.try_with(|memory| memory.replace(std::mem::take(&mut self.0)));
+    }
+}
+
+/// An output that tasks write at places that no two of them share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared(*mut f32);
+
+// SAFETY: a `Shared` is only a pointer; whoever writes through it promises that no other task touches the same place.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    pub(crate) fn new(slice: &mut [f32]) -> Self {
+        Self(slice.as_mut_ptr())
+    }
+
+    pub(crate) fn pointer(self) -> *mut f32 {
+        self.0
+    }
+}
+
+/// Splits `items × rows` into tasks for the threads at hand: by items, and by rows too where items are few.
+pub(crate) fn tasks(items: usize, rows: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let threads = rayon::current_num_threads();
+    if threads == 1 {
+        return vec![(0..items, 0..rows)];
+    }
+    let by_items = items.min(4 * threads);
+    let by_rows = match by_items >= 2 * threads {
+        true => 1,
+        false => threads.div_ceil(by_items.max(1)).min(rows.max(1)),
+    };
+    let cut =
+        |total: usize, parts: usize, part: usize| total * part / parts..total * (part + 1) / parts;
+    (0..by_items * by_rows)
+        .map(|task| {
+            (
+                cut(items, by_items, task / by_rows),
+                cut(rows, by_rows, task % by_rows),
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,61 @@
+//! AVX-512F: 16 lanes.
+
+use std::arch::x86_64::*;
+
+use super::avx2::transpose_8x8;
+use super::{Job, Simd};
+
+/// Compiles a job with these instructions.
+///
+/// # Safety
+/// The CPU has AVX-512F, AVX2 and FMA.
+#[target_feature(enable = "avx512f,avx2,fma")]
+pub(super) unsafe fn run<J: Job>(job: J) {
+    // SAFETY: the caller vouches for the instructions.
+    unsafe { job.run::<Avx512>() }
+}
+
+pub(crate) struct Avx512;
+
+// SAFETY of all blocks below: the trait's contract, which is the intrinsics': the CPU has the instructions and pointers
+// are valid for the lanes they touch. Loads and stores are the unaligned forms.
+impl Simd for Avx512 {
+    type Vector = __m512;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> __m512 {
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, vector: __m512) {
+        unsafe { _mm512_storeu_ps(to, vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+            // SAFETY: each quarter lies in the caller's 16 × 16 numbers.
+            unsafe {
+                let from = from.add(row * from_stride + column);
+                transpose_8x8(
+                    from,
+                    from_stride,
+                    to.add(column * to_stride + row),
+                    to_stride,
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! The sparse kernels against naive loops in `f64`, on every instruction set that the CPU has.
+//!
+//! Bounds: a sum of `n` products computed in `f32` is within `(n + 2) ε Σ |a b|` of the exact one, whatever the order, plus the
+//! smallest normal number per product, for underflow.
+
+use proptest::prelude::*;
+use rayon::ThreadPoolBuilder;
+use zosam::kernels::{ConvShape, ConvStructure, Epilogue, Instructions, LinearStructure};
+
+/// A sum in `f64` with what its rounding in `f32` may be.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    value: f64,
+    size: f64,
+    terms: f64,
+}
+
+impl Sum {
+    fn add(&mut self, a: f32, b: f32) {
+        let product = f64::from(a) * f64::from(b);
+        self.value += product;
+        self.size += product.abs();
+        self.terms += 1.0;
+    }
+
+    fn check(&self, found: f32) -> Result<(), TestCaseError> {
+        let bound = (self.terms + 2.0)
+            * (f64::from(f32::EPSILON) * self.size + f64::from(f32::MIN_POSITIVE));
+        let found = f64::from(found);
+        let same = match self.value.is_finite() {
+            true => (found - self.value).abs() <= bound,
+            false => found == self.value || found.is_nan() && self.value.is_nan(),
+        };
+        prop_assert!(same, "{found} is not {} ± {bound}", self.value);
+        Ok(())
+    }
+}
+
+/// Everything that a product reads.
+#[derive(Clone, Debug)]
+struct Case {
+    shape: ConvShape,
+    images: usize,
+    mask: Vec<bool>,
+    input: Vec<f32>,
+    weight: Vec<f32>,
+    gradient: Vec<f32>,
+}
+
+/// A stream of numbers from a seed (splitmix64), so that a failing case shrinks by its shape and not by its data.
+struct Stream(u64);
+
+impl Stream {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform on [-1, 1).
+    fn number(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    fn numbers(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.number()).collect()
+    }
+
+    fn mask(&mut self, count: usize, density: f32) -> Vec<bool> {
+        (0..count).map(|_| self.number().abs() < density).collect()
+    }
+}
+
+impl Case {
+    fn new(shape: ConvShape, images: usize, density: f32, seed: u64) -> Self {
+        let mut stream = Stream(seed);
+        let mask = stream.mask(shape.weights(), density);
+        let weight = stream.numbers(shape.weights());
+        // A dead weight must not be read: whoever does gets NaN.
+        let dead = |(weight, live): (f32, &bool)| if *live { weight } else { f32::NAN };
+        Self {
+            weight: weight.into_iter().zip(&mask).map(dead).collect(),
+            input: stream.numbers(images * shape.inputs()),
+            gradient: stream.numbers(images * shape.outputs()),
+            mask,
+            images,
+            shape,
+        }
+    }
+
+    fn structure(&self, instructions: Instructions) -> ConvStructure {
+        ConvStructure::with_instructions(self.shape, &self.mask, instructions).unwrap()
+    }
+
+    /// Output, input gradient, weight gradient.
+    fn run(&self, instructions: Instructions) -> [Vec<f32>; 3] {
+        let structure = self.structure(instructions);
+        let mut output = vec![f32::NAN; self.gradient.len()];
+        let epilogue = Epilogue::default();
+        structure
+            .forward(&self.input, &self.weight, epilogue, &mut output)
+            .unwrap();
+        let mut input = vec![f32::NAN; self.input.len()];
+        structure
+            .input_gradient(&self.gradient, &self.weight, &mut input)
+            .unwrap();
+        let mut weight = vec![f32::NAN; self.weight.len()];
+        structure
+            .weight_gradient(&self.input, &self.gradient, &mut weight)
+            .unwrap();
+        [output, input, weight]
+    }
+
+    /// The same by loops over every output, live weight and kernel position; padding is a zero that is multiplied.
+    fn twin(&self) -> [Vec<Sum>; 3] {
+        let ConvShape {
+            channels,
+            kernel,
+            input: [height, width],
+            stride,
+            padding,
+            dilation,
+            groups,
+        } = self.shape;
+        let [rows, columns] = self.shape.output_size();
+        let per_group = channels.map(|c| c / groups);
+        let mut output = vec![Sum::default(); self.gradient.len()];
+        let mut input = vec![Sum::default(); self.input.len()];
+        let mut weight = vec![Sum::default(); self.weight.len()];
+        for (position, _) in self.mask.iter().enumerate().filter(|(_, live)| **live) {
+            let (x, y) = (
+                position % kernel[1] * dilation[1],
+                position / kernel[1] % kernel[0] * dilation[0],
+            );
+            let o = position / (kernel[0] * kernel[1] * per_group[0]);
+            let c =
+                o / per_group[1] * per_group[0] + position / (kernel[0] * kernel[1]) % per_group[0];
+            let w = self.weight[position];
+            for n in 0..self.images {
+                for at in 0..rows * columns {
+                    let row = (at / columns * stride[0] + y)
+                        .checked_sub(padding[0])
+                        .filter(|r| *r < height);
+                    let column = (at % columns * stride[1] + x)
+                        .checked_sub(padding[1])
+                        .filter(|c| *c < width);
+                    let from = row
+                        .zip(column)
+                        .map(|(r, q)| ((n * channels[0] + c) * height + r) * width + q);
+                    let value = from.map_or(0.0, |from| self.input[from]);
+                    let to = (n * channels[1] + o) * rows * columns + at;
+                    output[to].add(w, value);
+                    weight[position].add(self.gradient[to], value);
+                    if let Some(from) = from {
+                        input[from].add(w, self.gradient[to]);
+                    }
+                }
+            }
+        }
+        [output, input, weight]
+    }
+}
+
+fn available() -> impl Iterator<Item = Instructions> {
+    Instructions::ALL
+        .into_iter()
+        .filter(|set| set.is_available())
+}
+
+fn pair(low: usize, high: usize) -> impl Strategy<Value = [usize; 2]> {
+    prop::array::uniform2(low..=high)
+}
+
+/// Shapes of every kind, most with small planes, some with planes of more than a tile of the widest vectors (192 positions).
+fn shapes() -> impl Strategy<Value = ConvShape> {
+    let sizes = prop_oneof![3 => pair(1, 9), 1 => pair(10, 35)];
+    let geometry = (pair(1, 4), pair(1, 3), pair(0, 4), pair(1, 3), sizes);
+    (pair(1, 9), 1usize..=3, geometry)
+        .prop_map(
+            |(channels, groups, (kernel, stride, padding, dilation, input))| {
+                ConvShape::new(channels.map(|c| c * groups), kernel, input)
+                    .with_stride(stride)
+                    .with_padding(padding)
+                    .with_dilation(dilation)
+                    .with_groups(groups)
+            },
+        )
+        .prop_filter("the kernel fits", |shape| {
+            shape.output_size().iter().all(|size| *size > 0)
+        })
+}
+
+fn densities() -> impl Strategy<Value = f32> {
+    prop_oneof![Just(0.0), Just(1.0), 0.0f32..0.3, 0.0f32..1.0]
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    (shapes(), 1usize..=6, densities(), any::<u64>())
+        .prop_map(|(shape, images, density, seed)| Case::new(shape, images, density, seed))
+}
+
+fn cases_count(count: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: if cfg!(miri) { 2 } else { count },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(cases_count(200))]
+
+    #[test]
+    fn convolution_is_the_twins(case in cases()) {
+        let twin = case.twin();
+        for instructions in available() {
+            for (sums, found) in twin.iter().zip(case.run(instructions)) {
+                for (sum, found) in sums.iter().zip(found) {
+                    sum.check(found)?;
+                }
+            }
+        }
+    }
+
+    /// Magnitudes from 1e-30 to 1e15 in one sum: no partial result overflows and underflow is within the bound.
+    #[test]
+    fn extremes_stay_within_the_bound(case in cases(), seed in any::<u64>()) {
+        let mut case = case;
+        let mut stream = Stream(seed);
+        for numbers in [&mut case.input, &mut case.weight, &mut case.gradient] {
+            for number in numbers.iter_mut() {
+                *number *= [1e-30, 1.0, 1e15, 0.0][(stream.next() % 4) as usize];
+            }
+        }
+        let twin = case.twin();
+        for instructions in available() {
+            for (sums, found) in twin.iter().zip(case.run(instructions)) {
+                for (sum, found) in sums.iter().zip(found) {
+                    sum.check(found)?;
+                }
+            }
+        }
+    }
+
+    /// NaN and infinities reach what depends on them by a live weight, and nothing else.
+    #[test]
+    fn numbers_that_are_not_finite_propagate(case in cases(), seed in any::<u64>()) {
+        let mut case = case;
+        let mut stream = Stream(seed);
+        let bad = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+        let input = (stream.next() as usize) % case.input.len();
+        case.input[input] = bad[(stream.next() % 3) as usize];
+        let gradient = (stream.next() as usize) % case.gradient.len();
+        case.gradient[gradient] = bad[(stream.next() % 3) as usize];
+        let shape = &case.shape;
+        let channel = input / (shape.input[0] * shape.input[1]) % shape.channels[0];
+        let taps = shape.kernel[0] * shape.kernel[1];
+        let [inputs, outputs] = shape.channels.map(|c| c / shape.groups);
+        let [output_twin, input_twin, weight_twin] = case.twin();
+        for instructions in available() {
+            let [output, input, weight] = case.run(instructions);
+            for (sum, found) in output_twin.iter().zip(output) {
+                sum.check(found)?;
+            }
+            // A gradient next to the border stands beside zeros that are multiplied with finite weights: no NaN from there.
+            for (sum, found) in input_twin.iter().zip(input) {
+                sum.check(found)?;
+            }
+            for (position, (sum, found)) in weight_twin.iter().zip(weight).enumerate() {
+                let reads = position / taps % inputs + position / taps / inputs / outputs * inputs;
+                match (case.mask[position], reads == channel) {
+                    (false, _) => prop_assert_eq!(found.to_bits(), 0),
+                    (true, false) => sum.check(found)?,
+                    // The documented exception: the whole channel may be NaN.
+                    (true, true) => prop_assert!(found.is_nan() || sum.check(found).is_ok()),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn results_do_not_depend_on_the_threads(case in cases()) {
+        let run = |threads| {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let results = pool.install(|| case.run(Instructions::detect()));
+            results.map(|numbers| numbers.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+        };
+        let one = run(1);
+        for threads in [2, 3, 8] {
+            prop_assert_eq!(&one, &run(threads));
+        }
+    }
+
+    #[test]
+    fn the_epilogue_is_bias_residual_relu(case in cases(), relu in any::<bool>()) {
+        let mut stream = Stream(case.images as u64);
+        let bias = stream.numbers(case.shape.channels[1]);
+        let residual = stream.numbers(case.gradient.len());
+        let [height, width] = case.shape.output_size();
+        for instructions in available() {
+            let structure = case.structure(instructions);
+            let mut biased = vec![f32::NAN; residual.len()];
+            let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::default() };
+            structure.forward(&case.input, &case.weight, epilogue, &mut biased).unwrap();
+            let mut all = vec![f32::NAN; residual.len()];
+            let epilogue = Epilogue { bias: Some(&bias), residual: Some(&residual), relu };
+            structure.forward(&case.input, &case.weight, epilogue, &mut all).unwrap();
+            let [twin, ..] = case.twin();
+            for index in 0..all.len() {
+                let mut sum = twin[index];
+                sum.add(bias[index / (height * width) % bias.len()], 1.0);
+                sum.check(biased[index])?;
+                let expected = biased[index] + residual[index];
+                prop_assert_eq!(all[index], if relu { expected.max(0.0) } else { expected });
+            }
+        }
+    }
+
+    #[test]
+    fn linear_is_the_twins(
+        count in prop_oneof![Just(0usize), 1usize..40, 180usize..210],
+        inputs in 1usize..40,
+        outputs in 1usize..40,
+        density in densities(),
+        seed in any::<u64>(),
+    ) {
+        let mut stream = Stream(seed);
+        let mask = stream.mask(inputs * outputs, density);
+        let mut weight = stream.numbers(inputs * outputs);
+        weight.iter_mut().zip(&mask).filter(|(_, live)| !**live).for_each(|(w, _)| *w = f32::NAN);
+        let (input, bias) = (stream.numbers(count * inputs), stream.numbers(outputs));
+        let gradient = stream.numbers(count * outputs);
+        let mut twins = [outputs * count, inputs * count, inputs * outputs].map(|n| vec![Sum::default(); n]);
+        for n in 0..count {
+            for o in 0..outputs {
+                twins[0][n * outputs + o].add(bias[o], 1.0);
+                for i in (0..inputs).filter(|i| mask[o * inputs + i]) {
+                    twins[0][n * outputs + o].add(weight[o * inputs + i], input[n * inputs + i]);
+                    twins[1][n * inputs + i].add(weight[o * inputs + i], gradient[n * outputs + o]);
+                    twins[2][o * inputs + i].add(gradient[n * outputs + o], input[n * inputs + i]);
+                }
+            }
+        }
+        for instructions in available() {
+            let run = |threads| {
+                let linear = LinearStructure::with_instructions(inputs, outputs, &mask, instructions).unwrap();
+                let mut found = twins.each_ref().map(|twin| vec![f32::NAN; twin.len()]);
+                let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    linear.forward(&input, &weight, Some(&bias), &mut found[0]).unwrap();
+                    linear.input_gradient(&gradient, &weight, &mut found[1]).unwrap();
+                    linear.weight_gradient(&input, &gradient, &mut found[2]).unwrap();
+                });
+                found
+            };
+            let found = run(1);
+            prop_assert_eq!(&found, &run(3));
+            for (sums, found) in twins.iter().zip(found) {
+                for (sum, found) in sums.iter().zip(found) {
+                    sum.check(found)?;
+                }
+            }
+        }
+    }
+}
+
+/// The layers of ResNet-32 (width 32) and of an ImageNet stem, two images each.
+#[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
+fn layers_of_real_networks() {
+    let conv = |channels, kernel: usize, size, stride| {
+        ConvShape::new(channels, [kernel; 2], [size; 2])
+            .with_stride([stride; 2])
+            .with_padding([kernel / 2; 2])
+    };
+    let shapes = [
+        conv([3, 32], 3, 32, 1),
+        conv([32, 32], 3, 32, 1),
+        conv([32, 64], 3, 32, 2),
+        conv([64, 64], 3, 16, 1),
+        conv([64, 128], 1, 16, 2),
+        conv([128, 128], 3, 8, 1),
+        conv([3, 16], 7, 56, 2),
+        conv([48, 48], 3, 14, 1).with_groups(48),
+    ];
+    for shape in shapes {
+        let case = Case::new(shape, 2, 0.1, 7);
+        let twin = case.twin();
+        for instructions in available() {
+            for (sums, found) in twin.iter().zip(case.run(instructions)) {
+                for (sum, found) in sums.iter().zip(found) {
+                    sum.check(found).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_shapes_and_lengths_are_errors() {
+    let shape = ConvShape::new([2, 4], [3, 3], [5, 5]);
+    let bad = [
+        shape.with_stride([0, 1]),
+        shape.with_dilation([1, 0]),
+        shape.with_dilation([3, 1]),
+        shape.with_groups(3),
+        shape.with_groups(0),
+        shape.with_padding([usize::MAX, 0]),
+        ConvShape::new([0, 4], [3, 3], [5, 5]),
+        ConvShape::new([2, 4], [0, 3], [5, 5]),
+        ConvShape::new([2, 4], [3, 3], [0, 5]),
+        ConvShape::new([1 << 20, 1 << 20], [8192, 8192], [8192, 8192]),
+    ];
+    for shape in bad {
+        assert!(ConvStructure::new(shape, &[true; 72]).is_err(), "{shape:?}");
+    }
+    assert!(ConvStructure::new(shape, &[true; 71]).is_err());
+    let conv = ConvStructure::new(shape, &[true; 72]).unwrap();
+    let (input, weight, gradient) = ([0.0; 50], [0.0; 72], [0.0; 36]);
+    let none = Epilogue::default();
+    let message = conv
+        .forward(&input[1..], &weight, none, &mut [0.0; 36])
+        .unwrap_err();
+    assert_eq!(
+        message.to_string(),
+        "the input has 49 numbers: it must have a multiple of 50"
+    );
+    assert!(
+        conv.forward(&input, &weight[1..], none, &mut [0.0; 36])
+            .is_err()
+    );
+    assert!(conv.forward(&input, &weight, none, &mut [0.0; 35]).is_err());
+    assert!(
+        conv.input_gradient(&gradient[1..], &weight, &mut [0.0; 50])
+            .is_err()
+    );
+    assert!(
+        conv.weight_gradient(&input, &gradient[1..], &mut [0.0; 72])
+            .is_err()
+    );
+    assert!(
+        conv.weight_gradient(&input, &gradient, &mut [0.0; 71])
+            .is_err()
+    );
+    assert!(
+        conv.forward(&[], &weight, none, &mut []).is_ok(),
+        "no images, no work"
+    );
+    let mut nothing = [1.0; 72];
+    assert!(conv.weight_gradient(&[], &[], &mut nothing).is_ok());
+    assert_eq!(nothing, [0.0; 72]);
+    assert!(LinearStructure::new(0, 1, &[]).is_err());
+    assert!(LinearStructure::new(1, 1, &[]).is_err());
+}
+
+#[test]
+fn instructions_that_the_cpu_lacks_are_errors() {
+    let shape = ConvShape::new([1, 1], [1, 1], [1, 1]);
+    for instructions in Instructions::ALL {
+        let built = ConvStructure::with_instructions(shape, &[true], instructions);
+        assert_eq!(built.is_ok(), instructions.is_available());
+    }
+}
