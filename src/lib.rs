@@ -57,6 +57,8 @@ pub mod checkpoint;
 #[cfg(feature = "data")]
 pub mod data;
 pub mod error;
+#[cfg(feature = "models")]
+pub mod inference;
 #[allow(unsafe_code)]
 pub mod kernels;
 pub mod masks;

@@ -30,7 +30,7 @@ mod scratch;
 mod shape;
 mod simd;
 
-pub use conv::{ConvStructure, Epilogue};
+pub use conv::{ConvStructure, Epilogue, PackedConv};
 pub use linear::LinearStructure;
 pub use shape::ConvShape;
 pub use simd::Instructions;

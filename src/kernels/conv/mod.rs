@@ -2,7 +2,9 @@
 
 mod gradient;
 mod multiply;
+mod packed;
 mod structure;
 
 pub use multiply::Epilogue;
+pub use packed::PackedConv;
 pub use structure::ConvStructure;

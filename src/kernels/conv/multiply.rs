@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::super::rows::{Entry, multiply_tile, tiles};
 use super::super::scratch::{Scratch, Shared, tasks};
-use super::super::shape::{examples, length};
-use super::super::simd::{Job, Simd};
+use super::super::shape::{ConvShape, examples, length};
+use super::super::simd::{Instructions, Job, Simd};
 use super::structure::{ConvStructure, Direction, Part, Spread};
 use crate::error::Result;
 
@@ -37,18 +37,7 @@ impl ConvStructure {
         epilogue: Epilogue<'_>,
         output: &mut [f32],
     ) -> Result<()> {
-        let images = examples("the input", input, self.shape.inputs())?;
-        length(
-            "the output",
-            output.len(),
-            images.saturating_mul(self.shape.outputs()),
-        )?;
-        if let Some(bias) = epilogue.bias {
-            length("the bias", bias.len(), self.shape.channels[1])?;
-        }
-        if let Some(residual) = epilogue.residual {
-            length("the residual", residual.len(), output.len())?;
-        }
+        let images = self.shape.images(input, epilogue, output)?;
         self.multiply(&self.forward, input, weight, epilogue, images, output)
     }
 
@@ -90,22 +79,58 @@ impl ConvStructure {
         length("the weight", weight.len(), self.shape.weights())?;
         let parts = direction.parts.iter();
         let entries: Vec<_> = parts.map(|part| part.rows.gather(weight)).collect();
-        let rows = direction.parts[0].rows.count();
-        let target = Shared::new(target);
-        tasks(images, rows)
-            .into_par_iter()
-            .for_each(|(images, rows)| {
-                self.instructions.run(Multiply {
-                    direction,
-                    entries: &entries,
-                    source,
-                    epilogue,
-                    images,
-                    rows,
-                    target,
-                });
-            });
+        let parts = (self.instructions, direction, &entries[..]);
+        multiply(parts, source, epilogue, images, target);
         Ok(())
+    }
+}
+
+/// A direction with its values, on slices whose lengths were checked.
+pub(super) fn multiply(
+    (instructions, direction, entries): (Instructions, &Direction, &[Vec<Entry>]),
+    source: &[f32],
+    epilogue: Epilogue<'_>,
+    images: usize,
+    target: &mut [f32],
+) {
+    let rows = direction.parts[0].rows.count();
+    let target = Shared::new(target);
+    tasks(images, rows)
+        .into_par_iter()
+        .for_each(|(images, rows)| {
+            instructions.run(Multiply {
+                direction,
+                entries,
+                source,
+                epilogue,
+                images,
+                rows,
+                target,
+            });
+        });
+}
+
+impl ConvShape {
+    /// Number of images, if the slices of a forward pass have the lengths they should.
+    pub(super) fn images(
+        &self,
+        input: &[f32],
+        epilogue: Epilogue<'_>,
+        output: &[f32],
+    ) -> Result<usize> {
+        let images = examples("the input", input, self.inputs())?;
+        length(
+            "the output",
+            output.len(),
+            images.saturating_mul(self.outputs()),
+        )?;
+        if let Some(bias) = epilogue.bias {
+            length("the bias", bias.len(), self.channels[1])?;
+        }
+        if let Some(residual) = epilogue.residual {
+            length("the residual", residual.len(), output.len())?;
+        }
+        Ok(images)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The CIFAR ResNets: 20, 32, 44, 56 and 110 layers.
 
 mod config;
+mod inference;
 mod tangent;
 
 pub use config::{ResNetConfig, ResNetVariant};

@@ -1,0 +1,84 @@
+//! A convolution whose weights do not change any more.
+
+use super::super::rows::Entry;
+use super::super::shape::length;
+use super::multiply::Epilogue;
+use super::structure::{ConvStructure, Direction};
+use crate::error::Result;
+use crate::kernels::{ConvShape, Instructions};
+
+/// A convolution for inference: live weights with their values and nothing else, 8 bytes each.
+///
+/// ```
+/// use zosam::kernels::{ConvShape, ConvStructure, Epilogue};
+///
+/// let shape = ConvShape::new([1, 1], [1, 2], [2, 2]);
+/// let conv = ConvStructure::new(shape, &[false, true])?.packed(&[0.0, 10.0])?;
+/// let mut output = [0.0; 2];
+/// conv.forward(&[1.0, 2.0, 3.0, 4.0], Epilogue::default(), &mut output)?;
+/// assert_eq!(output, [20.0, 40.0]);
+/// # Ok::<(), zosam::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PackedConv {
+    pub(super) shape: ConvShape,
+    pub(super) instructions: Instructions,
+    pub(super) direction: Direction,
+    pub(super) entries: Vec<Vec<Entry>>,
+}
+
+impl ConvStructure {
+    /// Takes the live values of the dense weights for good.
+    ///
+    /// # Errors
+    /// Weights of the wrong length.
+    pub fn packed(self, weight: &[f32]) -> Result<PackedConv> {
+        length("the weight", weight.len(), self.shape.weights())?;
+        let mut direction = self.forward;
+        let mut entries = Vec::new();
+        for part in &mut direction.parts {
+            entries.push(part.rows.gather(weight));
+            part.rows.offsets = Vec::new();
+            part.rows.positions = Vec::new();
+        }
+        Ok(PackedConv {
+            shape: self.shape,
+            instructions: self.instructions,
+            direction,
+            entries,
+        })
+    }
+}
+
+impl PackedConv {
+    /// As [`ConvStructure::forward`], with the values it holds.
+    ///
+    /// # Errors
+    /// A slice of the wrong length.
+    pub fn forward(&self, input: &[f32], epilogue: Epilogue<'_>, output: &mut [f32]) -> Result<()> {
+        let images = self.shape.images(input, epilogue, output)?;
+        let parts = (self.instructions, &self.direction, &self.entries[..]);
+        super::multiply::multiply(parts, input, epilogue, images, output);
+        Ok(())
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
+    /// Number of live weights.
+    pub fn live(&self) -> usize {
+        self.entries.iter().map(Vec::len).sum()
+    }
+
+    /// Bytes of weights and of what finds them.
+    pub fn bytes(&self) -> usize {
+        let starts = self
+            .direction
+            .parts
+            .iter()
+            .map(|part| part.rows.starts.len());
+        self.live() * size_of::<Entry>() + starts.sum::<usize>() * size_of::<usize>()
+    }
+}
