@@ -21,7 +21,12 @@ pub(super) fn affine(picture: &Picture, matrix: [f64; 6], filter: Filter, fill: 
 }
 
 /// The value at a place, or `None` outside the image; neighbours beyond the border are those on it.
-fn sample(plane: &[u8], [width, height]: [usize; 2], [x, y]: [f64; 2], filter: Filter) -> Option<u8> {
+fn sample(
+    plane: &[u8],
+    [width, height]: [usize; 2],
+    [x, y]: [f64; 2],
+    filter: Filter,
+) -> Option<u8> {
     let inside = |at: f64, size: usize| (0.0..size as f64).contains(&at);
     if !inside(x, width) || !inside(y, height) {
         return None;

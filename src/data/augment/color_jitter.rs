@@ -56,7 +56,9 @@ impl ColorJitter {
 
     pub(super) fn apply(&self, picture: Picture, generator: &mut Generator) -> Picture {
         let steps = self.draw(generator).into_iter();
-        steps.fold(picture, |picture, step| step.apply(&picture, Filter::default(), &[]))
+        steps.fold(picture, |picture, step| {
+            step.apply(&picture, Filter::default(), &[])
+        })
     }
 
     pub(super) fn validate(&self) -> Result<()> {

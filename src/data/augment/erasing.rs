@@ -123,7 +123,11 @@ impl RandomErasing {
                 ErasingMode::Rand => normal(),
                 _ => 0.0,
             };
-            for row in plane.chunks_exact_mut(width).skip(part.top).take(part.height) {
+            for row in plane
+                .chunks_exact_mut(width)
+                .skip(part.top)
+                .take(part.height)
+            {
                 for pixel in &mut row[part.left..part.left + part.width] {
                     *pixel = match self.mode {
                         ErasingMode::Pixel => normal(),
@@ -172,13 +176,33 @@ impl RandomErasing {
 
     pub(in crate::data) fn validate(&self) -> Result<()> {
         let unit = |value: f64| (0.0..=1.0).contains(&value);
-        check("erasing.probability", self.probability, unit(self.probability), "0 to 1")?;
+        check(
+            "erasing.probability",
+            self.probability,
+            unit(self.probability),
+            "0 to 1",
+        )?;
         let (low, high) = (self.min_area, self.max_area);
         check("erasing.max_area", high, unit(high), "0 to 1")?;
-        check("erasing.min_area", low, (0.0..=high).contains(&low), "0 to max_area")?;
+        check(
+            "erasing.min_area",
+            low,
+            (0.0..=high).contains(&low),
+            "0 to max_area",
+        )?;
         let aspect = self.min_aspect;
-        check("erasing.min_aspect", aspect, unit(aspect) && aspect > 0.0, "above 0, up to 1")?;
+        check(
+            "erasing.min_aspect",
+            aspect,
+            unit(aspect) && aspect > 0.0,
+            "above 0, up to 1",
+        )?;
         let count = self.max_count;
-        check("erasing.max_count", count as f64, (1..=1000).contains(&count), "1 to 1000")
+        check(
+            "erasing.max_count",
+            count as f64,
+            (1..=1000).contains(&count),
+            "1 to 1000",
+        )
     }
 }

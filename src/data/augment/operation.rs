@@ -95,18 +95,42 @@ pub const OPERATIONS: [AtLevel; 15] = [
     |_, _| Operation::AutoContrast,
     |_, _| Operation::Equalize,
     |_, _| Operation::Invert,
-    |level, sign| Operation::Rotate { degrees: sign * (level * 30.0) },
-    |level, _| Operation::Posterize { bits: 4_u8.saturating_sub((level * 4.0) as u8) },
-    |level, _| Operation::Solarize { threshold: 256_u16.saturating_sub((level * 256.0) as u16) },
-    |level, _| Operation::SolarizeAdd { amount: (level * 110.0).min(128.0) as u8 },
-    |level, sign| Operation::Color { factor: enhancement(level, sign) },
-    |level, sign| Operation::Contrast { factor: enhancement(level, sign) },
-    |level, sign| Operation::Brightness { factor: enhancement(level, sign) },
-    |level, sign| Operation::Sharpness { factor: enhancement(level, sign) },
-    |level, sign| Operation::ShearX { factor: sign * (level * 0.3) },
-    |level, sign| Operation::ShearY { factor: sign * (level * 0.3) },
-    |level, sign| Operation::TranslateX { share: sign * (level * 0.45) },
-    |level, sign| Operation::TranslateY { share: sign * (level * 0.45) },
+    |level, sign| Operation::Rotate {
+        degrees: sign * (level * 30.0),
+    },
+    |level, _| Operation::Posterize {
+        bits: 4_u8.saturating_sub((level * 4.0) as u8),
+    },
+    |level, _| Operation::Solarize {
+        threshold: 256_u16.saturating_sub((level * 256.0) as u16),
+    },
+    |level, _| Operation::SolarizeAdd {
+        amount: (level * 110.0).min(128.0) as u8,
+    },
+    |level, sign| Operation::Color {
+        factor: enhancement(level, sign),
+    },
+    |level, sign| Operation::Contrast {
+        factor: enhancement(level, sign),
+    },
+    |level, sign| Operation::Brightness {
+        factor: enhancement(level, sign),
+    },
+    |level, sign| Operation::Sharpness {
+        factor: enhancement(level, sign),
+    },
+    |level, sign| Operation::ShearX {
+        factor: sign * (level * 0.3),
+    },
+    |level, sign| Operation::ShearY {
+        factor: sign * (level * 0.3),
+    },
+    |level, sign| Operation::TranslateX {
+        share: sign * (level * 0.45),
+    },
+    |level, sign| Operation::TranslateY {
+        share: sign * (level * 0.45),
+    },
 ];
 
 fn enhancement(level: f64, sign: f64) -> f64 {

@@ -50,6 +50,16 @@ impl Picture {
         &self.pixels
     }
 
+    /// Pixels that are known to have the shape.
+    pub(in crate::data) fn trusted(pixels: Vec<u8>, shape: [usize; 3]) -> Self {
+        debug_assert_eq!(shape.iter().product::<usize>(), pixels.len());
+        Self { pixels, shape }
+    }
+
+    pub(in crate::data) fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+
     /// The channels, each `[height, width]`.
     pub(super) fn planes(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.pixels.chunks_exact(self.shape[1] * self.shape[2])
@@ -73,7 +83,9 @@ impl Picture {
     pub(super) fn by_pixel(&self, make: impl Fn(usize, u8) -> u8) -> Self {
         let pixels = self.pixels.iter().enumerate();
         Self {
-            pixels: pixels.map(|(position, pixel)| make(position, *pixel)).collect(),
+            pixels: pixels
+                .map(|(position, pixel)| make(position, *pixel))
+                .collect(),
             shape: self.shape,
         }
     }
@@ -116,7 +128,10 @@ impl Picture {
                 ((sum + 0x8000) >> 16) as u8
             }
             _ => {
-                let sum: usize = planes.iter().map(|plane| usize::from(plane[position])).sum();
+                let sum: usize = planes
+                    .iter()
+                    .map(|plane| usize::from(plane[position]))
+                    .sum();
                 ((sum + planes.len() / 2) / planes.len()) as u8
             }
         };

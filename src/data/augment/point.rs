@@ -9,7 +9,9 @@ fn by_histogram(picture: &Picture, table: impl Fn(&[usize; 256]) -> Table) -> Pi
     let [_, height, width] = picture.shape();
     picture.by_plane([height, width], |_, plane, output| {
         let mut counts = [0; 256];
-        plane.iter().for_each(|pixel| counts[usize::from(*pixel)] += 1);
+        plane
+            .iter()
+            .for_each(|pixel| counts[usize::from(*pixel)] += 1);
         let table = table(&counts);
         output.extend(plane.iter().map(|pixel| table[usize::from(*pixel)]));
     })
@@ -53,7 +55,9 @@ pub(super) fn invert(picture: &Picture) -> Picture {
 
 /// Keeps the highest bits.
 pub(super) fn posterize(picture: &Picture, bits: u8) -> Picture {
-    let mask = 0xff_u8.checked_shl(8_u32.saturating_sub(bits.into())).unwrap_or(0);
+    let mask = 0xff_u8
+        .checked_shl(8_u32.saturating_sub(bits.into()))
+        .unwrap_or(0);
     picture.by_pixel(|_, pixel| pixel & mask)
 }
 

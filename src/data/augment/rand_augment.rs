@@ -72,12 +72,32 @@ impl RandAugment {
     pub(super) fn validate(&self, channels: usize) -> Result<()> {
         let from_0_to = |limit, value| (0.0..=limit).contains(&value);
         let operations = self.operations as f64;
-        check("rand_augment.operations", operations, from_0_to(100.0, operations), "0 to 100")?;
+        check(
+            "rand_augment.operations",
+            operations,
+            from_0_to(100.0, operations),
+            "0 to 100",
+        )?;
         let magnitude = self.magnitude;
-        check("rand_augment.magnitude", magnitude, from_0_to(10.0, magnitude), "0 to 10")?;
-        check("rand_augment.deviation", self.deviation, self.deviation >= 0.0, "at least 0")?;
+        check(
+            "rand_augment.magnitude",
+            magnitude,
+            from_0_to(10.0, magnitude),
+            "0 to 10",
+        )?;
+        check(
+            "rand_augment.deviation",
+            self.deviation,
+            self.deviation >= 0.0,
+            "at least 0",
+        )?;
         let probability = self.probability;
-        check("rand_augment.probability", probability, from_0_to(1.0, probability), "0 to 1")?;
+        check(
+            "rand_augment.probability",
+            probability,
+            from_0_to(1.0, probability),
+            "0 to 1",
+        )?;
         match self.fill.len() == 1 || self.fill.len() == channels {
             true => Ok(()),
             false => Err(Error::Config {

@@ -59,7 +59,8 @@ impl ResizedCrop {
     pub fn central(&self, [height, width]: [usize; 2]) -> Rectangle {
         let [low, high] = self.ratio;
         let aspect = width as f64 / height as f64;
-        let round = |side: f64, limit: usize| (side.round_ties_even() as usize).clamp(1, limit.max(1));
+        let round =
+            |side: f64, limit: usize| (side.round_ties_even() as usize).clamp(1, limit.max(1));
         let [rows, columns] = match aspect {
             aspect if aspect < low => [round(width as f64 / low, height), width],
             aspect if aspect > high => [height, round(height as f64 * high, width)],
@@ -98,7 +99,13 @@ impl ResizedCrop {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
-        let invalid = |field, value: String, valid| Err(Error::Config { field, value, valid });
+        let invalid = |field, value: String, valid| {
+            Err(Error::Config {
+                field,
+                value,
+                valid,
+            })
+        };
         let ordered = |[low, high]: [f64; 2]| low > 0.0 && low <= high && high.is_finite();
         if !ordered(self.scale) || self.scale[1] > 1.0 {
             let valid = "the lowest and highest share, above 0 and up to 1";
@@ -108,7 +115,8 @@ impl ResizedCrop {
             let valid = "the lowest and highest ratio, above 0 and finite";
             return invalid("resized_crop.ratio", format!("{:?}", self.ratio), valid);
         }
-        self.size.map_or(Ok(()), |size| validate_size("resized_crop.size", size))
+        self.size
+            .map_or(Ok(()), |size| validate_size("resized_crop.size", size))
     }
 }
 

@@ -98,7 +98,13 @@ pub fn transformed(
 ) -> Result<Picture> {
     let [channels, ..] = picture.shape();
     steps.iter().try_for_each(|step| step.validate(channels))?;
-    Ok(unchecked(steps, picture, seed, epoch, [index, repeat as usize]))
+    Ok(unchecked(
+        steps,
+        picture,
+        seed,
+        epoch,
+        [index, repeat as usize],
+    ))
 }
 
 /// As [`transformed`], for steps that were validated.
@@ -110,5 +116,7 @@ pub(in crate::data) fn unchecked(
     [index, repeat]: [usize; 2],
 ) -> Picture {
     let mut generator = generator(seed, epoch, Purpose::Transforms, index, repeat);
-    steps.iter().fold(picture, |picture, step| step.apply(picture, &mut generator))
+    steps
+        .iter()
+        .fold(picture, |picture, step| step.apply(picture, &mut generator))
 }
