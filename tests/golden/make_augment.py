@@ -3,7 +3,7 @@
     pip install pillow numpy torch torchvision timm
     python tests/golden/make_augment.py
 
-Writes augment.json beside this script, for tests/data/golden.rs. Pictures come from a formula that the test knows, too; results are
+Writes augment.json beside this script, for tests/golden/augment.rs. Pictures come from a formula that the test knows, too; results are
 bytes as hexadecimal digits, [channels, height, width]. Where the libraries draw, their generators are replaced by lists.
 """
 
@@ -21,7 +21,7 @@ from timm.data.distributed_sampler import RepeatAugSampler
 from timm.data.mixup import Mixup
 from timm.data.random_erasing import RandomErasing
 from timm.loss import SoftTargetCrossEntropy
-from torchvision.transforms import InterpolationMode, RandomResizedCrop
+from torchvision.transforms import ColorJitter, InterpolationMode, RandomResizedCrop
 from torchvision.transforms import functional as F
 
 FILTERS = {"Bilinear": Image.Resampling.BILINEAR, "Bicubic": Image.Resampling.BICUBIC}
@@ -50,7 +50,7 @@ OPERATIONS = [
     ("AutoContrast", "AutoContrast", None, [None]),
     ("Equalize", "Equalize", None, [None]),
     ("Invert", "Invert", None, [None]),
-    ("Posterize", "PosterizeIncreasing", "bits", [0, 1, 3, 8]),
+    ("Posterize", "PosterizeIncreasing", "bits", [1, 3, 8]),
     ("Solarize", "SolarizeIncreasing", "threshold", [26, 128, 256]),
     ("SolarizeAdd", "SolarizeAdd", "amount", [0, 99]),
     ("Color", "ColorIncreasing", "factor", [0.0, 0.19, 1.0, 1.81]),
@@ -72,7 +72,7 @@ def operations():
             operation = ours if field is None else {ours: {field: value}}
             args = [] if field is None else [value]
             moves = ours in ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
-            shapes = [(3, 12, 9), (1, 5, 8)] + ([(3, 18, 30)] if ours == "Equalize" else [])
+            shapes = [(3, 8, 7), (1, 4, 6)] + ([(3, 18, 30)] if ours == "Equalize" else [])
             for filter in FILTERS if moves else ["Bicubic"]:
                 for shape in shapes:
                     result = digits(timm_op(theirs, picture(*shape), args, filter))
@@ -93,6 +93,20 @@ def levels():
                 with mock.patch.object(random, "random", lambda: draw):
                     row.append(ours if level is None else {ours: {field: level(magnitude, {})[0]}})
             cases.append({"magnitude": magnitude, "sign": sign, "operations": row})
+    return cases
+
+
+def color_jitters():
+    """torchvision's ColorJitter with the order and the factors of brightness, contrast and saturation given."""
+    cases = []
+    names = ["Brightness", "Contrast", "Color"]
+    for shape in ((3, 8, 7), (1, 4, 6)):
+        for order, factors in [((0, 1, 2), (0.63, 1.37, 0.71)), ((2, 0, 1), (1.4, 0.6, 1.23)), ((1, 3, 2, 0), (0.9, 1.1, 0.0))]:
+            draws = lambda *_: (torch.tensor(order), *factors, None)
+            with mock.patch.object(ColorJitter, "get_params", draws):
+                result = digits(ColorJitter(0.4, 0.4, 0.4)(picture(*shape)))
+            steps = [{names[step]: {"factor": factors[step]}} for step in order if step < 3]
+            cases.append({"steps": steps, "shape": shape, "result": result})
     return cases
 
 
@@ -166,9 +180,14 @@ def erasing():
     return cases
 
 
+def floats(tensor):
+    """The shortest decimal numbers that are these in single precision."""
+    return [float(str(value)) for value in np.asarray(tensor, np.float32).flatten()]
+
+
 def mixing():
     cases = []
-    shape, classes = (4, 2, 5, 6), 3
+    shape, classes = (4, 1, 5, 6), 3
     values = (np.arange(math.prod(shape)) * 37 % 101 / 50 - 1).astype(np.float32)
     labels = torch.tensor([0, 2, 1, 1])
     for cut, lam, center in [
@@ -191,12 +210,12 @@ def mixing():
             {
                 "lambda": lam,
                 "center": center,
-                "images": images.flatten().tolist(),
-                "targets": targets.flatten().tolist(),
+                "images": floats(images),
+                "targets": floats(targets),
                 "loss": loss,
             }
         )
-    return {"shape": shape, "values": values.tolist(), "labels": labels.tolist(), "cases": cases}
+    return {"shape": shape, "values": floats(values), "labels": labels.tolist(), "cases": cases}
 
 
 def repeats():
@@ -213,6 +232,7 @@ if __name__ == "__main__":
     golden = {
         "operations": operations(),
         "levels": levels(),
+        "color_jitters": color_jitters(),
         "resized_crops": resized_crops(),
         "crop_sides": crop_sides(),
         "erasing": erasing(),
