@@ -54,6 +54,25 @@ pub struct Args {
     /// `network`).
     #[arg(long)]
     pub download: bool,
+    /// Random changes of training images: none, a crop of the padded image and a flip, or DeiT's resized crop, flip and
+    /// RandAugment.
+    #[arg(long, value_enum, default_value_t = AugmentName::CropFlip)]
+    pub augment: AugmentName,
+    /// Alpha of mixup; DeiT's is 0.8.
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.0)]
+    pub mixup: f64,
+    /// Alpha of CutMix; DeiT's is 1.
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.0)]
+    pub cutmix: f64,
+    /// Chance by which a rectangle of an image is overwritten with noise; DeiT's is 0.25.
+    #[arg(long, value_name = "CHANCE", default_value_t = 0.0)]
+    pub random_erasing: f64,
+    /// Share of the target that all classes divide; DeiT's is 0.1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub label_smoothing: f64,
+    /// Times that an epoch shows each of the images that it comes to, augmented anew; DeiT's is 3.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub repeats: usize,
     /// Sparse-training method [default: resnet32 rigl, deit svite].
     #[arg(long, value_enum)]
     pub method: Option<MethodName>,
@@ -234,6 +253,7 @@ macro_rules! names {
 }
 
 names! {
+    AugmentName { None, CropFlip, Deit }
     DatasetName { FashionMnist, Cifar10, Cifar100 }
     MethodName { Dense, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs, Topkast }
     DistributionName { Uniform, UniformPlus, Er, Erk }

@@ -18,6 +18,7 @@ use super::args::{
     Args, DatasetName, DeviceName, MemoryName, MethodName, OptimizerName, ScheduleName,
     SharpnessName,
 };
+use super::augment::Augmented;
 use super::method::method;
 
 /// A run's settings, as config.json holds them.
@@ -26,6 +27,7 @@ pub struct Config<C> {
     pub dataset: DatasetName,
     pub limit: Option<usize>,
     pub model: C,
+    pub augmented: Augmented,
     pub finetune: Option<PathBuf>,
     pub method: Method,
     pub granularity: Granularity,
@@ -71,6 +73,7 @@ impl<C: NetworkConfig> Config<C> {
             dataset: args.dataset,
             limit: args.limit(),
             model,
+            augmented: Augmented::new(args),
             finetune: args.finetune.clone(),
             method: method(args, steps_per_epoch),
             granularity: args.granularity,

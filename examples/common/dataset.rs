@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use zosam::data::{Images, Loader, LoaderConfig, cifar10, cifar100, idx_images, mnist};
 
 use super::args::{Args, DatasetName};
+use super::augment::Augmented;
 use super::download;
 
 macro_rules! asset {
@@ -58,13 +59,13 @@ fn embedded() -> Result<(Images, Images)> {
 /// Shuffled, augmented batches for training, and plain ones for testing.
 pub fn loaders(args: &Args, train: Images, test: Images) -> Result<(Loader, Loader)> {
     let normalization = Some(train.channel_statistics());
-    let training = LoaderConfig {
+    let training = Augmented::new(args).of(LoaderConfig {
         batch_size: args.batch_size(),
         seed: args.seed,
         workers: args.workers,
         normalization: normalization.clone(),
         ..LoaderConfig::default()
-    };
+    });
     let testing = LoaderConfig {
         batch_size: 250,
         workers: args.workers,

@@ -6,6 +6,7 @@
 )]
 
 pub mod args;
+mod augment;
 mod config;
 mod dataset;
 mod download;

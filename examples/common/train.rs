@@ -12,7 +12,7 @@ use burn::tensor::{Device, Int, Tensor};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zosam::analysis::alignment;
 use zosam::checkpoint::{Store, claim, fingerprint};
-use zosam::data::{Batch, Loader, balanced};
+use zosam::data::{Batch, Loader, LoaderConfig, balanced, soft_cross_entropy};
 use zosam::optim::WeightAverage;
 use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, SparsityReport};
@@ -165,7 +165,14 @@ impl<C: NetworkConfig> Run<C> {
             return balanced(&self.train, 10, 2, seed)
                 .context("GraSP scores weights on ten images of each class");
         }
-        let first = self.train.epoch(0, 0).next();
+        // Scores are of hard labels, which mixed images do not have.
+        let config = LoaderConfig {
+            mixup: None,
+            label_smoothing: 0.0,
+            ..self.train.config().clone()
+        };
+        let plain = Loader::new(self.train.images().clone(), config)?;
+        let first = plain.epoch(0, 0).next();
         Ok(vec![first.context("there are no images")?])
     }
 
@@ -249,12 +256,12 @@ impl<C: NetworkConfig> Run<C> {
         let mut batches = self.train.epoch(schedule_epoch, progress.batch).peekable();
         while batches.peek().is_some() {
             let group = batches.by_ref().take(self.config.accumulate);
-            let group: Vec<_> = group.map(|batch| batch.to_tensors(&self.device)).collect();
+            let group: Vec<_> = group
+                .map(|batch| Tensors::new(&batch, &self.device))
+                .collect();
             let losses: Vec<_> = group
                 .iter()
-                .map(|(images, labels)| {
-                    |model: &C::Model| model.loss(images.clone(), labels.clone())
-                })
+                .map(|tensors| |model: &C::Model| tensors.loss(model))
                 .collect();
             let lr = self
                 .config
@@ -271,7 +278,7 @@ impl<C: NetworkConfig> Run<C> {
             let totals = &mut progress.totals;
             let loss = report.loss_value();
             let mut count = 0;
-            for ((_, labels), logits) in group.iter().zip(report.extra) {
+            for (Tensors { labels, .. }, logits) in group.iter().zip(report.extra) {
                 count += labels.dims()[0];
                 totals.correct += correct(logits.inner(), labels.clone().inner());
             }
@@ -399,6 +406,36 @@ impl<C: NetworkConfig> Run<C> {
         bar.set_position(progress.totals.images);
         bar.reset_eta();
         bar
+    }
+}
+
+/// A batch on the device.
+struct Tensors {
+    images: Tensor<4>,
+    labels: Tensor<1, Int>,
+    /// Soft targets, where labels are smoothed or images mixed.
+    targets: Option<Tensor<2>>,
+}
+
+impl Tensors {
+    fn new(batch: &Batch, device: &Device) -> Self {
+        let (images, labels) = batch.to_tensors(device);
+        Self {
+            images,
+            labels,
+            targets: batch.soft_targets(device),
+        }
+    }
+
+    fn loss<M: Classifier>(&self, model: &M) -> (Tensor<1>, Tensor<2>) {
+        let images = self.images.clone();
+        match &self.targets {
+            None => model.loss(images, self.labels.clone()),
+            Some(targets) => {
+                let logits = model.logits(images);
+                (soft_cross_entropy(logits.clone(), targets.clone()), logits)
+            }
+        }
     }
 }
 

@@ -43,7 +43,7 @@ pub fn balanced(loader: &Loader, per_class: usize, parts: usize, seed: u64) -> R
     }
     let plain = |order: Vec<usize>| {
         let mut loader = loader.clone();
-        loader.config.augmentation = super::Augmentation::none();
+        loader.config = loader.config.plain();
         loader.config.batch_size = order.len();
         Plan {
             loader,

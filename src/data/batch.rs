@@ -13,6 +13,9 @@ pub struct Batch {
     pub shape: [usize; 4],
     /// Position of each image in its set.
     pub indices: Vec<usize>,
+    /// Soft targets `[images, classes]`, if labels are smoothed or images mixed; `labels` are then those of the images
+    /// before mixing.
+    pub targets: Option<Vec<f32>>,
 }
 
 impl Batch {
@@ -25,5 +28,15 @@ impl Batch {
             Tensor::from_data(images, device),
             Tensor::from_data(labels, device),
         )
+    }
+
+    /// Copies the soft targets `[images, classes]` to a device, for
+    /// [`soft_cross_entropy`](super::soft_cross_entropy).
+    pub fn soft_targets(&self, device: &Device) -> Option<Tensor<2>> {
+        let targets = self.targets.as_ref()?;
+        let images = self.labels.len();
+        let shape = [images, targets.len() / images.max(1)];
+        let targets = TensorData::new(targets.clone(), shape);
+        Some(Tensor::from_data(targets, device))
     }
 }

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
-use super::{Augmentation, Epoch, Images, Normalization, random};
-use crate::error::{Error, Result};
+use super::{
+    Augmentation, Epoch, Images, Mixup, Normalization, RandAugment, RandomErasing, ResizedCrop,
+    Transform, random,
+};
+use crate::error::{Error, Result, check};
 
 const MAXIMUM_WORKERS: usize = 256;
+const MAXIMUM_REPEATS: usize = 256;
 
 /// How batches are made.
 ///
@@ -21,6 +25,14 @@ const MAXIMUM_WORKERS: usize = 256;
 /// | `augmentation` | padding 4, flip | |
 /// | `normalization` | `None`: pixels in \[0, 1\] | one mean and deviation per channel |
 /// | `drop_last` | `false` | |
+/// | `transforms` | none | see each [`Transform`] |
+/// | `erasing` | `None` | see [`RandomErasing`] |
+/// | `mixup` | `None` | see [`Mixup`] |
+/// | `label_smoothing` | 0 | 0 to 1 |
+/// | `repeats` | 1 | 1 to 256 |
+///
+/// An image goes through these in the order `augmentation`, `transforms`, `normalization`, `erasing`, `mixup`.
+/// [`LoaderConfig::deit`] has the values of DeiT's recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoaderConfig {
     /// Images in a batch; the last one of an epoch may be smaller.
@@ -37,6 +49,27 @@ pub struct LoaderConfig {
     pub normalization: Option<Normalization>,
     /// Whether to leave out the last batch if it is smaller than the others.
     pub drop_last: bool,
+    /// Steps on each 8-bit image, after `augmentation`.
+    #[serde(default)]
+    pub transforms: Vec<Transform>,
+    /// Overwrites a part of a normalised image.
+    #[serde(default)]
+    pub erasing: Option<RandomErasing>,
+    /// Mixes the images of a batch, which gives it soft targets.
+    #[serde(default)]
+    pub mixup: Option<Mixup>,
+    /// Smoothing of the targets; above 0 gives batches soft targets.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Repeated augmentation (Hoffer et al., arXiv 1901.09335): each image is shown this many times in a row, augmented anew,
+    /// while the epoch keeps its length, so that it shows the first part of its order only. This is DeiT's `RASampler` (timm's
+    /// `RepeatAugSampler`) for one process, without its rounding of the epoch to multiples of 256.
+    #[serde(default = "once")]
+    pub repeats: usize,
+}
+
+fn once() -> usize {
+    1
 }
 
 impl Default for LoaderConfig {
@@ -49,6 +82,11 @@ impl Default for LoaderConfig {
             augmentation: Augmentation::default(),
             normalization: None,
             drop_last: false,
+            transforms: Vec::new(),
+            erasing: None,
+            mixup: None,
+            label_smoothing: 0.0,
+            repeats: 1,
         }
     }
 }
@@ -61,6 +99,60 @@ impl LoaderConfig {
             augmentation: Augmentation::none(),
             ..Self::default()
         }
+    }
+
+    /// The augmentation of DeiT (Touvron et al., arXiv 2012.12877) for images of `size` × `size` pixels: random resized crop,
+    /// flip, RandAugment, random erasing, mixup and CutMix, label smoothing 0.1, three repeats. Batch size and normalisation are
+    /// those of the default.
+    ///
+    /// Soft targets need [`soft_cross_entropy`](super::soft_cross_entropy).
+    pub fn deit(size: usize) -> Self {
+        let crop = ResizedCrop {
+            size: Some([size; 2]),
+            ..ResizedCrop::default()
+        };
+        Self {
+            augmentation: Augmentation::none(),
+            transforms: vec![
+                Transform::ResizedCrop(crop),
+                Transform::Flip { probability: 0.5 },
+                Transform::RandAugment(RandAugment::default()),
+            ],
+            erasing: Some(RandomErasing::default()),
+            mixup: Some(Mixup::default()),
+            label_smoothing: 0.1,
+            repeats: 3,
+            ..Self::default()
+        }
+    }
+
+    /// The same without anything random in images and targets.
+    pub(super) fn plain(&self) -> Self {
+        let fixed = self.transforms.iter().filter(|step| step.is_fixed());
+        Self {
+            augmentation: Augmentation::none(),
+            transforms: fixed.cloned().collect(),
+            erasing: None,
+            mixup: None,
+            label_smoothing: 0.0,
+            repeats: 1,
+            ..self.clone()
+        }
+    }
+
+    fn validate(&self, shape: [usize; 3]) -> Result<()> {
+        range("batch_size", self.batch_size, 1..=usize::MAX, "at least 1")?;
+        range("workers", self.workers, 0..=MAXIMUM_WORKERS, "0 to 256")?;
+        range("repeats", self.repeats, 1..=MAXIMUM_REPEATS, "1 to 256")?;
+        self.augmentation.validate(shape)?;
+        for step in &self.transforms {
+            step.validate(shape[0])?;
+        }
+        self.erasing.map_or(Ok(()), |erasing| erasing.validate())?;
+        self.mixup.map_or(Ok(()), |mixup| mixup.validate())?;
+        let smoothing = self.label_smoothing;
+        let is_valid = (0.0..=1.0).contains(&smoothing);
+        check("label_smoothing", smoothing, is_valid, "0 to 1")
     }
 }
 
@@ -94,14 +186,7 @@ impl Loader {
     /// [`Error::Config`] if a value is out of its range or does not fit the images.
     pub fn new(images: Images, config: LoaderConfig) -> Result<Self> {
         let [channels, ..] = images.shape();
-        range(
-            "batch_size",
-            config.batch_size,
-            1..=usize::MAX,
-            "at least 1",
-        )?;
-        range("workers", config.workers, 0..=MAXIMUM_WORKERS, "0 to 256")?;
-        config.augmentation.validate(images.shape())?;
+        config.validate(images.shape())?;
         let identity = || Normalization::identity(channels);
         let normalization = config.normalization.clone().unwrap_or_else(identity);
         normalization.validate(channels)?;
@@ -120,6 +205,12 @@ impl Loader {
     /// How batches are made.
     pub fn config(&self) -> &LoaderConfig {
         &self.config
+    }
+
+    /// Shape of an image in a batch: channels, height and width.
+    pub(super) fn shape(&self) -> [usize; 3] {
+        let steps = self.config.transforms.iter();
+        steps.fold(self.images.shape(), |shape, step| step.shape(shape))
     }
 
     /// Number of batches in an epoch.

@@ -8,6 +8,9 @@
 //! | [`Corruption`] | makes such corruptions from clean images |
 //! | [`Images`] | a labelled set in memory; also a [`Dataset`](burn::data::dataset::Dataset) of burn |
 //! | [`Augmentation`] | random crop and flip |
+//! | [`Transform`] | random resized crop, flip, RandAugment, colour jitter, resizing |
+//! | [`RandomErasing`] | overwrites a part of an image |
+//! | [`Mixup`] | mixup and CutMix; with [`smooth_targets`] and [`soft_cross_entropy`] |
 //! | [`Normalization`] | mean and standard deviation per channel |
 //! | [`balanced`] | a few images of every class |
 //! | `Archive` (feature `network`) | fetches CIFAR and CIFAR-C from their authors' servers |
@@ -54,7 +57,11 @@ mod npy;
 mod plan;
 mod random;
 
-pub use augment::{Augmentation, Draw};
+pub use augment::{
+    AtLevel, Augmentation, ColorJitter, Draw, ErasingMode, Filter, Mix, Mixup, OPERATIONS,
+    Operation, Picture, RandAugment, RandomErasing, Rectangle, ResizedCrop, Transform,
+    smooth_targets, soft_cross_entropy, transformed,
+};
 pub use balanced::balanced;
 pub use batch::Batch;
 pub use cifar::{cifar10, cifar100};

@@ -96,7 +96,7 @@ pub(crate) enum Shortcut {
         zeros: [usize; 2],
     },
     /// A strided convolution of it.
-    Conv(Conv),
+    Conv(Box<Conv>),
 }
 
 /// Two convolutions and a way around them.
@@ -135,7 +135,7 @@ impl Block {
 
     pub fn convs(&self) -> impl Iterator<Item = &Conv> {
         let around = match &self.shortcut {
-            Shortcut::Conv(conv) => Some(conv),
+            Shortcut::Conv(conv) => Some(conv.as_ref()),
             _ => None,
         };
         [&self.first, &self.second].into_iter().chain(around)

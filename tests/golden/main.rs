@@ -2,6 +2,8 @@
 //! which wrote the JSON files here, and those of the published sparse-training code.
 #![cfg(all(feature = "flex", feature = "models"))]
 
+#[cfg(feature = "data")]
+mod augment;
 mod before_training;
 #[cfg(feature = "images")]
 mod corruptions;

@@ -36,7 +36,7 @@ pub(super) fn draw(
     index: usize,
 ) -> Vec<f64> {
     let stream = 8 * corruption as u64 + u64::from(severity);
-    let random = &mut generator(seed, stream, Purpose::Corruption, index as u64);
+    let random = &mut generator(seed, stream, Purpose::Corruption, index, 0);
     let count = count(corruption, shape, severity);
     match corruption {
         Corruption::GaussianNoise | Corruption::SpeckleNoise | Corruption::Spatter => {

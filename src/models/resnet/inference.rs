@@ -29,7 +29,10 @@ impl BasicBlock {
         let first = Conv::folded(&self.conv1, &self.bn1, size, true)?;
         let second = Conv::folded(&self.conv2, &self.bn2, first.size(), true)?;
         let shortcut = match &self.shortcut {
-            Some(around) => Shortcut::Conv(Conv::folded(&around.conv, &around.bn, size, false)?),
+            Some(around) => {
+                let conv = Conv::folded(&around.conv, &around.bn, size, false)?;
+                Shortcut::Conv(Box::new(conv))
+            }
             None if self.appended > 0 => Shortcut::Subsampled {
                 input: [self.conv1.weight.dims()[1], size[0], size[1]],
                 zeros: [self.appended / 2, self.appended - self.appended / 2],

@@ -3,8 +3,8 @@
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::Images;
-use super::random::{Purpose, generator};
+use crate::data::Images;
+use crate::data::random::{Generator, Purpose, generator};
 use crate::error::{Error, Result};
 
 /// Random crop of the padded image, then a horizontal flip with probability one half: torchvision's
@@ -56,7 +56,10 @@ impl Augmentation {
     /// The draw for the image at `index` of its set: a function of the seed, the epoch and the index
     /// only. All (2 × padding + 1)² crops are equally likely.
     pub fn draw(&self, seed: u64, epoch: u64, index: usize) -> Draw {
-        let mut generator = generator(seed, epoch, Purpose::Augmentation, index as u64);
+        self.draw_from(&mut generator(seed, epoch, Purpose::Augmentation, index, 0))
+    }
+
+    pub(in crate::data) fn draw_from(&self, generator: &mut Generator) -> Draw {
         let last = self.padding.saturating_mul(2);
         Draw {
             top: generator.random_range(0..=last),
@@ -95,7 +98,7 @@ impl Augmentation {
         }
     }
 
-    pub(super) fn validate(&self, [_, height, width]: [usize; 3]) -> Result<()> {
+    pub(in crate::data) fn validate(&self, [_, height, width]: [usize; 3]) -> Result<()> {
         match self.padding <= height.min(width) {
             true => Ok(()),
             false => Err(Error::Config {
