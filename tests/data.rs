@@ -18,6 +18,8 @@ mod files;
 mod images;
 #[path = "data/loader.rs"]
 mod loader;
+#[path = "data/recipes.rs"]
+mod recipes;
 
 use std::fs;
 use std::io::Write;
