@@ -60,7 +60,7 @@ struct Run {
 }
 
 enum Layer {
-    Conv(ConvStructure),
+    Conv(Box<ConvStructure>),
     Linear(LinearStructure),
 }
 
@@ -81,7 +81,7 @@ fn request(line: &str) -> Run {
             let conv = ConvStructure::new(shape, &mask).expect("valid");
             let [height, width] = shape.output_size();
             let sizes = [shape.weights(), shape.inputs(), shape.outputs()];
-            (Layer::Conv(conv), sizes, height * width)
+            (Layer::Conv(Box::new(conv)), sizes, height * width)
         }
         _ => {
             let sizes = [size(2) * size(3), size(2), size(3)];
