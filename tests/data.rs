@@ -77,6 +77,6 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn image_set(count: usize, shape: [usize; 3]) -> Images {
     let size = shape.iter().product();
     let all = (0..count).flat_map(|image| pixels(image, size)).collect();
-    let labels = (0..count).map(|image| (image % 10) as u8).collect();
+    let labels = (0..count).map(|image| (image % 10) as u32).collect();
     Images::new("set", all, labels, shape, 10).unwrap()
 }

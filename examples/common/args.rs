@@ -20,6 +20,8 @@ pub struct Defaults {
     pub warmup: f64,
     /// Whether biases, norms and tokens decay, too.
     pub decays_vectors: bool,
+    /// Height and width that images of a folder are made.
+    pub image_size: usize,
 }
 
 impl Default for Defaults {
@@ -32,6 +34,7 @@ impl Default for Defaults {
             adamw_lr: [1e-3, 1e-3],
             warmup: 0.0,
             decays_vectors: true,
+            image_size: 32,
         }
     }
 }
@@ -73,6 +76,12 @@ pub struct Args {
     /// Times that an epoch shows each of the images that it comes to, augmented anew; DeiT's is 3.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub repeats: usize,
+    /// Height and width that the images of a folder are made [default: resnet32 32, deit 224].
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+    /// What is done with images of a folder that cannot be read: stop, or skip them with a warning.
+    #[arg(long, value_enum, default_value_t = CorruptName::Stop)]
+    pub corrupt_images: CorruptName,
     /// Sparse-training method [default: resnet32 rigl, deit svite].
     #[arg(long, value_enum)]
     pub method: Option<MethodName>,
@@ -223,6 +232,11 @@ impl Args {
         self.optimizer.unwrap_or(self.defaults.optimizer)
     }
 
+    /// Height and width that images of a folder are made.
+    pub fn image_size(&self) -> usize {
+        self.image_size.unwrap_or(self.defaults.image_size)
+    }
+
     /// Passes over the training images.
     pub fn epochs(&self) -> usize {
         self.epochs
@@ -254,7 +268,8 @@ macro_rules! names {
 
 names! {
     AugmentName { None, CropFlip, Deit }
-    DatasetName { FashionMnist, Cifar10, Cifar100 }
+    CorruptName { Stop, Skip }
+    DatasetName { FashionMnist, Cifar10, Cifar100, Folder }
     MethodName { Dense, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs, Topkast }
     DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }

@@ -5,7 +5,7 @@ use zosam::data::{
     Augmentation, LoaderConfig, Mixup, RandAugment, RandomErasing, ResizedCrop, Transform,
 };
 
-use super::args::{Args, AugmentName};
+use super::args::{Args, AugmentName, DatasetName};
 
 /// Augmentation and targets, as config.json holds them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,7 +27,10 @@ impl Augmented {
         };
         let transforms = match args.augment {
             AugmentName::Deit => vec![
-                Transform::ResizedCrop(ResizedCrop::default()),
+                Transform::ResizedCrop(ResizedCrop {
+                    size: (args.dataset == DatasetName::Folder).then(|| [args.image_size(); 2]),
+                    ..ResizedCrop::default()
+                }),
                 Transform::Flip { probability: 0.5 },
                 Transform::RandAugment(RandAugment::default()),
             ],

@@ -1,9 +1,14 @@
 //! The images.
 
-use anyhow::{Result, bail};
-use zosam::data::{Images, Loader, LoaderConfig, cifar10, cifar100, idx_images, mnist};
+use std::sync::Arc;
 
-use super::args::{Args, DatasetName};
+use anyhow::{Result, bail};
+use zosam::data::{
+    CorruptImages, Filter, ImageFolderConfig, ImageSource, Images, Loader, LoaderConfig,
+    Normalization, Sizing, cifar10, cifar100, idx_images, image_folders, mnist,
+};
+
+use super::args::{Args, AugmentName, CorruptName, DatasetName};
 use super::augment::Augmented;
 use super::download;
 
@@ -17,8 +22,32 @@ macro_rules! asset {
     };
 }
 
+/// The images of a program.
+pub struct Data {
+    pub train: Arc<dyn ImageSource>,
+    pub test: Arc<dyn ImageSource>,
+    /// The test images, if they are in memory.
+    pub memory: Option<Images>,
+    pub normalization: Normalization,
+    /// Channels, height and width of the network's input.
+    pub shape: [usize; 3],
+}
+
 /// Training and test images; `--limit` applies to the former.
-pub fn load(args: &Args) -> Result<(Images, Images)> {
+pub fn load(args: &Args) -> Result<Data> {
+    if args.limit() == Some(0) {
+        bail!("--limit must be at least 1");
+    }
+    match args.dataset {
+        DatasetName::Folder => folder(args),
+        _ => memory(args),
+    }
+}
+
+fn memory(args: &Args) -> Result<Data> {
+    if args.image_size.is_some() {
+        bail!("--image-size is for --dataset folder; the images of other sets stay as they are");
+    }
     let folder = download::folder(args)?;
     let (train, test) = match (args.dataset, &folder) {
         (DatasetName::Cifar10, Some(folder)) => cifar10(folder)?,
@@ -29,14 +58,54 @@ pub fn load(args: &Args) -> Result<(Images, Images)> {
         (DatasetName::Cifar100, None) => bail!(
             "--dataset cifar100 needs --download or --data DIR, the folder with cifar-100-binary (binary version)"
         ),
-        (DatasetName::FashionMnist, Some(folder)) => mnist(folder)?,
-        (DatasetName::FashionMnist, None) => embedded()?,
+        (_, Some(folder)) => mnist(folder)?,
+        (_, None) => embedded()?,
     };
-    match args.limit() {
-        Some(0) => bail!("--limit must be at least 1"),
-        Some(limit) => Ok((train.take(limit), test)),
-        None => Ok((train, test)),
+    let train = train.take(args.limit().unwrap_or(usize::MAX));
+    Ok(Data {
+        normalization: train.channel_statistics(),
+        shape: train.shape(),
+        memory: Some(test.clone()),
+        train: Arc::new(train),
+        test: Arc::new(test),
+    })
+}
+
+/// The middle of each image; for DeiT's augmentation the whole of the training images.
+fn folder(args: &Args) -> Result<Data> {
+    if args.download {
+        bail!("--download fetches CIFAR; for --dataset folder name one by --data DIR");
     }
+    let Some(folder) = &args.data else {
+        bail!("--dataset folder needs --data DIR, with train/CLASS/*.jpg and val/CLASS/*.jpg");
+    };
+    let size = args.image_size();
+    let config = ImageFolderConfig {
+        sizing: Sizing::CenterCrop {
+            // The usual share of large images, 224 of 256; small ones have no border to spare.
+            resize: if size < 64 {
+                size
+            } else {
+                size.saturating_mul(8) / 7
+            },
+            crop: size,
+        },
+        filter: Filter::Bicubic,
+        ..ImageFolderConfig::default()
+    };
+    let (train, test) = image_folders(folder, config)?;
+    let train = train.spread(args.limit().unwrap_or(usize::MAX));
+    let train = match args.augment {
+        AugmentName::Deit => train.with_sizing(Sizing::Original)?,
+        _ => train,
+    };
+    Ok(Data {
+        normalization: Normalization::imagenet(),
+        shape: [3, size, size],
+        memory: None,
+        train: Arc::new(train),
+        test: Arc::new(test),
+    })
 }
 
 /// A balanced sample of Fashion-MNIST (Zalando Research, MIT licence): 6,000 and 1,000 images.
@@ -57,20 +126,28 @@ fn embedded() -> Result<(Images, Images)> {
 }
 
 /// Shuffled, augmented batches for training, and plain ones for testing.
-pub fn loaders(args: &Args, train: Images, test: Images) -> Result<(Loader, Loader)> {
-    let normalization = Some(train.channel_statistics());
+pub fn loaders(args: &Args, data: &Data) -> Result<(Loader, Loader)> {
+    let corrupt_images = match args.corrupt_images {
+        CorruptName::Stop => CorruptImages::Stop,
+        CorruptName::Skip => CorruptImages::Skip,
+    };
     let training = Augmented::new(args).of(LoaderConfig {
         batch_size: args.batch_size(),
         seed: args.seed,
         workers: args.workers,
-        normalization: normalization.clone(),
+        normalization: Some(data.normalization.clone()),
+        corrupt_images,
         ..LoaderConfig::default()
     });
     let testing = LoaderConfig {
         batch_size: 250,
         workers: args.workers,
-        normalization,
+        normalization: Some(data.normalization.clone()),
+        corrupt_images,
         ..LoaderConfig::evaluation()
     };
-    Ok((Loader::new(train, training)?, Loader::new(test, testing)?))
+    Ok((
+        Loader::new(Arc::clone(&data.train), training)?,
+        Loader::new(Arc::clone(&data.test), testing)?,
+    ))
 }

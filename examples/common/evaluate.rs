@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use zosam::analysis::Evaluation;
-use zosam::data::Images;
+use zosam::data::Loader;
 use zosam::model_file::load_model;
 
 use super::args::Args;
@@ -19,22 +19,22 @@ pub fn run<N: Network>(
     path: &Path,
     corruptions: &robustness::Options,
 ) -> Result<()> {
-    let (train, test) = dataset::load(args)?;
+    let data = dataset::load(args)?;
     let device = device(args.device)?;
     let model = network
-        .config(train.shape(), train.classes())?
+        .config(data.shape, data.train.classes())?
         .init(&device)?;
     let (model, masks) = load_model(path, model)?;
-    let evaluate = |images: Images| -> Result<Evaluation> {
-        let mut evaluation = Evaluation::new(images.classes());
-        let (_, loader) = dataset::loaders(args, train.clone(), images)?;
+    let (_, test) = dataset::loaders(args, &data)?;
+    let evaluate = |loader: &Loader| -> Result<Evaluation> {
+        let mut evaluation = Evaluation::new(data.test.classes());
         for batch in loader.epoch(0, 0) {
-            let (images, labels) = batch.to_tensors(&device);
+            let (images, labels) = batch?.to_tensors(&device);
             evaluation.add(model.logits(images), labels);
         }
         Ok(evaluation)
     };
-    let evaluation = evaluate(test.clone())?;
+    let evaluation = evaluate(&test)?;
     if !masks.is_dense() {
         let (live, all) = (masks.live_weights(), masks.prunable_weights());
         eprintln!("{live} of {all} masked weights live");
@@ -66,8 +66,14 @@ pub fn run<N: Network>(
     if corruptions.is_empty() {
         return Ok(());
     }
-    let accuracy = |images| Ok(evaluate(images)?.accuracy());
-    let robustness = corruptions.measure(&test, evaluation.accuracy(), args.seed, accuracy)?;
+    let clean = data.memory.as_ref();
+    let clean =
+        clean.context("--corruptions needs images in memory, which those of a folder are not")?;
+    let accuracy = |images| {
+        let loader = Loader::new(images, test.config().clone())?;
+        Ok(evaluate(&loader)?.accuracy())
+    };
+    let robustness = corruptions.measure(clean, evaluation.accuracy(), args.seed, accuracy)?;
     eprint!("{robustness}");
     output.event(&Event::Robustness {
         mean_error: robustness.mean_error(),

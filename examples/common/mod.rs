@@ -19,6 +19,7 @@ mod progress;
 mod recipe;
 mod robustness;
 mod train;
+mod warnings;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -169,6 +170,7 @@ pub fn main<N: Network>(arguments: Vec<String>) -> ExitCode {
         }
     };
     args.defaults = N::DEFAULTS;
+    warnings::show();
     let done = match command {
         None => train::run(network, args),
         Some(Command::Evaluate { model, corruptions }) => {

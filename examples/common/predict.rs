@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
-use image::imageops::FilterType;
-use zosam::data::Normalization;
+use zosam::data::{Color, Filter, ImageFolderConfig, Normalization, Sizing, read_picture};
 use zosam::model_file::load_model;
 
 use super::args::{Args, DatasetName};
@@ -16,22 +15,24 @@ use super::{Classifier, Network, NetworkConfig, dataset};
 
 /// Prints the three likeliest classes of each image file.
 pub fn run<N: Network>(network: &N, args: &Args, path: &Path, files: &[PathBuf]) -> Result<()> {
-    let (train, _) = dataset::load(args)?;
+    let data = dataset::load(args)?;
     let device = device(args.device)?;
-    let shape = train.shape();
-    let model = network.config(shape, train.classes())?.init(&device)?;
+    let shape = data.shape;
+    let model = network.config(shape, data.train.classes())?.init(&device)?;
     let (model, _) = load_model(path, model)?;
-    let normalization = train.channel_statistics();
     let output = Output::new(args.json, None);
     for file in files {
-        let pixels = pixels(file, shape, &normalization)?;
+        let pixels = pixels(file, shape, &data.normalization)?;
         let [channels, height, width] = shape;
         let image = TensorData::new(pixels, [1, channels, height, width]);
         let logits = model.logits(Tensor::from_data(image, &device));
         let chances: Vec<f64> = softmax(logits, 1).to_data().iter::<f64>().collect();
         let mut order: Vec<usize> = (0..chances.len()).collect();
         order.sort_by(|a, b| chances[*b].total_cmp(&chances[*a]));
-        let name = |class: usize| class_name(args.dataset, class);
+        let name = |class: usize| match data.train.class_name(class) {
+            Some(name) => name.to_string(),
+            None => class_name(args.dataset, class),
+        };
         let best = order.iter().take(3);
         let best: Vec<(String, f64)> = best.map(|class| (name(*class), chances[*class])).collect();
         let words = best
@@ -46,22 +47,27 @@ pub fn run<N: Network>(network: &N, args: &Args, path: &Path, files: &[PathBuf])
 
 /// The middle of an image, resized to the network's input, as the loader would give it.
 fn pixels(file: &Path, shape: [usize; 3], normalization: &Normalization) -> Result<Vec<f32>> {
-    let [channels, height, width] = shape.map(|size| size as u32);
-    let image = image::open(file).with_context(|| file.display().to_string())?;
-    let image = image.resize_to_fill(width, height, FilterType::CatmullRom);
-    let interleaved = match channels {
-        1 => image.into_luma8().into_raw(),
-        _ => image.into_rgb8().into_raw(),
+    let config = ImageFolderConfig {
+        color: if shape[0] == 1 {
+            Color::Grey
+        } else {
+            Color::Rgb
+        },
+        sizing: match shape {
+            [_, height, width] if height == width => Sizing::square(height),
+            [_, height, width] => Sizing::Stretch([height, width]),
+        },
+        filter: Filter::Bicubic,
     };
-    let plane = |channel: usize| {
-        let pixels = interleaved.iter().skip(channel).step_by(shape[0]);
-        let (mean, deviation) = (
-            normalization.mean[channel],
-            normalization.deviation[channel],
-        );
-        pixels.map(move |pixel| (f32::from(*pixel) / 255.0 - mean) / deviation)
-    };
-    Ok((0..shape[0]).flat_map(plane).collect())
+    let picture = read_picture(file, &config)?;
+    let planes = picture.pixels().chunks_exact(shape[1] * shape[2]);
+    let channels = normalization.mean.iter().zip(&normalization.deviation);
+    let scaled = planes.zip(channels).flat_map(|(plane, (mean, deviation))| {
+        plane
+            .iter()
+            .map(move |pixel| (f32::from(*pixel) / 255.0 - mean) / deviation)
+    });
+    Ok(scaled.collect())
 }
 
 fn class_name(dataset: DatasetName, class: usize) -> String {
@@ -90,7 +96,7 @@ fn class_name(dataset: DatasetName, class: usize) -> String {
             "ship",
             "truck",
         ],
-        DatasetName::Cifar100 => &[],
+        DatasetName::Cifar100 | DatasetName::Folder => &[],
     };
     names
         .get(class)

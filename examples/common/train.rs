@@ -27,11 +27,11 @@ use super::{Classifier, Network, NetworkConfig};
 
 /// Trains as the arguments say.
 pub fn run<N: Network>(network: N, args: Args) -> Result<()> {
-    let (train, test) = dataset::load(&args)?;
-    let model = network.config(train.shape(), train.classes())?;
-    let config = Config::new(&args, model, train.len())?;
-    let [_, height, width] = train.shape();
-    let (train, test) = dataset::loaders(&args, train, test)?;
+    let data = dataset::load(&args)?;
+    let model = network.config(data.shape, data.train.classes())?;
+    let config = Config::new(&args, model, data.train.len())?;
+    let [_, height, width] = data.shape;
+    let (train, test) = dataset::loaders(&args, &data)?;
     let store = prepare_folder(&args, &config)?;
     let stop = Arc::new(AtomicBool::new(false));
     let handler = Arc::clone(&stop);
@@ -171,9 +171,9 @@ impl<C: NetworkConfig> Run<C> {
             label_smoothing: 0.0,
             ..self.train.config().clone()
         };
-        let plain = Loader::new(self.train.images().clone(), config)?;
+        let plain = self.train.with_config(config)?;
         let first = plain.epoch(0, 0).next();
-        Ok(vec![first.context("there are no images")?])
+        Ok(vec![first.context("there are no images")??])
     }
 
     fn newest_checkpoint(&self) -> Result<Option<(&Store, PathBuf)>> {
@@ -257,8 +257,8 @@ impl<C: NetworkConfig> Run<C> {
         while batches.peek().is_some() {
             let group = batches.by_ref().take(self.config.accumulate);
             let group: Vec<_> = group
-                .map(|batch| Tensors::new(&batch, &self.device))
-                .collect();
+                .map(|batch| Ok(Tensors::new(&batch?, &self.device)))
+                .collect::<Result<_>>()?;
             let losses: Vec<_> = group
                 .iter()
                 .map(|tensors| |model: &C::Model| tensors.loss(model))
@@ -317,7 +317,7 @@ impl<C: NetworkConfig> Run<C> {
         let device = self.device.clone().without_autodiff();
         let (mut loss, mut hits, mut count) = (0.0, 0, 0);
         for batch in self.test.epoch(0, 0) {
-            let (images, labels) = batch.to_tensors(&device);
+            let (images, labels) = batch?.to_tensors(&device);
             let size = labels.dims()[0];
             let (mean, logits) = model.loss(images, labels.clone());
             loss += f64::from(mean.into_scalar::<f32>()) * size as f64;

@@ -83,6 +83,7 @@ impl Network for DeitArgs {
         adamw_lr: [3e-3, 1e-3],
         warmup: 0.05,
         decays_vectors: false,
+        image_size: 224,
     };
     type Config = DeitConfig;
 

@@ -50,6 +50,7 @@ const DEFAULTS: Defaults = Defaults {
     adamw_lr: [1e-3, 1e-3],
     warmup: 0.0,
     decays_vectors: true,
+    image_size: 32,
 };
 
 fn main() -> ExitCode {

@@ -111,7 +111,7 @@ impl Format {
         Images::new(&name, pixels, labels, SHAPE, self.classes)
     }
 
-    fn append(&self, path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<()> {
+    fn append(&self, path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u32>) -> Result<()> {
         let expected = self.expected;
         let bytes = fs::read(path)
             .map_err(|error| Error::file(path, format!("{error}; expected {expected}")))?;
@@ -124,7 +124,7 @@ impl Format {
         }
         let first = labels.len();
         let records = || bytes.chunks_exact(size);
-        labels.extend(records().map(|record| record[self.labels - 1]));
+        labels.extend(records().map(|record| u32::from(record[self.labels - 1])));
         if let Some((record, label)) = invalid_label(&labels[first..], self.classes) {
             let last = self.classes - 1;
             let reason = format!(

@@ -92,7 +92,7 @@ pub fn cifar_c(
         );
         return Err(labels.error(reason));
     }
-    let found = found.into_iter().map(|label| label as u8).collect();
+    let found = found.into_iter().map(|label| label as u32).collect();
     let interleaved = images.bytes(places)?;
     let mut pixels = Vec::with_capacity(interleaved.len());
     for image in interleaved.chunks_exact(height * width * channels) {

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use super::Batch;
 use super::plan::Plan;
+use crate::error::Result;
 
 /// Finished batches that wait for their turn, per worker.
 const AHEAD: usize = 2;
@@ -15,7 +16,7 @@ const AHEAD: usize = 2;
 ///
 /// Worker `w` of `n` makes the batches `w`, `w + n`, `w + 2n` … into a channel of its own, and the
 /// channels are read in turn, so which thread is fastest makes no difference. Dropping it stops the
-/// threads.
+/// threads. An error takes the place of its batch; the batches after it can still be had.
 pub struct Epoch {
     plan: Arc<Plan>,
     first: usize,
@@ -25,7 +26,7 @@ pub struct Epoch {
 }
 
 struct Worker {
-    batches: Receiver<Batch>,
+    batches: Receiver<Result<Batch>>,
     thread: JoinHandle<()>,
 }
 
@@ -66,9 +67,9 @@ fn spawn(
 }
 
 impl Iterator for Epoch {
-    type Item = Batch;
+    type Item = Result<Batch>;
 
-    fn next(&mut self) -> Option<Batch> {
+    fn next(&mut self) -> Option<Result<Batch>> {
         let number = self.remaining.next()?;
         let turn = (number - self.first) % self.workers.len().max(1);
         let worker = self.workers.get(turn).and_then(Option::as_ref);

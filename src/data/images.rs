@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 pub struct Images {
     name: Arc<str>,
     pixels: Arc<Vec<u8>>,
-    labels: Arc<Vec<u8>>,
+    labels: Arc<Vec<u32>>,
     len: usize,
     shape: [usize; 3],
     classes: usize,
@@ -51,7 +51,7 @@ impl Images {
     pub fn new(
         name: &str,
         pixels: Vec<u8>,
-        labels: Vec<u8>,
+        labels: Vec<u32>,
         shape: [usize; 3],
         classes: usize,
     ) -> Result<Self> {
@@ -143,7 +143,7 @@ impl Images {
     ///
     /// If `index` is not below [`Images::len`], as indexing a slice does.
     pub fn label(&self, index: usize) -> usize {
-        self.labels[..self.len][index].into()
+        self.labels[..self.len][index] as usize
     }
 
     /// Mean and standard deviation of each channel over the whole set.
@@ -187,7 +187,7 @@ impl Dataset<ImageItem> for Images {
 }
 
 /// The first label that is not below `classes`, with its position.
-pub(super) fn invalid_label(labels: &[u8], classes: usize) -> Option<(usize, u8)> {
+pub(super) fn invalid_label(labels: &[u32], classes: usize) -> Option<(usize, u32)> {
     let mut labels = labels.iter().copied().enumerate();
-    labels.find(|(_, label)| usize::from(*label) >= classes)
+    labels.find(|(_, label)| *label as usize >= classes)
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::corrupt::Skipped;
 use super::plan::Plan;
 use super::{
-    Augmentation, Epoch, Images, Mixup, Normalization, RandAugment, RandomErasing, ResizedCrop,
-    Transform, random,
+    Augmentation, CorruptImages, Epoch, ImageSource, Mixup, Normalization, RandAugment,
+    RandomErasing, ResizedCrop, Transform, random,
 };
 use crate::error::{Error, Result, check};
 
@@ -25,6 +26,7 @@ const MAXIMUM_REPEATS: usize = 256;
 /// | `augmentation` | padding 4, flip | |
 /// | `normalization` | `None`: pixels in \[0, 1\] | one mean and deviation per channel |
 /// | `drop_last` | `false` | |
+/// | `corrupt_images` | `Stop` | see [`CorruptImages`] |
 /// | `transforms` | none | see each [`Transform`] |
 /// | `erasing` | `None` | see [`RandomErasing`] |
 /// | `mixup` | `None` | see [`Mixup`] |
@@ -49,6 +51,9 @@ pub struct LoaderConfig {
     pub normalization: Option<Normalization>,
     /// Whether to leave out the last batch if it is smaller than the others.
     pub drop_last: bool,
+    /// What is done with images that cannot be read.
+    #[serde(default)]
+    pub corrupt_images: CorruptImages,
     /// Steps on each 8-bit image, after `augmentation`.
     #[serde(default)]
     pub transforms: Vec<Transform>,
@@ -82,6 +87,7 @@ impl Default for LoaderConfig {
             augmentation: Augmentation::default(),
             normalization: None,
             drop_last: false,
+            corrupt_images: CorruptImages::Stop,
             transforms: Vec::new(),
             erasing: None,
             mixup: None,
@@ -140,13 +146,13 @@ impl LoaderConfig {
         }
     }
 
-    fn validate(&self, shape: [usize; 3]) -> Result<()> {
+    fn validate(&self, channels: usize, size: Option<[usize; 2]>) -> Result<()> {
         range("batch_size", self.batch_size, 1..=usize::MAX, "at least 1")?;
         range("workers", self.workers, 0..=MAXIMUM_WORKERS, "0 to 256")?;
         range("repeats", self.repeats, 1..=MAXIMUM_REPEATS, "1 to 256")?;
-        self.augmentation.validate(shape)?;
+        size.map_or(Ok(()), |size| self.augmentation.validate(size))?;
         for step in &self.transforms {
-            step.validate(shape[0])?;
+            step.validate(channels)?;
         }
         self.erasing.map_or(Ok(()), |erasing| erasing.validate())?;
         self.mixup.map_or(Ok(()), |mixup| mixup.validate())?;
@@ -164,7 +170,7 @@ impl LoaderConfig {
 /// let images = Images::new("example", vec![0, 51, 102, 255], vec![0, 1, 1, 0], [1, 1, 1], 2)?;
 /// let config = LoaderConfig { batch_size: 3, ..LoaderConfig::evaluation() };
 /// let loader = Loader::new(images, config)?;
-/// let batches: Vec<_> = loader.epoch(0, 0).collect();
+/// let batches: Vec<_> = loader.epoch(0, 0).collect::<Result<_, _>>()?;
 /// assert_eq!(batches.len(), 2);
 /// assert_eq!(batches[0].images, [0.0, 0.2, 0.4]);
 /// assert_eq!(batches[1].labels, [0]);
@@ -172,10 +178,13 @@ impl LoaderConfig {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Loader {
-    pub(super) images: Images,
+    pub(super) images: Arc<dyn ImageSource>,
     pub(super) config: LoaderConfig,
     /// Normalised value of each pixel value, per channel.
     pub(super) tables: Arc<Vec<[f32; 256]>>,
+    /// Of an image in a batch: channels, height and width.
+    pub(super) shape: [usize; 3],
+    pub(super) skipped: Arc<Skipped>,
 }
 
 impl Loader {
@@ -183,10 +192,30 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if a value is out of its range or does not fit the images.
-    pub fn new(images: Images, config: LoaderConfig) -> Result<Self> {
-        let [channels, ..] = images.shape();
-        config.validate(images.shape())?;
+    /// [`Error::Config`] if a value is out of its range or does not fit the images, or these differ in size and no transform makes them alike.
+    pub fn new(images: impl ImageSource + 'static, config: LoaderConfig) -> Result<Self> {
+        Self::shared(Arc::new(images), config)
+    }
+
+    /// The same images in other batches.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loader::new`].
+    pub fn with_config(&self, config: LoaderConfig) -> Result<Self> {
+        Self::shared(Arc::clone(&self.images), config)
+    }
+
+    fn shared(images: Arc<dyn ImageSource>, config: LoaderConfig) -> Result<Self> {
+        let (channels, size) = (images.channels(), images.size());
+        config.validate(channels, size)?;
+        let steps = config.transforms.iter();
+        let size = steps.fold(size, |size, step| step.size(size));
+        let [height, width] = size.ok_or(Error::Config {
+            field: "images.size",
+            value: "different for each image".into(),
+            valid: "one height and width: resize them, or add a ResizedCrop with a size",
+        })?;
         let identity = || Normalization::identity(channels);
         let normalization = config.normalization.clone().unwrap_or_else(identity);
         normalization.validate(channels)?;
@@ -194,12 +223,14 @@ impl Loader {
             images,
             config,
             tables: Arc::new(normalization.tables()),
+            shape: [channels, height, width],
+            skipped: Arc::default(),
         })
     }
 
     /// The images that batches are made from.
-    pub fn images(&self) -> &Images {
-        &self.images
+    pub fn images(&self) -> &dyn ImageSource {
+        &*self.images
     }
 
     /// How batches are made.
@@ -208,9 +239,14 @@ impl Loader {
     }
 
     /// Shape of an image in a batch: channels, height and width.
-    pub(super) fn shape(&self) -> [usize; 3] {
-        let steps = self.config.transforms.iter();
-        steps.fold(self.images.shape(), |shape, step| step.shape(shape))
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The images that could not be read and were left out so far, by this loader and its clones, in the order of the set. Batches are made
+    /// ahead, so these may be images of batches to come.
+    pub fn skipped(&self) -> Vec<usize> {
+        self.skipped.indices()
     }
 
     /// Number of batches in an epoch.
@@ -227,7 +263,8 @@ impl Loader {
         self.len() == 0
     }
 
-    /// The batches of an epoch from `first_batch` on: exactly the last ones of `epoch(epoch, 0)`.
+    /// The batches of an epoch from `first_batch` on: exactly the last ones of `epoch(epoch, 0)`. Only a source
+    /// that can fail has batches that are errors: images in memory have none.
     ///
     /// Empty if `first_batch` is not below [`Loader::len`]. Dropping the iterator early stops its
     /// threads.

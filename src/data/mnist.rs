@@ -110,17 +110,12 @@ fn assemble(
         );
         return Err(Error::file(label_path, reason));
     }
-    if let Some((index, label)) = invalid_label(&labels.elements, classes) {
+    let labels: Vec<u32> = labels.elements.into_iter().map(u32::from).collect();
+    if let Some((index, label)) = invalid_label(&labels, classes) {
         let reason = format!("label {label} at {index}; expected labels below {classes}");
         return Err(Error::file(label_path, reason));
     }
-    Images::new(
-        name,
-        images.elements,
-        labels.elements,
-        [1, height, width],
-        classes,
-    )
+    Images::new(name, images.elements, labels, [1, height, width], classes)
 }
 
 /// The file of a name, or else its compressed form.

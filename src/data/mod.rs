@@ -7,6 +7,8 @@
 //! | [`cifar_c`], [`Npy`] | read CIFAR-10-C and CIFAR-100-C, and `.npy` files of whole numbers |
 //! | [`Corruption`] | makes such corruptions from clean images |
 //! | [`Images`] | a labelled set in memory; also a [`Dataset`](burn::data::dataset::Dataset) of burn |
+//! | `ImageFolder`, `image_folders` (feature `images`) | a folder of JPEG and PNG files for each class, decoded while training |
+//! | [`ImageSource`] | what a loader needs to know of its images |
 //! | [`Augmentation`] | random crop and flip |
 //! | [`Transform`] | random resized crop, flip, RandAugment, colour jitter, resizing |
 //! | [`RandomErasing`] | overwrites a part of an image |
@@ -31,7 +33,7 @@
 //! let device = burn::tensor::Device::flex().autodiff();
 //! for epoch in 0..2 {
 //!     for batch in loader.epoch(epoch, 0) {
-//!         let (images, labels) = batch.to_tensors(&device);
+//!         let (images, labels) = batch?.to_tensors(&device);
 //!         assert_eq!((images.dims(), labels.dims()), ([4, 1, 2, 2], [4]));
 //!     }
 //! }
@@ -44,10 +46,13 @@ mod balanced;
 mod batch;
 mod cifar;
 mod cifar_c;
+mod corrupt;
 mod corruption;
 #[cfg(feature = "network")]
 mod download;
 mod epoch;
+#[cfg(feature = "images")]
+mod folder;
 mod idx;
 mod images;
 mod loader;
@@ -56,6 +61,7 @@ mod normalization;
 mod npy;
 mod plan;
 mod random;
+mod source;
 
 pub use augment::{
     AtLevel, Augmentation, ColorJitter, Draw, ErasingMode, Filter, Mix, Mixup, OPERATIONS,
@@ -66,13 +72,17 @@ pub use balanced::balanced;
 pub use batch::Batch;
 pub use cifar::{cifar10, cifar100};
 pub use cifar_c::cifar_c;
+pub use corrupt::CorruptImages;
 pub use corruption::{Corruption, UnknownCorruption};
 #[cfg(feature = "network")]
 pub use download::Archive;
 pub use epoch::Epoch;
+#[cfg(feature = "images")]
+pub use folder::{Color, ImageFolder, ImageFolderConfig, Sizing, image_folders, read_picture};
 pub use idx::Idx;
 pub use images::{ImageItem, Images};
 pub use loader::{Loader, LoaderConfig};
 pub use mnist::{idx_files, idx_images, mnist};
 pub use normalization::Normalization;
 pub use npy::Npy;
+pub use source::ImageSource;

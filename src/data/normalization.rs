@@ -30,6 +30,14 @@ impl Normalization {
         }
     }
 
+    /// That of ImageNet's training images, which torchvision's and timm's RGB models expect.
+    pub fn imagenet() -> Self {
+        Self {
+            mean: vec![0.485, 0.456, 0.406],
+            deviation: vec![0.229, 0.224, 0.225],
+        }
+    }
+
     /// From how often each pixel value occurs in each channel.
     pub(super) fn from_counts(counts: &[[u64; 256]]) -> Self {
         let (mean, deviation) = counts.iter().map(moments).unzip();

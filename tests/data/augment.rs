@@ -1,6 +1,6 @@
 //! Crop and flip.
 
-use zosam::data::{Augmentation, Draw};
+use zosam::data::{Augmentation, Draw, ImageSource};
 
 use super::image_set;
 
@@ -45,7 +45,7 @@ fn every_crop_and_flip_matches_the_naive_version() {
                 mirrored: case % 2 == 1,
             };
             let mut output = Vec::new();
-            augmentation.apply(&images, 1, draw, &mut output);
+            augmentation.apply(&images.picture(1).unwrap(), draw, &mut output);
             assert_eq!(output, naive(images.pixels(1), padding, draw), "{draw:?}");
         }
     }
@@ -57,7 +57,7 @@ fn no_augmentation_is_the_identity() {
     let mut output = Vec::new();
     for index in 0..3 {
         let draw = Augmentation::none().draw(9, 1, index);
-        Augmentation::none().apply(&images, index, draw, &mut output);
+        Augmentation::none().apply(&images.picture(index).unwrap(), draw, &mut output);
     }
     assert_eq!(
         output,
@@ -75,7 +75,7 @@ fn an_offset_out_of_range_gives_a_whole_image() {
             mirrored: true,
         };
         let mut output = Vec::new();
-        Augmentation::default().apply(&images, 0, draw, &mut output);
+        Augmentation::default().apply(&images.picture(0).unwrap(), draw, &mut output);
         assert_eq!(output.len(), 90);
     }
 }

@@ -4,7 +4,7 @@ use zosam::data::{Augmentation, Images, Loader, LoaderConfig, balanced};
 
 #[test]
 fn every_class_as_often_and_parts_share_none() {
-    let labels: Vec<u8> = (0..60).map(|image| (image * 7 % 6) as u8).collect();
+    let labels: Vec<u32> = (0..60).map(|image| image * 7 % 6).collect();
     let pixels = (0..60).collect();
     let images = Images::new("sixty", pixels, labels, [1, 1, 1], 6).unwrap();
     let augmentation = Augmentation {

@@ -42,7 +42,7 @@ fn constant_and_empty_sets_have_deviation_one() {
 
 #[test]
 fn inconsistent_sets_are_refused() {
-    let message = |pixels: usize, labels: &[u8], shape, classes| {
+    let message = |pixels: usize, labels: &[u32], shape, classes| {
         let set = Images::new("set", vec![0; pixels], labels.to_vec(), shape, classes);
         set.unwrap_err().to_string()
     };

@@ -24,7 +24,10 @@ fn loader(config: LoaderConfig) -> Loader {
 }
 
 fn batches(loader: &Loader, epoch: u64, first: usize) -> Vec<Batch> {
-    loader.epoch(epoch, first).collect()
+    loader
+        .epoch(epoch, first)
+        .map(|batch| batch.unwrap())
+        .collect()
 }
 
 fn indices(batches: &[Batch]) -> Vec<usize> {
@@ -54,7 +57,7 @@ fn an_epoch_can_start_at_any_batch() {
         for first in 0..=whole.len() {
             assert!(batches(&loader, 2, first) == whole[first..]);
         }
-        assert_eq!(loader.epoch(2, usize::MAX).next(), None);
+        assert!(loader.epoch(2, usize::MAX).next().is_none());
     }
 }
 
@@ -75,14 +78,14 @@ fn every_epoch_visits_each_image_once_in_an_order_of_its_own() {
         seed: 12,
         ..config(2)
     };
-    let other_seed = Loader::new(loader.images().clone(), other_seed).unwrap();
+    let other_seed = Loader::new(image_set(60, SHAPE), other_seed).unwrap();
     assert_ne!(indices(&batches(&other_seed, 0, 0)), orders[0]);
 }
 
 /// A run saved by one version must be resumed alike by the next.
 #[test]
 fn the_order_and_the_draws_are_pinned() {
-    let first = loader(config(0)).epoch(1, 0).next().unwrap();
+    let first = loader(config(0)).epoch(1, 0).next().unwrap().unwrap();
     assert_eq!(first.indices, [37, 23, 22, 11, 38, 48, 55]);
     let draws = [0, 1, 2].map(|index| Augmentation::default().draw(11, 1, index));
     let draws = draws.map(|draw| (draw.top, draw.left, draw.mirrored));
@@ -100,13 +103,14 @@ fn batches_hold_augmented_and_normalised_pixels() {
         ..config(2)
     };
     let loader = loader(config);
-    for batch in loader.epoch(5, 0) {
+    for batch in batches(&loader, 5, 0) {
         assert_eq!(batch.shape, [batch.indices.len(), 3, 8, 8]);
         for (position, &index) in batch.indices.iter().enumerate() {
             assert_eq!(batch.labels[position], loader.images().label(index) as i64);
             let (mut raw, augmentation) = (Vec::new(), Augmentation::default());
             let draw = augmentation.draw(11, 5, index);
-            augmentation.apply(loader.images(), index, draw, &mut raw);
+            let picture = loader.images().picture(index).unwrap();
+            augmentation.apply(&picture, draw, &mut raw);
             for (at, (raw, value)) in raw.iter().zip(&batch.images[position * 192..]).enumerate() {
                 let (mean, deviation) = (&normalization.mean, &normalization.deviation);
                 let expected = (f32::from(*raw) / 255.0 - mean[at / 64]) / deviation[at / 64];
@@ -124,7 +128,8 @@ fn evaluation_is_the_set_in_order() {
     });
     let batch = &batches(&loader, 9, 0)[0];
     assert_eq!(batch.indices, (0..60).collect::<Vec<_>>());
-    let expected = (0..60).flat_map(|index| loader.images().pixels(index));
+    let images = image_set(60, SHAPE);
+    let expected = (0..60).flat_map(|index| images.pixels(index));
     assert!(
         batch
             .images
@@ -143,7 +148,9 @@ fn the_last_batch_is_short_or_dropped() {
         });
         let epoch = loader.epoch(0, 6);
         assert_eq!(epoch.len(), loader.len() - 6);
-        epoch.map(|batch| batch.labels.len()).collect::<Vec<_>>()
+        epoch
+            .map(|batch| batch.unwrap().labels.len())
+            .collect::<Vec<_>>()
     };
     assert_eq!(sizes(false), [7, 7, 4]);
     assert_eq!(sizes(true), [7, 7]);
@@ -243,7 +250,7 @@ fn values_out_of_range_are_refused() {
 #[cfg(feature = "flex")]
 #[test]
 fn tensors_hold_what_the_batch_holds() {
-    let batch = loader(config(0)).epoch(0, 0).next().unwrap();
+    let batch = loader(config(0)).epoch(0, 0).next().unwrap().unwrap();
     let (images, labels) = batch.to_tensors(&burn::tensor::Device::flex());
     assert_eq!(images.dims(), [7, 3, 8, 8]);
     assert_eq!(

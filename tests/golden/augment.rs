@@ -214,7 +214,10 @@ fn repeats_are_those_of_the_sampler_of_deit() {
             ..LoaderConfig::evaluation()
         };
         let loader = Loader::new(images, config).unwrap();
-        let shown: Vec<_> = loader.epoch(0, 0).flat_map(|batch| batch.indices).collect();
+        let shown: Vec<_> = loader
+            .epoch(0, 0)
+            .flat_map(|batch| batch.unwrap().indices)
+            .collect();
         assert_eq!(shown, expected);
     }
 }

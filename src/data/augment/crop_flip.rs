@@ -3,7 +3,7 @@
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use crate::data::Images;
+use super::Picture;
 use crate::data::random::{Generator, Purpose, generator};
 use crate::error::{Error, Result};
 
@@ -69,17 +69,13 @@ impl Augmentation {
     }
 
     /// Appends the cropped and mirrored image, `[channels, height, width]`, to `output`.
-    ///
-    /// # Panics
-    ///
-    /// If `index` is not below [`Images::len`].
-    pub fn apply(&self, images: &Images, index: usize, draw: Draw, output: &mut Vec<u8>) {
-        let [_, height, width] = images.shape();
+    pub fn apply(&self, picture: &Picture, draw: Draw, output: &mut Vec<u8>) {
+        let [_, height, width] = picture.shape();
         // Wraps around, and so out of the image, for what lies in the padding above or left of it.
         let source = |position: usize, offset: usize| {
             position.wrapping_add(offset).wrapping_sub(self.padding)
         };
-        for plane in images.pixels(index).chunks_exact(height * width) {
+        for plane in picture.pixels().chunks_exact(height * width) {
             for row in 0..height {
                 let row = source(row, draw.top);
                 let line = match row < height {
@@ -98,7 +94,7 @@ impl Augmentation {
         }
     }
 
-    pub(in crate::data) fn validate(&self, [_, height, width]: [usize; 3]) -> Result<()> {
+    pub(in crate::data) fn validate(&self, [height, width]: [usize; 2]) -> Result<()> {
         match self.padding <= height.min(width) {
             true => Ok(()),
             false => Err(Error::Config {

@@ -42,15 +42,13 @@ impl Transform {
         }
     }
 
-    /// The shape of what becomes of an image.
-    pub(in crate::data) fn shape(&self, [channels, height, width]: [usize; 3]) -> [usize; 3] {
-        let size = match self {
-            Self::ResizedCrop(crop) => crop.size,
+    /// Height and width of what becomes of an image; `None` if images differ.
+    pub(in crate::data) fn size(&self, before: Option<[usize; 2]>) -> Option<[usize; 2]> {
+        match self {
+            Self::ResizedCrop(crop) => crop.size.or(before),
             Self::Resize { size, .. } => Some(*size),
-            _ => None,
-        };
-        let [height, width] = size.unwrap_or([height, width]);
-        [channels, height, width]
+            _ => before,
+        }
     }
 
     /// Whether it does the same to an image each time.

@@ -127,7 +127,7 @@ impl Corruption {
         let shape = images.shape();
         let one = |index| self.apply(images.pixels(index), shape, severity, seed, index);
         let pixels: Result<Vec<Vec<u8>>> = (0..images.len()).into_par_iter().map(one).collect();
-        let labels = (0..images.len()).map(|index| images.label(index) as u8);
+        let labels = (0..images.len()).map(|index| images.label(index) as u32);
         let name = format!("{}, {self} {severity}", images.name());
         Images::new(
             &name,
