@@ -46,6 +46,11 @@ fn a_sparse_model_comes_back_bit_for_bit() {
     assert_eq!(fingerprint(&loaded), fingerprint(&model));
     assert_eq!(read.fingerprint(), masks.fingerprint());
     assert_eq!(fingerprint(&other), before);
+    // Equal models give equal files.
+    let again = folder.path().join("again.safetensors");
+    save_model(&again, &loaded, &read).unwrap();
+    let bytes = [&path, &again].map(|path| std::fs::read(path).unwrap());
+    assert!(bytes[0] == bytes[1]);
     // Dense, too.
     save_model(&path, &model, &Masks::dense()).unwrap();
     let (loaded, read) = load_model(&path, resnet(10)).unwrap();

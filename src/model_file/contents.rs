@@ -1,6 +1,6 @@
 //! The tensors of a file, whatever its format.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::masks::LiveSet;
 pub(super) struct Contents {
     pub tensors: BTreeMap<String, Stored>,
     /// PyTorch's shapes of masked weights.
-    pub shapes: HashMap<String, Vec<usize>>,
+    pub shapes: BTreeMap<String, Vec<usize>>,
 }
 
 /// One tensor in PyTorch's order of elements, little-endian.

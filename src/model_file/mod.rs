@@ -9,8 +9,8 @@
 //! | `NAME.live` | `U8`, `[⌈n/8⌉]` | one bit per position, the lowest bit first |
 //! | `NAME.values` | `F32`, `[live]` | the live values, in the order of positions |
 //!
-//! Its shape, the format's version and a SHA-256 over everything are in the file's metadata. Ten lines of Python read it
-//! (`docs/MODEL_FILES.md`).
+//! Its shape, the format's version and a SHA-256 over everything are in the file's metadata, as one JSON document under one
+//! key, so that equal models give equal files to the byte. Ten lines of Python read it (`docs/MODEL_FILES.md`).
 
 mod contents;
 mod names;
@@ -19,20 +19,32 @@ mod read;
 mod safe;
 mod write;
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 pub use read::{load_model, load_model_except, shapes};
 pub use write::save_model;
 
 /// Versions that this crate reads: its own.
-const VERSION: &str = "1";
-const VERSION_KEY: &str = "zosam";
-const SHAPES_KEY: &str = "zosam.shapes";
-const SUM_KEY: &str = "zosam.sha256";
+const VERSION: u32 = 2;
+/// The only key of the metadata: safetensors keeps keys in a hash map, whose order differs from file to file.
+const KEY: &str = "zosam";
 const LIVE: &str = ".live";
 const VALUES: &str = ".values";
 
+/// What the metadata say.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    /// PyTorch's shapes of masked weights.
+    shapes: BTreeMap<String, Vec<usize>>,
+    sha256: String,
+}
+
 /// SHA-256 over names, types, shapes and contents, in the order of names.
 fn checksum<'a>(
-    shapes: &str,
+    shapes: &BTreeMap<String, Vec<usize>>,
     tensors: impl Iterator<Item = (&'a str, String, &'a [usize], &'a [u8])>,
 ) -> String {
     use sha2::{Digest, Sha256};
@@ -41,7 +53,7 @@ fn checksum<'a>(
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     };
-    part(shapes.as_bytes());
+    part(format!("{shapes:?}").as_bytes());
     let mut tensors: Vec<_> = tensors.collect();
     tensors.sort_by_key(|(name, ..)| *name);
     for (name, dtype, shape, data) in tensors {

@@ -1,13 +1,14 @@
 //! Safetensors files.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::DType;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, TensorView};
+use serde_json::Value;
 
 use super::contents::{Contents, Stored};
-use super::{LIVE, SHAPES_KEY, SUM_KEY, VALUES, VERSION, VERSION_KEY, checksum};
+use super::{Header, KEY, LIVE, VALUES, VERSION, checksum};
 
 /// The tensors of a file whose sum, if it has one, is right.
 pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
@@ -35,26 +36,24 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
 fn shapes(
     tensors: &SafeTensors<'_>,
     metadata: &HashMap<String, String>,
-) -> Result<HashMap<String, Vec<usize>>, String> {
+) -> Result<BTreeMap<String, Vec<usize>>, String> {
     let parts = |name: &str| name.ends_with(LIVE) || name.ends_with(VALUES);
-    let Some(version) = metadata.get(VERSION_KEY) else {
-        let ours = metadata.keys().any(|key| key.starts_with(VERSION_KEY));
-        return match ours || tensors.names().iter().any(|name| parts(name)) {
-            true => Err("its metadata has no version".to_string()),
-            false => Ok(HashMap::new()),
+    let Some(header) = metadata.get(KEY) else {
+        return match tensors.names().iter().any(|name| parts(name)) {
+            true => Err(format!("its metadata has no `{KEY}`")),
+            false => Ok(BTreeMap::new()),
         };
     };
-    if version != VERSION {
+    let header: Value = serde_json::from_str(header)
+        .map_err(|error| format!("`{KEY}` in its metadata: {error}"))?;
+    let version = header.get("version").unwrap_or(&header);
+    if *version != VERSION {
         return Err(format!(
             "it has version {version}, this crate reads {VERSION}"
         ));
     }
-    let of = |key: &str| {
-        metadata
-            .get(key)
-            .ok_or(format!("its metadata has no `{key}`"))
-    };
-    let shapes = of(SHAPES_KEY)?;
+    let Header { shapes, sha256, .. } = serde_json::from_value(header)
+        .map_err(|error| format!("`{KEY}` in its metadata: {error}"))?;
     let views: Vec<(&str, TensorView)> = tensors.iter().collect();
     let parts = views.iter().map(|(name, view)| {
         (
@@ -64,12 +63,12 @@ fn shapes(
             view.data(),
         )
     });
-    if checksum(shapes, parts) != *of(SUM_KEY)? {
+    if checksum(&shapes, parts) != sha256 {
         return Err(
             "its contents do not have the SHA-256 that it names: it is damaged".to_string(),
         );
     }
-    serde_json::from_str(shapes).map_err(|error| error.to_string())
+    Ok(shapes)
 }
 
 fn float(dtype: Dtype) -> Option<DType> {

@@ -1,14 +1,14 @@
 //! Writing models.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::module::Module;
 use safetensors::tensor::{Dtype, View};
 
 use super::names::Slot;
-use super::{LIVE, SHAPES_KEY, SUM_KEY, VALUES, VERSION, VERSION_KEY, checksum};
+use super::{Header, KEY, LIVE, VALUES, VERSION, checksum};
 use crate::checkpoint::write_atomically;
 use crate::error::{Error, Result};
 use crate::masks::Masks;
@@ -95,7 +95,7 @@ pub fn save_model<M: Module>(path: impl AsRef<Path>, model: &M, masks: &Masks) -
     let path = path.as_ref();
     let values: HashMap<_, _> = tree::named_tensors(model).into_iter().collect();
     let mut tensors: Vec<(String, Stored)> = Vec::new();
-    let mut shapes = serde_json::Map::new();
+    let mut shapes = BTreeMap::new();
     for slot in tree::float_leaves(model).into_iter().map(Slot::new) {
         let data = &values[&slot.leaf.path];
         let all: Vec<f32> = slot.export(data.iter::<f32>().collect());
@@ -116,9 +116,8 @@ pub fn save_model<M: Module>(path: impl AsRef<Path>, model: &M, masks: &Masks) -
             format!("{}{VALUES}", slot.name),
             Stored::floats(&values, vec![count]),
         ));
-        shapes.insert(slot.name, slot.shape.into());
+        shapes.insert(slot.name, slot.shape);
     }
-    let shapes = serde_json::Value::from(shapes).to_string();
     let parts = tensors.iter().map(|(name, stored)| {
         (
             name.as_str(),
@@ -127,14 +126,15 @@ pub fn save_model<M: Module>(path: impl AsRef<Path>, model: &M, masks: &Masks) -
             &stored.data[..],
         )
     });
-    let sum = checksum(&shapes, parts);
-    let metadata = [
-        (VERSION_KEY, VERSION.to_string()),
-        (SHAPES_KEY, shapes),
-        (SUM_KEY, sum),
-    ];
-    let metadata = metadata.map(|(key, value)| (key.to_string(), value));
-    let bytes = safetensors::serialize(tensors, Some(HashMap::from(metadata)))
-        .map_err(|error| Error::file(path, format!("cannot be written: {error}")))?;
+    let header = Header {
+        version: VERSION,
+        sha256: checksum(&shapes, parts),
+        shapes,
+    };
+    let unfit =
+        |error: &dyn std::fmt::Display| Error::file(path, format!("cannot be written: {error}"));
+    let header = serde_json::to_string(&header).map_err(|error| unfit(&error))?;
+    let metadata = HashMap::from([(KEY.to_string(), header)]);
+    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|error| unfit(&error))?;
     write_atomically(path, &bytes)
 }

@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 def read(path):
     with safe_open(path, "numpy") as file:
-        shapes = json.loads(file.metadata()["zosam.shapes"])
+        shapes = json.loads(file.metadata()["zosam"])["shapes"]
         model = {name: file.get_tensor(name) for name in file.keys() if not name.endswith((".live", ".values"))}
         for name, shape in shapes.items():
             live = np.unpackbits(file.get_tensor(name + ".live"), count=int(np.prod(shape)), bitorder="little")
