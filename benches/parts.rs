@@ -70,7 +70,7 @@ fn perturbed_twin(bencher: Bencher, width: usize) {
     let device = Device::flex();
     let direction = tree::draw(&tree::leaves(&model), KEY, Default::default(), &device);
     let direction = sparsity.masks().project(direction);
-    bencher.bench(|| tree::perturbed(&model, &direction, 0.05, true));
+    bencher.bench(|| tree::perturbed(&model, &direction, 0.05, |_| true));
 }
 
 #[divan::bench(args = WIDTHS)]

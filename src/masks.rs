@@ -4,8 +4,10 @@
 //! masks, and weights are zero at dead positions because they are projected, never the other way
 //! round (a live weight may be exactly zero, right after it was regrown).
 
+use std::sync::{Arc, OnceLock};
+
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Bool, Bytes, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Bytes, Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use sha2::{Digest, Sha256};
 
@@ -23,6 +25,31 @@ struct Mask {
     /// and turn dead negative weights into −0.
     dead: Tensor<1, Bool>,
     live: usize,
+    /// The live positions, made when a vector is first gathered.
+    positions: Arc<OnceLock<Tensor<1, Int>>>,
+}
+
+impl Mask {
+    fn new(leaf: Leaf, live: &[bool], device: &Device) -> Self {
+        Self {
+            leaf,
+            dead: dead_tensor(live, device),
+            live: count(live),
+            positions: Arc::default(),
+        }
+    }
+
+    fn positions(&self) -> &Tensor<1, Int> {
+        self.positions.get_or_init(|| {
+            let dead = self.dead.to_data();
+            let live = dead.iter::<bool>().enumerate();
+            let live: Vec<i64> = live
+                .filter_map(|(i, dead)| (!dead).then_some(i as i64))
+                .collect();
+            let count = [live.len()];
+            Tensor::from_data(TensorData::new(live, count), &self.dead.device())
+        })
+    }
 }
 
 /// The masks of a model.
@@ -48,11 +75,7 @@ impl Masks {
         let mut masks = Self::default();
         for (leaf, live) in leaves.iter().zip(live_sets) {
             assert_eq!(leaf.len(), live.len(), "a live set covers its weight");
-            masks.masks.push(Mask {
-                leaf: leaf.clone(),
-                dead: dead_tensor(live, device),
-                live: count(live),
-            });
+            masks.masks.push(Mask::new(leaf.clone(), live, device));
         }
         masks
     }
@@ -118,6 +141,27 @@ impl Masks {
         })
     }
 
+    /// The live components of a vector.
+    pub(crate) fn gather(&self, vector: ParamVector) -> ParamVector {
+        vector.map(|id, component| match self.get(id) {
+            Some(mask) => component.select(0, mask.positions().clone()),
+            None => component,
+        })
+    }
+
+    /// The vector with these live components, zero elsewhere.
+    pub(crate) fn scatter(&self, live: ParamVector) -> ParamVector {
+        live.map(|id, component| match self.get(id) {
+            Some(mask) => {
+                let zeros =
+                    Tensor::zeros([mask.leaf.len()], (&component.device(), component.dtype()));
+                let positions = mask.positions().clone();
+                zeros.select_assign(0, positions, component, IndexingUpdateOp::Add)
+            }
+            None => component,
+        })
+    }
+
     /// Sets a model's weights to zero at dead positions.
     pub fn project_model<M: Module>(&self, model: M) -> M {
         tree::replace(model, |id, value| {
@@ -170,11 +214,7 @@ impl Masks {
             let dead = param.val().to_data();
             let dead: Vec<bool> = dead.iter::<bool>().collect();
             let live: LiveSet = dead.iter().map(|dead| !dead).collect();
-            masks.masks.push(Mask {
-                leaf: leaf.clone(),
-                dead: dead_tensor(&live, device),
-                live: count(&live),
-            });
+            masks.masks.push(Mask::new(leaf.clone(), &live, device));
         }
         Ok(masks)
     }

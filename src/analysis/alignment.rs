@@ -3,7 +3,7 @@
 use burn::module::Module;
 
 use crate::masks::Masks;
-use crate::objective::{Loss, Objective, Offset};
+use crate::objective::{BatchLoss, Objective, Offset};
 
 /// Cosine of the angle between a perturbation and the gradient of the batch, on the live weights.
 ///
@@ -11,12 +11,12 @@ use crate::objective::{Loss, Objective, Offset};
 /// the number to look at before believing that probes are worth their cost. `model` is the one that the step
 /// started from, `loss` the step's closure. One forward and one backward pass; the model is left untouched.
 /// `None` if the gradient is zero or not finite.
-pub fn alignment<M, L, F>(model: &M, offset: &Offset, masks: &Masks, loss: F) -> Option<f64>
-where
-    M: Module,
-    L: Loss,
-    F: Fn(&M) -> L,
-{
+pub fn alignment<M: Module, F: BatchLoss<M>>(
+    model: &M,
+    offset: &Offset,
+    masks: &Masks,
+    loss: F,
+) -> Option<f64> {
     let gradient = Objective::new(model, loss, 0).gradient(None).vector;
     let gradient = masks.project(gradient);
     let epsilon = offset.vector();

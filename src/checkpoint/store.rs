@@ -26,6 +26,8 @@ const OPTIMIZER: &str = "optimizer.bpk";
 const MASKS: &str = "masks.bpk";
 const HISTORY: &str = "history.bpk";
 const STATE: &str = "state.json";
+/// Only of perturbations that remember.
+const MEMORY: &str = "memory.bpk";
 /// Only of runs that average their weights.
 const AVERAGE: &str = "average.bpk";
 /// Prefix of checkpoints.
@@ -137,6 +139,9 @@ impl Store {
             (HISTORY, parts.history.to_vec()),
             (STATE, state),
         ];
+        if !optim.memory().is_empty() {
+            files.push((MEMORY, optim.memory_to_bytes()?.to_vec()));
+        }
         if let Some(average) = average {
             files.push((AVERAGE, self.record(average.model())?));
         }
@@ -286,6 +291,12 @@ impl Store {
             }
         };
         sparsity.load_parts(&model, parts)?;
+        let optim = match files.remove(MEMORY) {
+            Some(bytes) => {
+                optim.with_memory(Bytes::from_bytes_vec(bytes), &model, sparsity.masks())?
+            }
+            None => optim,
+        };
         Ok((model, optim, state.progress, average))
     }
 
@@ -348,10 +359,11 @@ fn verified(folder: &Path) -> Result<BTreeMap<&'static str, Vec<u8>>> {
         ));
     }
     let mut files = BTreeMap::new();
-    let average = Some(AVERAGE).filter(|name| manifest.files.contains_key(*name));
+    let optional = [MEMORY, AVERAGE].into_iter();
+    let optional = optional.filter(|name| manifest.files.contains_key(*name));
     for name in [MODEL, OPTIMIZER, MASKS, HISTORY, STATE]
         .into_iter()
-        .chain(average)
+        .chain(optional)
     {
         let path = folder.join(name);
         let (size, hash) = manifest

@@ -6,10 +6,10 @@ use burn::tensor::Tensor;
 
 use super::{SharpOptimizer, StepReport};
 use crate::error::{Error, Result};
-use crate::objective::{Gradient, Loss, Objective, Offset, Passes};
-use crate::perturb::{Ascent, Perturbation, PlainReason, Site};
+use crate::objective::{BatchLoss, Gradient, Objective, Offset, Passes};
+use crate::perturb::{Ascent, Gradients, Perturbation, PlainReason, Site};
 use crate::sparse::Sparsity;
-use crate::tree::{self, ParamVector};
+use crate::tree::{self, Leaf, ParamVector};
 
 /// What is measured beside the gradient at `θ + ε`.
 pub(crate) struct Wanted {
@@ -17,22 +17,22 @@ pub(crate) struct Wanted {
     pub clean: bool,
     /// The number of the first batch among those of its step.
     pub first: u64,
+    /// The base learning rate, if it is known.
+    pub lr: Option<f64>,
 }
 
 /// The mean over the batches of a step.
 pub(crate) struct Measured<M, E> {
     /// The model with its running statistics advanced.
     pub model: M,
-    /// The gradient at `θ + ε`.
-    pub gradient: ParamVector,
-    /// The gradient at `θ`.
-    pub clean: Option<ParamVector>,
+    pub gradients: Gradients,
     pub report: StepReport<Vec<E>>,
 }
 
 /// What one batch says.
 struct OfBatch<M, E> {
     gradient: ParamVector,
+    here: Option<ParamVector>,
     buffers: M,
     loss: Tensor<1>,
     extra: E,
@@ -42,28 +42,35 @@ struct OfBatch<M, E> {
 
 impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     /// Measures batch after batch, the graph of one at a time.
-    pub(crate) fn measure_all<M, L, F>(
-        &mut self,
+    pub(crate) fn measure_all<M: Module, F: BatchLoss<M>>(
+        &self,
         mut model: M,
         sparsity: &Sparsity,
         losses: impl IntoIterator<Item = F>,
         wanted: Wanted,
-    ) -> Result<Measured<M, L::Extra>>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
-        let (mut gradients, mut cleans, mut loss) = (Mean::default(), Mean::default(), None);
+    ) -> Result<Measured<M, F::Extra>> {
+        let leaves = tree::leaves(&model);
+        let (mut perturbed, mut here, mut loss) = (Mean::default(), Mean::default(), None);
         let (mut extras, mut passes) = (Vec::new(), Passes::default());
         let (mut offset, mut plain) = (None, None);
         for (batch, closure) in losses.into_iter().enumerate() {
             let seed = self.seed_of(wanted.first + batch as u64);
-            let mut objective = Objective::new(&model, &closure, draw_seed(seed, self.step));
-            let part = self.measure(&mut objective, sparsity, seed);
-            gradients.add(part.gradient);
-            if wanted.clean {
-                cleans.add(objective.gradient(None).vector);
+            let mut objective = Objective::new(&model, closure, draw_seed(seed, self.step));
+            if self.perturbation.needs_samples() && objective.samples().is_none() {
+                return Err(Error::Mismatch {
+                    what: "the training step's loss",
+                    reason: "the perturbation looks at samples of the batch: give it \
+                             `objective::Samples` in place of a closure"
+                        .to_string(),
+                });
+            }
+            let site = self.site(&leaves, sparsity, seed, wanted.lr);
+            let part = self.measure(&mut objective, sparsity, site);
+            perturbed.add(part.gradient);
+            match part.here {
+                Some(gradient) => here.add(gradient),
+                None if wanted.clean => here.add(objective.gradient(None).vector),
+                None => {}
             }
             passes += objective.passes();
             model = tree::adopt_buffers(model.clone(), &part.buffers);
@@ -90,40 +97,60 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
             plain,
             mask_update: None,
         };
+        let batches = report.extra.len();
+        let gradients = Gradients {
+            perturbed: perturbed.value(),
+            // A mean over some of the batches would be no gradient of the step.
+            here: (here.count == batches).then(|| here.value()),
+            offset: report.offset.clone(),
+            ascended: self.ascends(sparsity),
+        };
         Ok(Measured {
             model,
-            gradient: gradients.value(),
-            clean: wanted.clean.then(|| cleans.value()),
+            gradients,
             report,
         })
     }
 
-    /// Ascent and descent gradient on one batch.
-    fn measure<M, L, F>(
-        &mut self,
-        objective: &mut Objective<'_, M, F>,
-        sparsity: &Sparsity,
+    /// Whether this step is perturbed at all.
+    fn ascends(&self, sparsity: &Sparsity) -> bool {
+        sparsity.method().perturbs(self.step) && self.schedule.strength(self.step) > 0.0
+    }
+
+    /// What the perturbation knows about the step.
+    pub(crate) fn site<'a>(
+        &self,
+        leaves: &'a [Leaf],
+        sparsity: &'a Sparsity,
         seed: u64,
-    ) -> OfBatch<M, L::Extra>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
-        let leaves = tree::leaves(objective.model());
-        let site = Site {
-            leaves: &leaves,
+        lr: Option<f64>,
+    ) -> Site<'a> {
+        Site {
+            leaves,
             masks: sparsity.masks(),
             seed,
             step: self.step,
-        };
+            lr,
+            strength: self.schedule.strength(self.step),
+        }
+    }
+
+    /// Ascent and descent gradient on one batch.
+    fn measure<M: Module, F: BatchLoss<M>>(
+        &self,
+        objective: &mut Objective<'_, M, F>,
+        sparsity: &Sparsity,
+        site: Site<'_>,
+    ) -> OfBatch<M, F::Extra> {
         let Ascent {
             offset,
             forward,
             buffers,
+            here,
             mut plain,
         } = match sparsity.method().perturbs(self.step) {
-            true => self.perturbation.ascend(objective, site),
+            true if site.strength > 0.0 => self.perturbation.ascend(objective, site, &self.memory),
+            true => Ascent::none(),
             false => Ascent::given_up(PlainReason::Method),
         };
         let forward = forward.unwrap_or_else(|| objective.forward(offset.as_ref()));
@@ -145,6 +172,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         } = objective.backward(forward);
         OfBatch {
             gradient: vector,
+            here,
             buffers: buffers.unwrap_or(twin),
             loss,
             extra,

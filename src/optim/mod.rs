@@ -12,15 +12,16 @@ pub use average::WeightAverage;
 pub(crate) use measure::{Measured, Wanted};
 pub use report::StepReport;
 #[cfg(feature = "train")]
-pub(crate) use step::{Descent, check_usable, descend};
+pub(crate) use step::{check_usable, descend};
 
 use burn::grad_clipping::GradientClipping;
-use burn::module::ParamGroup;
+use burn::module::{Module, ParamGroup};
 use burn::optim::{DynOptimizer, ModuleOptimizer, Optimizer};
 use burn::tensor::Bytes;
 
 use crate::error::{Error, Result};
-use crate::perturb::{FirstOrder, Identity, Perturbation, ZeroOrder};
+use crate::masks::Masks;
+use crate::perturb::{FirstOrder, Identity, Memory, Perturbation, Schedule, ZeroOrder};
 
 /// ZO-SAM around a burn optimizer.
 pub type ZoSam<O> = SharpOptimizer<ZeroOrder, O>;
@@ -61,6 +62,8 @@ pub type Plain<O> = SharpOptimizer<Identity, O>;
 #[derive(Clone)]
 pub struct SharpOptimizer<P, O> {
     perturbation: P,
+    schedule: Schedule,
+    memory: Memory,
     rule: O,
     base: ModuleOptimizer,
     largest_norm: Option<f64>,
@@ -73,6 +76,8 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     pub fn new(perturbation: P, base: O) -> Self {
         Self {
             perturbation,
+            schedule: Schedule::default(),
+            memory: Memory::default(),
             base: ModuleOptimizer::from(base.clone()),
             rule: base,
             largest_norm: None,
@@ -84,6 +89,12 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     /// Sets the seed of random directions and of stochastic layers' draws. Default 0.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Sets at which steps the perturbation is made. Default: at all.
+    pub fn with_schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
         self
     }
 
@@ -133,13 +144,42 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     }
 
     /// The optimizer's state as bytes in burn's record format; the step number is
-    /// [`steps`](Self::steps).
+    /// [`steps`](Self::steps), what a perturbation remembers [`memory_to_bytes`](Self::memory_to_bytes).
     ///
     /// # Errors
     ///
     /// If the record cannot be written.
     pub fn to_bytes(&self) -> Result<Bytes> {
         self.base.into_bytes().map_err(unfit)
+    }
+
+    /// What the perturbation has kept from earlier steps.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// What the perturbation has kept from earlier steps, as bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the record cannot be written.
+    pub fn memory_to_bytes(&self) -> Result<Bytes> {
+        self.memory.to_bytes()
+    }
+
+    /// Goes on with what [`memory_to_bytes`](Self::memory_to_bytes) wrote, for the model and the masks of that moment.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no record or do not fit the model and its masks.
+    pub fn with_memory<M: Module>(
+        mut self,
+        bytes: Bytes,
+        model: &M,
+        masks: &Masks,
+    ) -> Result<Self> {
+        self.memory = Memory::from_bytes(bytes, model, masks)?;
+        Ok(self)
     }
 
     /// Takes over the state and step number of another optimizer of the same configuration.

@@ -7,8 +7,9 @@ use burn::optim::{ModuleOptimizer, Optimizer};
 use super::measure::{Measured, Wanted};
 use super::{SharpOptimizer, StepReport, state};
 use crate::error::{Error, Result};
-use crate::objective::Loss;
-use crate::perturb::Perturbation;
+use crate::masks::Masks;
+use crate::objective::{BatchLoss, Loss};
+use crate::perturb::{Descent, Gradients, Memory, Perturbation};
 use crate::sparse::{Growth, MaskUpdate, Sparsity, UNTRAINABLE};
 use crate::tree::{self, ParamVector};
 
@@ -27,8 +28,8 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     ///
     /// # Errors
     ///
-    /// If `sparsity` has no masks yet or they belong to another model, or if a score is NaN when masks
-    /// change. The model is consumed; a clone taken before costs nothing but reference counts.
+    /// If `sparsity` has no masks yet or they belong to another model, if a score is NaN when masks
+    /// change, or if the perturbation looks at samples of the batch, which a closure does not show. The model is consumed; a clone taken before costs nothing but reference counts.
     pub fn step_with<M, L, F>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
@@ -41,6 +42,21 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         L: Loss,
         F: Fn(&M) -> L,
     {
+        self.step_on(lr, model, sparsity, loss)
+    }
+
+    /// As [`step_with`](Self::step_with), for any [`BatchLoss`]: [`Samples`](crate::objective::Samples), whose parts a perturbation can look at.
+    ///
+    /// # Errors
+    ///
+    /// As [`step_with`](Self::step_with).
+    pub fn step_on<M: Module, F: BatchLoss<M>>(
+        &mut self,
+        lr: impl Into<ModuleLearningRate>,
+        model: M,
+        sparsity: &mut Sparsity,
+        loss: F,
+    ) -> Result<(M, StepReport<F::Extra>)> {
         let (model, report) = self.step_accumulated(lr, model, sparsity, [loss])?;
         Ok((model, report.single()))
     }
@@ -75,42 +91,49 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     /// # Errors
     ///
     /// As [`step_with`](Self::step_with), and if there is no loss at all.
-    pub fn step_accumulated<M, L, F>(
+    pub fn step_accumulated<M: Module, F: BatchLoss<M>>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
         model: M,
         sparsity: &mut Sparsity,
         losses: impl IntoIterator<Item = F>,
-    ) -> Result<(M, StepReport<Vec<L::Extra>>)>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
+    ) -> Result<(M, StepReport<Vec<F::Extra>>)> {
+        let lr = lr.into();
         check_usable(&model, sparsity)?;
         let step = self.step;
         sparsity.keep_rewind_point(step, &model);
         let clean = sparsity.observes(step) && sparsity.growth() == Growth::Clean;
 
-        let wanted = Wanted { clean, first: 0 };
+        let wanted = Wanted {
+            clean,
+            first: 0,
+            lr: Some(lr.base()),
+        };
         let Measured {
             model,
-            gradient,
-            clean,
+            gradients,
             mut report,
         } = self.measure_all(model, sparsity, losses, wanted)?;
-        let gradient = sparsity.all_reduced(&model, gradient);
-        let growth = match clean {
-            Some(clean) => sparsity.all_reduced(&model, clean),
-            None => gradient.clone(),
+        let gradients = Gradients {
+            perturbed: sparsity.all_reduced(&model, gradients.perturbed),
+            here: gradients
+                .here
+                .map(|here| sparsity.all_reduced(&model, here)),
+            ..gradients
+        };
+        let growth = match &gradients.here {
+            Some(here) if clean => here.clone(),
+            _ => gradients.perturbed.clone(),
         };
         sparsity.remember(step, &growth);
         sparsity.account(step, report.passes);
 
-        let gradient = Descent { gradient, growth };
+        let descent = self.descent(&model, sparsity, gradients, Some(lr.base()));
+        let before = self.masks_to_leave(sparsity);
         let largest = self.largest_norm;
-        let (model, update) =
-            descend(&mut self.base, lr, step, model, sparsity, gradient, largest)?;
+        let descent = (descent, growth);
+        let (model, update) = descend(&mut self.base, lr, step, model, sparsity, descent, largest)?;
+        self.remember(before, sparsity, update.is_some());
         report.mask_update = update;
         self.step += 1;
         Ok((model, report))
@@ -124,44 +147,89 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     ///
     /// # Errors
     ///
-    /// If `sparsity` has no masks yet, or a method whose dead weights have values, which only
+    /// If `sparsity` has no masks yet, or for a method whose dead weights have values or a perturbation whose descent drifts, which only
     /// [`step_with`](Self::step_with) trains.
-    pub fn gradient<M, L, F>(
+    pub fn gradient<M: Module, F: BatchLoss<M>>(
         &mut self,
         model: M,
         sparsity: &Sparsity,
         loss: F,
-    ) -> Result<(M, burn::optim::GradientsParams, StepReport<L::Extra>)>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
+    ) -> Result<(M, burn::optim::GradientsParams, StepReport<F::Extra>)> {
         check_usable(&model, sparsity)?;
-        if sparsity.has_latent_values() {
-            return Err(Error::Mismatch {
-                what: "a method with latent values",
+        let refused = |what| {
+            Err(Error::Mismatch {
+                what,
                 reason: "its optimizer's step has to be `step_with`".to_string(),
-            });
+            })
+        };
+        if sparsity.has_latent_values() {
+            return refused("a method with latent values");
+        }
+        if self.perturbation.drifts() {
+            return refused("a perturbation whose descent drifts");
         }
         let wanted = Wanted {
             clean: false,
             first: 0,
+            lr: None,
         };
         let Measured {
             model,
-            gradient,
+            gradients,
             report,
-            ..
         } = self.measure_all(model, sparsity, [loss], wanted)?;
-        let gradient = sparsity.all_reduced(&model, gradient);
+        let gradients = Gradients {
+            perturbed: sparsity.all_reduced(&model, gradients.perturbed),
+            here: gradients
+                .here
+                .map(|here| sparsity.all_reduced(&model, here)),
+            ..gradients
+        };
+        let gradient = self.descent(&model, sparsity, gradients, None).gradient;
         let gradient = tree::to_gradients(&model, &sparsity.masks().project(gradient));
         Ok((model, gradient, report.single()))
+    }
+
+    /// What the perturbation makes of the measured gradients.
+    pub(crate) fn descent<M: Module>(
+        &mut self,
+        model: &M,
+        sparsity: &Sparsity,
+        gradients: Gradients,
+        lr: Option<f64>,
+    ) -> Descent {
+        let leaves = tree::leaves(model);
+        let site = self.site(&leaves, sparsity, self.seed, lr);
+        let mut memory = std::mem::take(&mut self.memory);
+        let descent = self.perturbation.descend(gradients, site, &mut memory);
+        self.memory = memory;
+        descent
+    }
+
+    /// The masks before a change of masks that the memory has to follow.
+    pub(crate) fn masks_to_leave(&self, sparsity: &Sparsity) -> Option<Masks> {
+        let follows = !self.memory.is_empty() && sparsity.method().is_due(self.step);
+        follows.then(|| sparsity.masks().clone())
+    }
+
+    /// Takes the memory through a change of masks; a model that was put back to earlier weights starts without.
+    pub(crate) fn remember(&mut self, before: Option<Masks>, sparsity: &Sparsity, changed: bool) {
+        match before {
+            Some(_) if changed && sparsity.rewinds() => self.memory = Memory::default(),
+            Some(before) if changed => self.memory.follow(&before, sparsity.masks()),
+            _ => {}
+        }
     }
 
     /// Counts a step that was taken outside [`step_with`](Self::step_with).
     pub fn advance(&mut self) {
         self.step += 1;
+    }
+
+    /// Goes on with a loaded memory.
+    #[cfg(feature = "train")]
+    pub(crate) fn set_memory(&mut self, memory: Memory) {
+        self.memory = memory;
     }
 
     /// Goes on from a number of steps.
@@ -171,27 +239,24 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     }
 }
 
-/// The gradient that the base optimizer gets, and the one that grows weights.
-pub(crate) struct Descent {
-    pub gradient: ParamVector,
-    pub growth: ParamVector,
-}
-
-/// The base optimizer's step from `θ`, and the change of masks if one is due.
+/// The base optimizer's step from `θ`, and the change of masks if one is due, by the gradient that grows weights.
 pub(crate) fn descend<M: Module>(
     base: &mut ModuleOptimizer,
-    lr: impl Into<ModuleLearningRate>,
+    lr: ModuleLearningRate,
     step: u64,
     mut model: M,
     sparsity: &mut Sparsity,
-    Descent { gradient, growth }: Descent,
+    (Descent { gradient, drift }, growth): (Descent, ParamVector),
     largest_norm: Option<f64>,
 ) -> Result<(M, Option<MaskUpdate>)> {
     let is_due = sparsity.method().is_due(step);
     if !is_due || sparsity.method().steps_when_due() {
         let (before, gradient) = sparsity.before_step(model, gradient);
         let gradient = tree::to_gradients(&before, &clipped(gradient, largest_norm));
-        model = base.step(lr, before, gradient);
+        model = base.step(lr.clone(), before, gradient);
+        if let Some(drift) = drift {
+            model = drifted(model, &drift, &lr);
+        }
         model = sparsity.after_step(model);
     }
     if !is_due {
@@ -203,6 +268,19 @@ pub(crate) fn descend<M: Module>(
         false => state::keep_only(base, &update.kept)?,
     };
     Ok((model, Some(update)))
+}
+
+/// `θ − η · drift`, with the learning rate of each parameter's group.
+fn drifted<M: Module>(model: M, drift: &ParamVector, lr: &ModuleLearningRate) -> M {
+    let leaves = tree::leaves(&model);
+    let rate = |id| {
+        let leaf = leaves.iter().find(|leaf| leaf.id == id);
+        lr.lr_from_param(id, leaf.map(|leaf| leaf.path.as_str()))
+    };
+    tree::replace(model, |id, value| {
+        let component = drift.get(id)?.clone();
+        Some(value - component.mul_scalar(rate(id)))
+    })
 }
 
 fn clipped(gradient: ParamVector, largest_norm: Option<f64>) -> ParamVector {

@@ -5,10 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::SharpOptimizer;
 use crate::error::Result;
-use crate::perturb::{
-    FirstOrder, Perturbation, RandomSign, RandomSignConfig, SamConfig, Sharpness, SharpnessConfig,
-    ZeroOrder, ZoSamConfig,
-};
+use crate::perturb::*;
 
 /// The base rule, tensor by tensor.
 impl<P: Perturbation, O: Optimizer> Optimizer for SharpOptimizer<P, O> {
@@ -57,6 +54,14 @@ macro_rules! init {
 
 init!(
     SamConfig => FirstOrder,
+    AsamConfig => Asam,
+    GsamConfig => Gsam,
+    EsamConfig => Esam,
+    LookSamConfig => LookSam,
+    MomentumSamConfig => MomentumSam,
+    FriendlySamConfig => FriendlySam,
+    WsamConfig => Wsam,
+    FisherSamConfig => FisherSam,
     ZoSamConfig => ZeroOrder,
     RandomSignConfig => RandomSign,
     SharpnessConfig => Sharpness

@@ -3,9 +3,9 @@
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::{Ascent, Perturbation, Scope, Site, normalised};
+use super::{Ascent, Memory, Perturbation, Scope, Site, ascend_along_gradient};
 use crate::error::{Result, check};
-use crate::objective::{Loss, Objective};
+use crate::objective::{BatchLoss, Objective};
 
 /// Configuration of SAM's perturbation.
 ///
@@ -84,27 +84,12 @@ pub struct FirstOrder {
 }
 
 impl Perturbation for FirstOrder {
-    fn ascend<M, L, F>(
-        &mut self,
+    fn ascend<M: Module, F: BatchLoss<M>>(
+        &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
-    ) -> Ascent<M, L::Extra>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
-        let here = objective.gradient(None);
-        let ascent = match normalised(
-            site.restrict(here.vector, self.config.scope),
-            self.config.rho,
-        ) {
-            Ok(offset) => Ascent::to(offset),
-            Err(reason) => Ascent::given_up(reason),
-        };
-        Ascent {
-            buffers: Some(here.twin),
-            ..ascent
-        }
+        _memory: &Memory,
+    ) -> Ascent<M, F::Extra> {
+        ascend_along_gradient(objective, site, self.config.scope, self.config.rho)
     }
 }

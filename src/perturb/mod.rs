@@ -10,21 +10,43 @@
 //! | [`ZeroOrder`] (ZO-SAM), m = 1 | `±ρ u/‖u‖` | 2 forwards, 1 backward |
 //! | [`ZeroOrder`], otherwise | `ρ ĝ/‖ĝ‖` | 2m + 1 forwards (one-sided m + 2), 1 backward |
 
+mod adaptive;
+mod efficient;
 mod first_order;
+mod fisher;
+mod friendly;
+mod look;
+mod memory;
+mod previous;
 mod random;
+mod schedule;
+mod setters;
 mod sharpness;
+mod surrogate_gap;
+mod weighted;
 mod zero_order;
 
+pub use adaptive::{Asam, AsamConfig};
+pub use efficient::{Esam, EsamConfig};
+
 pub use first_order::{FirstOrder, SamConfig};
+pub use fisher::{FisherSam, FisherSamConfig};
+pub use friendly::{FriendlySam, FriendlySamConfig};
+pub use look::{LookSam, LookSamConfig, Projection};
+pub use memory::Memory;
+pub use previous::{MomentumSam, MomentumSamConfig};
 pub use random::{RandomSign, RandomSignConfig};
+pub use schedule::Schedule;
 pub use sharpness::{Sharpness, SharpnessConfig};
-pub use zero_order::{Delta, Sides, ZeroOrder, ZeroOrderMemory, ZoSamConfig};
+pub use surrogate_gap::{Gsam, GsamConfig, RadiusByRate};
+pub use weighted::{Wsam, WsamConfig};
+pub use zero_order::{Delta, Directions, Guide, Sides, ZeroOrder, ZeroOrderMemory, ZoSamConfig};
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use crate::masks::Masks;
-use crate::objective::{Forward, Loss, Objective, Offset};
+use crate::objective::{BatchLoss, Forward, Objective, Offset};
 use crate::tree::{self, DirectionKey, Leaf, ParamVector};
 
 /// Which parameters are perturbed.
@@ -59,6 +81,8 @@ pub struct Ascent<M, E> {
     /// The twin whose forward pass at `θ` sets the running statistics; by default the pass that is
     /// differentiated does.
     pub buffers: Option<M>,
+    /// The gradient at `θ`, where it has been measured and [`Perturbation::descend`] or the growth of weights may want it.
+    pub here: Option<ParamVector>,
     /// Set if `ε` had to be given up.
     pub plain: Option<PlainReason>,
 }
@@ -70,6 +94,7 @@ impl<M, E> Ascent<M, E> {
             offset: None,
             forward: None,
             buffers: None,
+            here: None,
             plain: None,
         }
     }
@@ -79,6 +104,14 @@ impl<M, E> Ascent<M, E> {
         Self {
             plain: Some(reason),
             ..Self::none()
+        }
+    }
+
+    /// Differentiate at distance `ρ` from `θ` along a direction.
+    pub fn along(direction: ParamVector, rho: f64) -> Self {
+        match normalised(direction, rho) {
+            Ok(offset) => Self::to(offset),
+            Err(reason) => Self::given_up(reason),
         }
     }
 
@@ -102,9 +135,18 @@ pub struct Site<'a> {
     pub seed: u64,
     /// The number of steps taken before this one.
     pub step: u64,
+    /// The base learning rate, where the step knows it.
+    pub lr: Option<f64>,
+    /// What the [`Schedule`] multiplies radii by.
+    pub strength: f64,
 }
 
 impl Site<'_> {
+    /// The radius `ρ` at this step.
+    pub fn radius(&self, rho: f64) -> f64 {
+        self.strength * rho
+    }
+
     /// A random direction in the live subspace, not normalised.
     pub fn direction<M: Module>(
         &self,
@@ -142,20 +184,103 @@ impl Site<'_> {
     }
 }
 
-/// Finds the point at which the gradient of a step is measured.
+/// The gradients of a step: means over its batches.
+#[derive(Debug, Clone)]
+pub struct Gradients {
+    /// At `θ + ε`, or at `θ` if there is no `ε`; dense.
+    pub perturbed: ParamVector,
+    /// At `θ`, if the ascent measured it; dense.
+    pub here: Option<ParamVector>,
+    /// `ε` of the last batch, if there is one.
+    pub offset: Option<Offset>,
+    /// Whether an ascent was made: the schedule may leave it out.
+    pub ascended: bool,
+}
+
+/// What the base optimizer gets.
+#[derive(Debug, Clone)]
+pub struct Descent {
+    /// The gradient that the base optimizer steps by.
+    pub gradient: ParamVector,
+    /// A vector that is subtracted after its step, times the learning rate, past momentum and adaptive scaling.
+    pub drift: Option<ParamVector>,
+}
+
+impl From<ParamVector> for Descent {
+    fn from(gradient: ParamVector) -> Self {
+        Self {
+            gradient,
+            drift: None,
+        }
+    }
+}
+
+/// Finds the point at which the gradient of a step is measured, and says what becomes of that gradient.
 ///
-/// Implementations never change the model: they evaluate the [`Objective`] at offsets.
+/// Implementations never change the model: they evaluate the [`Objective`] at offsets. They are configurations; what has to last from
+/// step to step is in the [`Memory`] that the optimizer keeps for them.
+///
+/// A user's own, which looks ahead along the last gradient:
+///
+/// ```
+/// use burn::module::Module;
+/// use zosam::objective::{BatchLoss, Objective, Offset};
+/// use zosam::perturb::{Ascent, Descent, Gradients, Memory, Perturbation, Site};
+///
+/// #[derive(Debug, Clone)]
+/// struct LookAhead(f64);
+///
+/// impl Perturbation for LookAhead {
+///     fn ascend<M: Module, F: BatchLoss<M>>(
+///         &self,
+///         _objective: &mut Objective<'_, M, F>,
+///         site: Site<'_>,
+///         memory: &Memory,
+///     ) -> Ascent<M, F::Extra> {
+///         match memory.vector("last", site.masks) {
+///             Some(direction) => Ascent::to(Offset { direction, scale: -self.0 }),
+///             None => Ascent::none(),
+///         }
+///     }
+///
+///     fn descend(&self, found: Gradients, site: Site<'_>, memory: &mut Memory) -> Descent {
+///         memory.put("last", found.perturbed.clone(), site.masks);
+///         found.perturbed.into()
+///     }
+///
+///     fn vectors(&self) -> usize {
+///         1
+///     }
+/// }
+/// ```
 pub trait Perturbation: Clone + std::fmt::Debug + Send + Sync + 'static {
-    /// Finds `ε`, in the live subspace, for this step.
-    fn ascend<M, L, F>(
-        &mut self,
+    /// Finds `ε`, in the live subspace, for one batch of this step.
+    fn ascend<M: Module, F: BatchLoss<M>>(
+        &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
-    ) -> Ascent<M, L::Extra>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L;
+        memory: &Memory,
+    ) -> Ascent<M, F::Extra>;
+
+    /// Makes the base optimizer's gradient of the measured ones, once per step. By default it is the one at `θ + ε`.
+    fn descend(&self, found: Gradients, _site: Site<'_>, _memory: &mut Memory) -> Descent {
+        found.perturbed.into()
+    }
+
+    /// The largest number of vectors that the memory ever holds.
+    fn vectors(&self) -> usize {
+        0
+    }
+
+    /// Whether the loss has to be [`Samples`](crate::objective::Samples), not a closure.
+    fn needs_samples(&self) -> bool {
+        false
+    }
+
+    /// Whether a [`Descent`] may have a drift, which only [`step_with`](crate::SharpOptimizer::step_with) and its siblings apply.
+    fn drifts(&self) -> bool {
+        false
+    }
 }
 
 /// No perturbation: the base optimizer's own step, through the same code as the others.
@@ -163,17 +288,29 @@ pub trait Perturbation: Clone + std::fmt::Debug + Send + Sync + 'static {
 pub struct Identity;
 
 impl Perturbation for Identity {
-    fn ascend<M, L, F>(
-        &mut self,
+    fn ascend<M: Module, F: BatchLoss<M>>(
+        &self,
         _objective: &mut Objective<'_, M, F>,
         _site: Site<'_>,
-    ) -> Ascent<M, L::Extra>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
+        _memory: &Memory,
+    ) -> Ascent<M, F::Extra> {
         Ascent::none()
+    }
+}
+
+/// SAM's ascent: one forward and one backward at `θ`, then `ε = ρ g/‖g‖`.
+fn ascend_along_gradient<M: Module, F: BatchLoss<M>>(
+    objective: &mut Objective<'_, M, F>,
+    site: Site<'_>,
+    scope: Scope,
+    rho: f64,
+) -> Ascent<M, F::Extra> {
+    let here = objective.gradient(None);
+    let direction = site.restrict(here.vector.clone(), scope);
+    Ascent {
+        buffers: Some(here.twin),
+        here: Some(here.vector),
+        ..Ascent::along(direction, site.radius(rho))
     }
 }
 

@@ -5,9 +5,9 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::{Ascent, Perturbation, Scope, Site, normalised};
+use super::{Ascent, Memory, Perturbation, Scope, Site, normalised};
 use crate::error::{Result, check};
-use crate::objective::{Loss, Objective, Offset};
+use crate::objective::{BatchLoss, Objective, Offset};
 use crate::tree::DirectionDistribution;
 
 /// Configuration of the control: ZO-SAM's direction for m = 1, with a coin toss for its sign.
@@ -16,12 +16,20 @@ use crate::tree::DirectionDistribution;
 /// |---|---|---|
 /// | `rho` | 0.05 | finite, ≥ 0 |
 /// | `scope` | all trainable parameters | |
+/// | `coin` | true | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RandomSignConfig {
     /// Radius `ρ` of the perturbation.
     pub rho: f64,
     /// Which parameters are perturbed.
     pub scope: Scope,
+    /// Whether a coin is tossed for the sign. Directions are symmetric, so a perturbation without is as random.
+    #[serde(default = "tossed")]
+    pub coin: bool,
+}
+
+fn tossed() -> bool {
+    true
 }
 
 impl RandomSignConfig {
@@ -30,7 +38,14 @@ impl RandomSignConfig {
         Self {
             rho,
             scope: Scope::AllTrainable,
+            coin: true,
         }
+    }
+
+    /// Sets whether a coin is tossed for the sign.
+    pub fn with_coin(mut self, coin: bool) -> Self {
+        self.coin = coin;
+        self
     }
 
     /// The perturbation on its own.
@@ -55,23 +70,20 @@ pub struct RandomSign {
 }
 
 impl Perturbation for RandomSign {
-    fn ascend<M, L, F>(
-        &mut self,
+    fn ascend<M: Module, F: BatchLoss<M>>(
+        &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
-    ) -> Ascent<M, L::Extra>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
+        _memory: &Memory,
+    ) -> Ascent<M, F::Extra> {
         let scope = self.config.scope;
         let direction =
             site.direction(objective.model(), 0, DirectionDistribution::Gaussian, scope);
         let mut coin = ChaCha8Rng::seed_from_u64(site.seed);
         coin.set_stream(site.step);
-        let sign = if coin.random() { 1.0 } else { -1.0 };
-        match normalised(direction, self.config.rho) {
+        let keep = !self.config.coin || coin.random();
+        let sign = if keep { 1.0 } else { -1.0 };
+        match normalised(direction, site.radius(self.config.rho)) {
             Ok(offset) => Ascent::to(Offset {
                 scale: sign * offset.scale,
                 ..offset

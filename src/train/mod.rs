@@ -60,7 +60,7 @@ use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use crate::error::{Error, Result};
 use crate::masks::Masks;
-use crate::optim::{Descent, Measured, Wanted, check_usable, descend};
+use crate::optim::{Measured, Wanted, check_usable, descend};
 use crate::perturb::Perturbation;
 use crate::sparse::{Growth, Sparsity, SparsityReport};
 use crate::tree;
@@ -91,8 +91,8 @@ impl<M: Module, P: Perturbation> SparseModel<M, P> {
     ///
     /// # Errors
     ///
-    /// If `sparsity` is not attached to the model, or grows weights by a gradient at `θ`, which the learner's two halves of a step
-    /// have no place for.
+    /// If `sparsity` is not attached to the model or grows weights by a gradient at `θ`, or if the perturbation looks at samples or drifts: the
+    /// learner's two halves of a step have no place for these.
     pub fn new(model: M, sparsity: Sparsity, perturbation: P, seed: u64) -> Result<Self> {
         check_usable(&model, &sparsity)?;
         if sparsity.growth() == Growth::Clean {
@@ -100,6 +100,16 @@ impl<M: Module, P: Perturbation> SparseModel<M, P> {
                 what: "growth by a gradient at the unperturbed weights",
                 reason: "it needs `step_with`; the learner has the gradient at the perturbed point"
                     .to_string(),
+            });
+        }
+        let unfit = [
+            (perturbation.needs_samples(), "that looks at samples"),
+            (perturbation.drifts(), "whose descent drifts"),
+        ];
+        if let Some((_, which)) = unfit.iter().find(|(unfit, _)| *unfit) {
+            return Err(Error::Mismatch {
+                what: "the perturbation",
+                reason: format!("one {which} needs `step_on`; the learner has no place for it"),
             });
         }
         let shared = Shared::new(&model, sparsity, perturbation, seed);
@@ -148,15 +158,16 @@ impl<M: LossStep + Module, P: Perturbation> TrainStep for SparseModel<M, P> {
         let wanted = Wanted {
             clean: false,
             first: self.shared.next_batch(),
+            lr: None,
         };
         let loss = |model: &M| model.loss(&item);
         let measured = optim.measure_all(self.model.clone(), &sparsity, [loss], wanted);
         let Measured {
             model,
-            gradient,
+            gradients,
             mut report,
-            ..
         } = measured.expect("one loss was given");
+        let gradient = optim.descent(&model, &sparsity, gradients, None).gradient;
         self.shared.measured(optim, report.passes);
         let output = report.extra.pop().expect("one loss has one output");
         TrainOutput {
@@ -179,9 +190,8 @@ impl<M: LossStep + Module, P: Perturbation> TrainStep for SparseModel<M, P> {
             let growth = gradient.clone();
             sparsity.remember(step, &growth);
             sparsity.account(step, passes);
-            let gradient = Descent { gradient, growth };
-            let model = model.clone();
-            descend(optim, lr, step, model, sparsity, gradient, None)
+            let descent = (gradient.into(), growth);
+            descend(optim, lr, step, model.clone(), sparsity, descent, None)
         });
         Self { model, shared }
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::objective::Passes;
 use crate::optim::SharpOptimizer;
-use crate::perturb::Perturbation;
+use crate::perturb::{Memory, Perturbation};
 use crate::sparse::{GradientMemory, MaskUpdate, Sparsity, SparsityParts, Work};
 use crate::tree;
 
@@ -57,12 +57,13 @@ struct Saved {
     work: Work,
     masks: usize,
     history: usize,
+    memory: usize,
 }
 
 impl<P: Perturbation> Shared<P> {
     pub fn new<M: Module>(model: &M, sparsity: Sparsity, perturbation: P, seed: u64) -> Self {
         let device = tree::device(model).unwrap_or_default().without_autodiff();
-        let words = capacity(model, &sparsity).div_ceil(4);
+        let words = capacity(model, &sparsity, perturbation.vectors()).div_ceil(4);
         let optim = SharpOptimizer::new(perturbation, SgdConfig::new().build());
         Self(Arc::new(Inner {
             sparsity: RwLock::new(sparsity),
@@ -132,7 +133,10 @@ impl<P: Perturbation> Shared<P> {
         counts.batches.clear();
         let sparsity = self.0.sparsity.write();
         let mut sparsity = sparsity.unwrap_or_else(PoisonError::into_inner);
+        let before = counts.optim.masks_to_leave(&sparsity);
         let changed = end(&mut sparsity, step, passes);
+        let is_changed = matches!(changed, Ok((_, Some(_))));
+        counts.optim.remember(before, &sparsity, is_changed);
         counts.optim.advance();
         changed
             .unwrap_or_else(|error| panic!("step {step}: {error}"))
@@ -171,6 +175,8 @@ impl<P: Perturbation> Shared<P> {
             return bytes.clone();
         }
         let steps = self.steps();
+        let memory = self.counts().optim.memory().to_bytes();
+        let memory = memory.expect("a memory can be written");
         let sparsity = self.0.sparsity.read();
         let sparsity = sparsity.unwrap_or_else(PoisonError::into_inner);
         let parts = sparsity.to_parts().expect("a state can be written");
@@ -180,6 +186,7 @@ impl<P: Perturbation> Shared<P> {
             work: parts.work,
             masks: parts.masks.len(),
             history: parts.history.len(),
+            memory: memory.len(),
         };
         let saved = serde_json::to_vec(&saved).expect("a state is JSON");
         let mut encoder = DeflateEncoder::new(vec![0; 8], Compression::fast());
@@ -188,6 +195,7 @@ impl<P: Perturbation> Shared<P> {
             &saved,
             &parts.masks,
             &parts.history,
+            &memory,
         ];
         for part in whole {
             encoder.write_all(part).expect("memory can be written");
@@ -206,7 +214,7 @@ impl<P: Perturbation> Shared<P> {
     }
 
     fn take_over<M: Module>(&self, model: &M, bytes: &[u8]) -> Result<()> {
-        let (saved, masks, history) = decoded(bytes).ok_or_else(|| Error::Mismatch {
+        let (saved, masks, history, memory) = decoded(bytes).ok_or_else(|| Error::Mismatch {
             what: "the state of masks",
             reason: "it is damaged".to_string(),
         })?;
@@ -219,12 +227,15 @@ impl<P: Perturbation> Shared<P> {
         let sparsity = self.0.sparsity.write();
         let mut sparsity = sparsity.unwrap_or_else(PoisonError::into_inner);
         sparsity.load_parts(model, parts)?;
-        self.counts().optim.set_steps(saved.steps);
+        let memory = Memory::from_bytes(Bytes::from_bytes_vec(memory), model, sparsity.masks())?;
+        let mut counts = self.counts();
+        counts.optim.set_steps(saved.steps);
+        counts.optim.set_memory(memory);
         Ok(())
     }
 }
 
-fn decoded(bytes: &[u8]) -> Option<(Saved, Vec<u8>, Vec<u8>)> {
+fn decoded(bytes: &[u8]) -> Option<(Saved, Vec<u8>, Vec<u8>, Vec<u8>)> {
     let (length, rest) = bytes.split_first_chunk()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
     let mut whole = Vec::new();
@@ -236,13 +247,14 @@ fn decoded(bytes: &[u8]) -> Option<(Saved, Vec<u8>, Vec<u8>)> {
     let (saved, rest) = rest.split_at_checked(length)?;
     let saved: Saved = serde_json::from_slice(saved).ok()?;
     let (masks, history) = rest.split_at_checked(saved.masks)?;
-    let fits = history.len() == saved.history;
-    fits.then(|| (saved, masks.to_vec(), history.to_vec()))
+    let (history, memory) = history.split_at_checked(saved.history)?;
+    let fits = memory.len() == saved.memory;
+    fits.then(|| (saved, masks.to_vec(), history.to_vec(), memory.to_vec()))
 }
 
 /// Bytes that the state never exceeds: four sets of a byte per position deflate to less than a bit each and a byte together,
 /// numbers to no more than themselves.
-fn capacity<M: Module>(model: &M, sparsity: &Sparsity) -> usize {
+fn capacity<M: Module>(model: &M, sparsity: &Sparsity, vectors: usize) -> usize {
     let (weights, method) = (sparsity.masks().prunable_weights(), sparsity.method());
     let layers = sparsity.masks().leaves().count();
     let remembered = match method.gradient_memory() {
@@ -261,5 +273,8 @@ fn capacity<M: Module>(model: &M, sparsity: &Sparsity) -> usize {
         }
         None => 0,
     };
-    (1 << 15) + 1024 * layers + weights + remembered + latent + rewound
+    let leaves = tree::leaves(model);
+    // Masks may come to life anywhere, so a vector may grow to all weights of a layer.
+    let vector = 5 * leaves.iter().map(tree::Leaf::len).sum::<usize>() + 512 * leaves.len();
+    (1 << 15) + 1024 * layers + weights + remembered + latent + rewound + vectors * vector
 }

@@ -45,19 +45,23 @@ impl Context {
     }
 }
 
-struct Replace<F> {
+struct Replace<F, R> {
     new_value: F,
-    record: bool,
+    record: R,
 }
 
-impl<F: FnMut(ParamId, Tensor<1>) -> Option<Tensor<1>>> ModuleMapper for Replace<F> {
+impl<F, R> ModuleMapper for Replace<F, R>
+where
+    F: FnMut(ParamId, Tensor<1>) -> Option<Tensor<1>>,
+    R: Fn(ParamId) -> bool,
+{
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
         if !tensor.is_require_grad() {
             return Param::from_mapped_value(id, tensor, mapper);
         }
         let mut context = Context::of(&tensor);
-        context.require_grad = self.record;
+        context.require_grad = (self.record)(id);
         let shape = tensor.shape();
         let plain = tensor.inner();
         let new = match (self.new_value)(id, flatten(plain.clone())) {
@@ -77,15 +81,20 @@ pub fn replace<M: Module>(
 ) -> M {
     model.map(&mut Replace {
         new_value,
-        record: true,
+        record: |_| true,
     })
 }
 
 /// The isolated twin of a model at `θ + scale · direction`.
 ///
-/// With `record` false the twin's parameters do not require gradients, so that a forward pass
-/// through it records no graph and keeps no activation.
-pub fn perturbed<M: Module>(model: &M, direction: &ParamVector, scale: f64, record: bool) -> M {
+/// Where `record` is false the twin's parameter does not require a gradient; if it is false for all, a forward pass
+/// through the twin records no graph and keeps no activation.
+pub fn perturbed<M: Module>(
+    model: &M,
+    direction: &ParamVector,
+    scale: f64,
+    record: impl Fn(ParamId) -> bool,
+) -> M {
     twin(model).map(&mut Replace {
         new_value: |id, value: Tensor<1>| {
             let component = direction.get(id)?;

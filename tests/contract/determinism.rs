@@ -27,6 +27,7 @@ fn resume<O: Optimizer>(base: O, what: &str, method: &Method, config: &Sharpness
     let model = net.valid().into_record().into_bytes().unwrap();
     let parts = sparsity.to_parts().unwrap();
     let (optimizer, steps) = (optim.to_bytes().unwrap(), optim.steps());
+    let memory = optim.memory_to_bytes().unwrap();
 
     device().seed(999);
     let record = ModuleRecord::from_bytes(model).unwrap();
@@ -34,7 +35,8 @@ fn resume<O: Optimizer>(base: O, what: &str, method: &Method, config: &Sharpness
     let mut sparsity = Sparsity::from_boxed(method.clone().boxed()).with_seed(3);
     sparsity.load_parts(&net, parts).unwrap();
     let optim = config.init(base.clone()).unwrap().with_seed(5);
-    let mut optim = optim.from_bytes(optimizer, steps).unwrap();
+    let optim = optim.from_bytes(optimizer, steps).unwrap();
+    let mut optim = optim.with_memory(memory, &net, sparsity.masks()).unwrap();
     let resumed = bits(&train(&mut optim, net, &mut sparsity, at..8));
     assert!(resumed == expected, "{what}, interrupted at {at}");
     assert_eq!(sparsity.masks().live_weights(), expected_live);

@@ -21,30 +21,39 @@ fn epsilon_has_length_rho_in_the_live_subspace() {
             {
                 continue;
             }
-            let (net, mut sparsity) = attach(&method, Net::new(&device()));
+            let (mut net, mut sparsity) = attach(&method, Net::new(&device()));
             let mut optim = config.init(sgd()).unwrap();
-            let batch = Batch::new(1);
             let trainable = tree::leaves(&net);
-            let masks = sparsity.masks().clone();
-            let (_, report) = optim
-                .step_with(0.05, net, &mut sparsity, |net: &Net| batch.loss(net))
-                .unwrap();
             let what = format!("{name} with {method_name}");
-            assert!(
-                (report.radius() - rho).abs() < 1e-6 * rho,
-                "{what}: {}",
-                report.radius()
-            );
-            for (id, component) in report.offset.unwrap().vector().iter() {
-                assert!(trainable.iter().any(|leaf| leaf.id == id), "{what}");
-                let Some(live) = masks.live_set(id) else {
-                    assert_ne!(name, "zo m=2 sphere sparse", "only sparse weights: {what}");
+            let mut seen = 0;
+            // Some know a direction from the second step on, some only look for one at the first.
+            for number in 0..2 {
+                let batch = Batch::new(number);
+                let masks = sparsity.masks().clone();
+                let result = optim.step_with(0.05, net, &mut sparsity, |net: &Net| batch.loss(net));
+                let report;
+                (net, report) = result.unwrap();
+                let radius = report.radius();
+                let Some(offset) = report.offset else {
                     continue;
                 };
-                let values: Vec<f32> = component.to_data().try_to_vec().unwrap();
-                let dead = values.iter().zip(&live).filter(|(_, live)| !**live);
-                assert!(dead.into_iter().all(|(value, _)| *value == 0.0), "{what}");
+                seen += 1;
+                // These two measure length by the weights and by the Fisher information.
+                if !["asam", "fisher sam"].contains(&name) {
+                    assert!((radius - rho).abs() < 1e-6 * rho, "{what}: {radius}");
+                }
+                for (id, component) in offset.vector().iter() {
+                    assert!(trainable.iter().any(|leaf| leaf.id == id), "{what}");
+                    let Some(live) = masks.live_set(id) else {
+                        assert_ne!(name, "zo m=2 sphere sparse", "only sparse weights: {what}");
+                        continue;
+                    };
+                    let values: Vec<f32> = component.to_data().try_to_vec().unwrap();
+                    let dead = values.iter().zip(&live).filter(|(_, live)| !**live);
+                    assert!(dead.into_iter().all(|(value, _)| *value == 0.0), "{what}");
+                }
             }
+            assert!(seen > 0, "{what}");
         }
     }
 }
@@ -102,6 +111,10 @@ fn settings_survive_a_step() {
 fn probing_leaves_no_trace() {
     let _turn = alone();
     for (name, config, _) in perturbations(0.05) {
+        if name == "wsam" {
+            // A drift bypasses the gradient that is asked for here.
+            continue;
+        }
         let (net, sparsity) = attach(&methods()[3].1, Net::new(&device()));
         let before = bits(&net);
         let batch = Batch::new(1);

@@ -12,4 +12,5 @@ mod masks;
 mod replicas;
 mod rewind;
 mod rule;
+mod samples;
 mod setup;

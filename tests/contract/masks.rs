@@ -200,7 +200,7 @@ impl SparsityMethod for Stepping {
     }
 }
 
-/// Growth by the gradient at θ + ε or, for one more pass, by the one at θ.
+/// Growth by the gradient at θ + ε or, for one more pass where there is none yet, by the one at θ.
 #[test]
 fn growth_uses_the_gradient_asked_for() {
     let _turn = alone();
@@ -209,7 +209,13 @@ fn growth_uses_the_gradient_asked_for() {
     let clean = first_update(far(), Growth::Clean, false);
     let perturbed = first_update(far(), Growth::Perturbed, false);
     assert!(clean.0 == plain.0 && perturbed.0 != plain.0);
-    assert_eq!((clean.2, perturbed.2), (3, 2));
+    // SAM has the gradient at θ already.
+    assert_eq!((clean.2, perturbed.2), (2, 2));
+    let probed = || SharpnessConfig::ZoSam(zosam::ZoSamConfig::new().with_rho(3.0));
+    let clean = first_update(probed(), Growth::Clean, false);
+    let perturbed = first_update(probed(), Growth::Perturbed, false);
+    assert!(clean.0 == plain.0);
+    assert_eq!((clean.2, perturbed.2), (2, 1));
 }
 
 /// RigL's change of masks replaces the optimizer's step; a method may have both.

@@ -8,19 +8,17 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
-use burn::tensor::activation::relu;
+use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{Device, Distribution, Int, Tensor};
-use zosam::perturb::{Delta, Scope, Sharpness, Sides, ZeroOrderMemory};
+use zosam::objective::{BatchLoss, Samples};
+use zosam::perturb::*;
 use zosam::sparse::{
     Budget, Classification, Distribution as Layers, Dsr, GradientMemory, GradualMagnitude, Grasp,
     LotteryTicket, MagnitudeStatic, Mest, MestGrowth, Method, Perturbed, Regrown, Set, Snfs,
     Sparsity, Svite, SynFlow, TopKast,
 };
 use zosam::tree::{self, DirectionDistribution};
-use zosam::{
-    RandomSignConfig, RandomStatic, RigL, SamConfig, SharpOptimizer, SharpnessConfig, Snip,
-    ZoSamConfig,
-};
+use zosam::{RandomStatic, RigL, SharpOptimizer, Snip};
 
 pub type Optim<O> = SharpOptimizer<Sharpness, O>;
 
@@ -90,6 +88,20 @@ impl Batch {
         Classification::new([(self.0.clone(), self.1.clone())], Net::forward)
     }
 
+    /// The loss of each image, and the logits.
+    pub fn samples(&self) -> impl BatchLoss<Net, Extra = Tensor<2>> + use<> {
+        let batch = (self.0.clone(), self.1.clone());
+        Samples::new(
+            batch,
+            |net: &Net, (images, labels): &(Tensor<4>, Tensor<1, Int>)| {
+                let logits = net.forward(images.clone());
+                let picked =
+                    log_softmax(logits.clone(), 1).gather(1, labels.clone().unsqueeze_dim(1));
+                (picked.neg().flatten::<1>(0, 1), logits)
+            },
+        )
+    }
+
     pub fn loss(&self, net: &Net) -> Tensor<1> {
         let logits = net.forward(self.0.clone());
         CrossEntropyLossConfig::new()
@@ -147,11 +159,95 @@ pub fn perturbations(rho: f64) -> Vec<Case> {
             Some((5, 1)),
         ),
         (
+            "zo blocks",
+            zo_sam(zo().with_family(Directions::Blocks)),
+            Some((13, 1)),
+        ),
+        (
+            "zo coordinates of the norm",
+            zo_sam(zo().with_family(Directions::Coordinates(vec!["BatchNorm".to_string()]))),
+            Some((25, 1)),
+        ),
+        (
+            "zo m=3 orthogonal",
+            zo_sam(zo().with_directions(3).with_family(Directions::Orthogonal)),
+            Some((7, 1)),
+        ),
+        (
+            "zo guided",
+            zo_sam(zo().with_family(guided())),
+            Some((2, 1)),
+        ),
+        (
+            "zo guided m=3",
+            zo_sam(zo().with_directions(3).with_family(guided())),
+            None,
+        ),
+        (
+            "zo forecast",
+            zo_sam(zo().with_directions(0).with_family(guided())),
+            Some((1, 1)),
+        ),
+        ("zo reused", zo_sam(zo().with_reuse(3)), None),
+        (
+            "asam",
+            SharpnessConfig::Asam(AsamConfig::new().with_rho(rho)),
+            Some((2, 2)),
+        ),
+        (
+            "gsam",
+            SharpnessConfig::Gsam(GsamConfig::new().with_rho(rho)),
+            Some((2, 2)),
+        ),
+        (
+            "looksam",
+            SharpnessConfig::LookSam(LookSamConfig::new().with_rho(rho).with_every(2)),
+            None,
+        ),
+        (
+            "s2sam",
+            SharpnessConfig::MomentumSam(MomentumSamConfig::s2sam().with_rho(rho)),
+            Some((1, 1)),
+        ),
+        (
+            "msam",
+            SharpnessConfig::MomentumSam(MomentumSamConfig::new().with_rho(rho)),
+            Some((1, 1)),
+        ),
+        (
+            "fsam",
+            SharpnessConfig::FriendlySam(FriendlySamConfig::new().with_rho(rho)),
+            Some((2, 2)),
+        ),
+        (
+            "wsam",
+            SharpnessConfig::Wsam(WsamConfig::new().with_rho(rho)),
+            Some((2, 2)),
+        ),
+        (
+            "wsam coupled",
+            SharpnessConfig::Wsam(WsamConfig::new().with_rho(rho).with_decoupled(false)),
+            Some((2, 2)),
+        ),
+        (
+            "fisher sam",
+            SharpnessConfig::FisherSam(FisherSamConfig::new().with_rho(rho)),
+            Some((2, 2)),
+        ),
+        (
             "random sign",
             SharpnessConfig::RandomSign(RandomSignConfig::new(rho)),
             Some((1, 1)),
         ),
     ]
+}
+
+/// A memory that a few steps fill.
+fn guided() -> Directions {
+    Directions::Guided(Guide {
+        history: 4,
+        prediction: true,
+    })
 }
 
 /// The sparsity methods; where masks change, they do so every third step, before step 12.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ZeroOrder;
+use super::{Directions, ZeroOrder};
 use crate::error::{Result, check};
 use crate::perturb::Scope;
 use crate::tree::DirectionDistribution;
@@ -51,12 +51,15 @@ pub enum ZeroOrderMemory {
 /// | field | default | range |
 /// |---|---|---|
 /// | `rho` | 0.05 | finite, ≥ 0 |
-/// | `directions` (the paper's m) | 1 | ≥ 1 |
+/// | `directions` (the paper's m) | 1 | ≥ 1, or 0 with guided directions |
 /// | `distribution` | Gaussian | |
 /// | `sides` | two | |
 /// | `delta` | relative, 1 | finite, > 0 |
 /// | `scope` | all trainable parameters | |
 /// | `memory` | both graphs | |
+/// | `family` | isotropic | |
+/// | `fraction` | 1 | greater than 0, ≤ 1 |
+/// | `reuse` | 1 | ≥ 1 |
 ///
 /// The paper states neither `δ` nor `ρ`; the defaults are SAM's radius and probes at that radius.
 ///
@@ -70,6 +73,7 @@ pub enum ZeroOrderMemory {
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ZoSamConfig {
     /// Radius `ρ` of the perturbation.
     pub rho: f64,
@@ -85,6 +89,12 @@ pub struct ZoSamConfig {
     pub scope: Scope,
     /// Which probes keep their graph.
     pub memory: ZeroOrderMemory,
+    /// Where directions come from.
+    pub family: Directions,
+    /// Share of the batch that probes look at.
+    pub fraction: f64,
+    /// Steps that a direction serves.
+    pub reuse: u64,
 }
 
 impl Default for ZoSamConfig {
@@ -97,6 +107,9 @@ impl Default for ZoSamConfig {
             delta: Delta::Relative(1.0),
             scope: Scope::AllTrainable,
             memory: ZeroOrderMemory::Both,
+            family: Directions::Isotropic,
+            fraction: 1.0,
+            reuse: 1,
         }
     }
 }
@@ -149,6 +162,25 @@ impl ZoSamConfig {
         self
     }
 
+    /// Sets where directions come from.
+    pub fn with_family(mut self, family: Directions) -> Self {
+        self.family = family;
+        self
+    }
+
+    /// Sets the share of the batch that probes look at; below 1 the step's loss has to be
+    /// [`Samples`](crate::objective::Samples).
+    pub fn with_fraction(mut self, fraction: f64) -> Self {
+        self.fraction = fraction;
+        self
+    }
+
+    /// Sets the number of steps that a direction serves: it is looked for at each k-th step and follows changes of masks.
+    pub fn with_reuse(mut self, steps: u64) -> Self {
+        self.reuse = steps;
+        self
+    }
+
     /// The perturbation on its own.
     ///
     /// # Errors
@@ -159,9 +191,20 @@ impl ZoSamConfig {
         check(
             "directions",
             self.directions as f64,
-            self.directions >= 1,
-            "at least 1",
+            self.directions >= 1 || matches!(self.family, Directions::Guided(_)),
+            "at least 1, or 0 with guided directions",
         )?;
+        if let Directions::Guided(guide) = &self.family {
+            guide.check()?;
+        }
+        let share = self.fraction > 0.0 && self.fraction <= 1.0;
+        check(
+            "fraction",
+            self.fraction,
+            share,
+            "greater than 0 and at most 1",
+        )?;
+        check("reuse", self.reuse as f64, self.reuse >= 1, "at least 1")?;
         let (Delta::Absolute(delta) | Delta::Relative(delta)) = self.delta;
         check("delta", delta, delta > 0.0, "finite and greater than 0")?;
         Ok(ZeroOrder {
@@ -171,7 +214,12 @@ impl ZoSamConfig {
 
     /// Whether the winning probe is the perturbed point itself.
     pub(super) fn probes_are_candidates(&self) -> bool {
-        self.directions == 1
+        let one = match self.family {
+            Directions::Isotropic | Directions::Orthogonal | Directions::Guided(_) => 1,
+            Directions::Blocks | Directions::Coordinates(_) => 0,
+        };
+        self.directions == one
+            && self.fraction == 1.0
             && self.sides == Sides::Two
             && self.delta == Delta::Relative(1.0)
             && self.memory != ZeroOrderMemory::None

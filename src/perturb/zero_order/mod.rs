@@ -1,16 +1,23 @@
 //! ZO-SAM: the perturbation from forward passes alone.
 
 mod config;
+mod directions;
+mod guide;
 
 pub use config::{Delta, Sides, ZeroOrderMemory, ZoSamConfig};
+pub use directions::Directions;
+pub use guide::Guide;
 
 use std::cmp::Ordering;
 
 use burn::module::Module;
 
-use super::{Ascent, Perturbation, PlainReason, Site, normalised};
-use crate::objective::{Loss, Objective, Offset};
-use crate::tree::{DirectionDistribution, ParamVector};
+use super::{Ascent, Descent, Gradients, Memory, Perturbation, PlainReason, Site, normalised};
+use crate::objective::{BatchLoss, Objective, Offset};
+use crate::tree::ParamVector;
+
+/// Name of a direction that serves several steps.
+const KEPT: &str = "direction";
 
 /// The random gradient estimate of the ascent: `ĝ = (1/m) Σᵢ Δᵢ uᵢ`, `ε = ρ ĝ/‖ĝ‖`.
 ///
@@ -32,46 +39,70 @@ pub struct ZeroOrder {
 }
 
 impl Perturbation for ZeroOrder {
-    fn ascend<M, L, F>(
-        &mut self,
+    fn ascend<M: Module, F: BatchLoss<M>>(
+        &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
-    ) -> Ascent<M, L::Extra>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
-        match self.config.probes_are_candidates() {
-            true => self.better_of_two(objective, site),
-            false => self.estimate(objective, site),
+        memory: &Memory,
+    ) -> Ascent<M, F::Extra> {
+        let kept = memory.vector(KEPT, site.masks);
+        if let Some(kept) = kept.filter(|_| !self.probes_at(site.step)) {
+            return Ascent::along(kept, site.radius(self.config.rho));
         }
+        let mut directions = self.directions(objective.model(), site, memory);
+        if self.config.directions == 0 {
+            // A draw in the place of a forecast, before there is one, would be the control.
+            let forecast = directions.next().filter(|_| !memory.is_empty());
+            let along = |direction| Ascent::along(direction, site.radius(self.config.rho));
+            return forecast.map_or_else(Ascent::none, along);
+        }
+        match (self.config.probes_are_candidates(), directions.next()) {
+            (true, Some(direction)) => self.better_of_two(objective, site, direction),
+            (_, first) => {
+                let directions = first.into_iter().chain(directions);
+                self.estimate(objective, site, directions)
+            }
+        }
+    }
+
+    fn descend(&self, found: Gradients, site: Site<'_>, memory: &mut Memory) -> Descent {
+        if let Directions::Guided(guide) = &self.config.family {
+            let gradient = site.restrict(found.perturbed.clone(), self.config.scope);
+            guide.remember(gradient, site.masks, memory);
+        }
+        if let Some(offset) = found.offset.filter(|_| self.config.reuse > 1) {
+            memory.put(KEPT, offset.vector(), site.masks);
+        }
+        found.perturbed.into()
+    }
+
+    fn vectors(&self) -> usize {
+        let history = match &self.config.family {
+            Directions::Guided(guide) => guide.history,
+            _ => 0,
+        };
+        history + usize::from(self.config.reuse > 1)
+    }
+
+    fn needs_samples(&self) -> bool {
+        self.config.fraction < 1.0
     }
 }
 
 impl ZeroOrder {
-    fn direction<M: Module>(&self, model: &M, site: Site<'_>, index: usize) -> ParamVector {
-        let config = &self.config;
-        let direction = site.direction(model, index as u64, config.distribution, config.scope);
-        match config.distribution {
-            DirectionDistribution::Sphere => to_sphere(direction, site),
-            _ => direction,
-        }
+    /// Whether a step looks for a direction instead of using the last one again.
+    fn probes_at(&self, step: u64) -> bool {
+        step.is_multiple_of(self.config.reuse)
     }
 
     /// The cheap exact step: evaluate `θ ± ρ u/‖u‖` and differentiate the one with the larger loss.
-    fn better_of_two<M, L, F>(
+    fn better_of_two<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
-    ) -> Ascent<M, L::Extra>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
-        let direction = self.direction(objective.model(), site, 0);
-        let plus = match normalised(direction, self.config.rho) {
+        direction: ParamVector,
+    ) -> Ascent<M, F::Extra> {
+        let plus = match normalised(direction, site.radius(self.config.rho)) {
             Ok(offset) => offset,
             Err(reason) => return Ascent::given_up(reason),
         };
@@ -108,39 +139,40 @@ impl ZeroOrder {
     }
 
     /// The plain path: m difference quotients, then a step to `θ + ρ ĝ/‖ĝ‖`.
-    fn estimate<M, L, F>(
+    fn estimate<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
-    ) -> Ascent<M, L::Extra>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
-        let base = match self.config.sides {
-            Sides::One => Some(objective.probe(None)),
-            Sides::Two => None,
+        directions: impl Iterator<Item = ParamVector>,
+    ) -> Ascent<M, F::Extra> {
+        let part = self.part(objective);
+        let base = match (self.config.sides, &part) {
+            (Sides::One, None) => Some(objective.probe(None)),
+            _ => None,
         };
-        let base_loss = base.as_ref().map(|forward| forward.loss());
+        let base_loss = match (self.config.sides, &part) {
+            (Sides::One, Some(part)) => Some(objective.value_on(part, None)),
+            _ => base.as_ref().map(|forward| forward.loss()),
+        };
         let mut estimate: Option<ParamVector> = None;
-        for index in 0..self.config.directions {
-            let direction = self.direction(objective.model(), site, index);
-            let Some(quotient) = self.quotient(objective, &direction, base_loss) else {
+        for direction in directions {
+            let Some(quotient) =
+                self.quotient(objective, site, &direction, part.as_deref(), base_loss)
+            else {
                 continue;
             };
             // With one direction only the sign survives the normalisation. Taking it right away
             // makes ε the same, to the last bit, as where the probes are the candidates.
             let weight = match self.config.directions {
-                1 if quotient != 0.0 => quotient.signum(),
+                1 if quotient != 0.0 && !self.is_a_basis() => quotient.signum(),
                 m => quotient / m as f64,
             };
             estimate = Some(match estimate {
-                Some(sum) => sum.add_scaled(&direction, weight),
+                Some(sum) => sum.plus_scaled(&direction, weight),
                 None => direction.scaled(weight),
             });
         }
-        let ascent = match estimate.map(|sum| normalised(sum, self.config.rho)) {
+        let ascent = match estimate.map(|sum| normalised(sum, site.radius(self.config.rho))) {
             Some(Ok(offset)) => Ascent::to(offset),
             Some(Err(reason)) => Ascent::given_up(reason),
             None => Ascent::given_up(PlainReason::NonFinite),
@@ -151,49 +183,54 @@ impl ZeroOrder {
         }
     }
 
+    /// Whether the number of directions is not m.
+    fn is_a_basis(&self) -> bool {
+        matches!(
+            self.config.family,
+            Directions::Blocks | Directions::Coordinates(_)
+        )
+    }
+
+    /// The samples that probes look at, spread over the batch; `None` for all.
+    fn part<M: Module, F: BatchLoss<M>>(
+        &self,
+        objective: &Objective<'_, M, F>,
+    ) -> Option<Vec<usize>> {
+        let samples = objective.samples().filter(|_| self.config.fraction < 1.0)?;
+        let count = ((self.config.fraction * samples as f64).ceil() as usize).clamp(1, samples);
+        Some((0..count).map(|i| i * samples / count).collect())
+    }
+
     /// The difference quotient along a direction; `None` if it is not finite, which drops the
     /// direction.
-    fn quotient<M, L, F>(
+    fn quotient<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
+        site: Site<'_>,
         direction: &ParamVector,
+        part: Option<&[usize]>,
         base_loss: Option<f64>,
-    ) -> Option<f64>
-    where
-        M: Module,
-        L: Loss,
-        F: Fn(&M) -> L,
-    {
+    ) -> Option<f64> {
         let delta = match self.config.delta {
             Delta::Absolute(delta) => delta,
             Delta::Relative(share) => {
-                normalised(direction.clone(), share * self.config.rho)
-                    .ok()?
-                    .scale
+                let distance = share * site.radius(self.config.rho);
+                normalised(direction.clone(), distance).ok()?.scale
             }
         };
         let plus = Offset {
             direction: direction.clone(),
             scale: delta,
         };
-        let up = objective.value(Some(&plus));
+        let mut value = |offset: &Offset| match part {
+            Some(part) => objective.value_on(part, Some(offset)),
+            None => objective.value(Some(offset)),
+        };
+        let up = value(&plus);
         let quotient = match base_loss {
             Some(base) => (up - base) / delta,
-            None => (up - objective.value(Some(&plus.negated()))) / (2.0 * delta),
+            None => (up - value(&plus.negated())) / (2.0 * delta),
         };
         quotient.is_finite().then_some(quotient)
-    }
-}
-
-/// Scales a Gaussian direction to norm √d, with d the number of perturbed components.
-fn to_sphere(direction: ParamVector, site: Site<'_>) -> ParamVector {
-    let norm = direction.norm();
-    let components: usize = direction
-        .iter()
-        .map(|(id, tensor)| site.masks.live(id).unwrap_or(tensor.dims()[0]))
-        .sum();
-    match norm > 0.0 {
-        true => direction.scaled((components as f64).sqrt() / norm),
-        false => direction,
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn hessian_product<M: Module>(
     let unit = cast(vector.clone(), FloatDType::F64).scaled(length.recip());
     let model = tree::cast(model, FloatDType::F64);
     let product = |step: f64| {
-        let at = |step| gradient(&tree::perturbed(&model, &unit, step, true));
+        let at = |step| gradient(&tree::perturbed(&model, &unit, step, |_| true));
         let difference = at(step).plus_scaled(&at(-step), -1.0);
         cast(difference.scaled(length / (2.0 * step)), FloatDType::F32)
     };

@@ -1,35 +1,16 @@
 //! The loss of a model on the current batch, with every evaluation counted.
 
-use burn::module::Module;
+mod loss;
+mod samples;
+
+pub use loss::{BatchLoss, Loss};
+pub use samples::{Batched, Samples};
+
+use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
 use crate::tree::{self, ParamVector};
-
-/// What a loss closure may return: the loss, or the loss and something to keep, such as the logits.
-pub trait Loss {
-    /// What is kept beside the loss.
-    type Extra;
-
-    /// Separates the two.
-    fn split(self) -> (Tensor<1>, Self::Extra);
-}
-
-impl Loss for Tensor<1> {
-    type Extra = ();
-
-    fn split(self) -> (Tensor<1>, ()) {
-        (self, ())
-    }
-}
-
-impl<E> Loss for (Tensor<1>, E) {
-    type Extra = E;
-
-    fn split(self) -> (Tensor<1>, E) {
-        self
-    }
-}
 
 /// A vector `scale · direction` to add to the weights; `None` stands for the weights themselves.
 #[derive(Debug, Clone)]
@@ -72,6 +53,11 @@ impl<M, E> Forward<M, E> {
     pub fn into_twin(self) -> M {
         self.twin
     }
+
+    /// The same pass, with what another one kept beside its loss.
+    pub fn with_extra(self, extra: E) -> Self {
+        Self { extra, ..self }
+    }
 }
 
 /// A differentiated forward pass.
@@ -86,7 +72,7 @@ pub struct Gradient<M, E> {
     pub twin: M,
 }
 
-/// Number of passes through the model.
+/// Number of passes through the model, those of a part of the batch included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Passes {
     /// Forward passes, with or without a graph.
@@ -115,7 +101,7 @@ pub struct Objective<'a, M, F> {
     passes: Passes,
 }
 
-impl<'a, M: Module, L: Loss, F: Fn(&M) -> L> Objective<'a, M, F> {
+impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     /// The objective of a step: `seed` fixes the stochastic layers' draws.
     pub fn new(model: &'a M, loss: F, seed: u64) -> Self {
         // burn initialises parameters when they are first read; that must not happen under a step's seed.
@@ -145,17 +131,17 @@ impl<'a, M: Module, L: Loss, F: Fn(&M) -> L> Objective<'a, M, F> {
     }
 
     /// One forward pass that records no graph.
-    pub fn probe(&mut self, offset: Option<&Offset>) -> Forward<M, L::Extra> {
+    pub fn probe(&mut self, offset: Option<&Offset>) -> Forward<M, F::Extra> {
         self.evaluate(offset, false)
     }
 
     /// One forward pass whose graph is kept.
-    pub fn forward(&mut self, offset: Option<&Offset>) -> Forward<M, L::Extra> {
+    pub fn forward(&mut self, offset: Option<&Offset>) -> Forward<M, F::Extra> {
         self.evaluate(offset, true)
     }
 
     /// One backward pass through a recorded forward pass.
-    pub fn backward(&mut self, forward: Forward<M, L::Extra>) -> Gradient<M, L::Extra> {
+    pub fn backward(&mut self, forward: Forward<M, F::Extra>) -> Gradient<M, F::Extra> {
         self.passes.backwards += 1;
         let Forward { twin, loss, extra } = forward;
         let gradients = GradientsParams::from_grads(loss.backward(), &twin);
@@ -171,7 +157,7 @@ impl<'a, M: Module, L: Loss, F: Fn(&M) -> L> Objective<'a, M, F> {
     ///
     /// burn frees a dropped graph when it next runs a backward pass, so a trivial one is run at once; it is
     /// not counted.
-    pub fn discard(&self, forward: Forward<M, L::Extra>) {
+    pub fn discard(&self, forward: Forward<M, F::Extra>) {
         drop(forward);
         if let Some(device) = &self.device {
             Tensor::<1>::zeros([1], device).require_grad().backward();
@@ -179,12 +165,79 @@ impl<'a, M: Module, L: Loss, F: Fn(&M) -> L> Objective<'a, M, F> {
     }
 
     /// Loss and gradient at an offset: one forward and one backward pass.
-    pub fn gradient(&mut self, offset: Option<&Offset>) -> Gradient<M, L::Extra> {
+    pub fn gradient(&mut self, offset: Option<&Offset>) -> Gradient<M, F::Extra> {
         let forward = self.forward(offset);
         self.backward(forward)
     }
 
-    fn evaluate(&mut self, offset: Option<&Offset>, record: bool) -> Forward<M, L::Extra> {
+    /// Number of samples in the batch, if the loss can be had for parts of it.
+    pub fn samples(&self) -> Option<usize> {
+        self.loss.samples()
+    }
+
+    /// The mean loss of some samples at an offset: one forward pass that records no graph. Waits for the device.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the loss is a closure: a perturbation that asks for samples says so in
+    /// [`needs_samples`](crate::perturb::Perturbation::needs_samples), and the step refuses the closure.
+    pub fn value_on(&mut self, part: &[usize], offset: Option<&Offset>) -> f64 {
+        let twin = self.twin(offset, |_| false);
+        read(&self.losses(&twin, Some(part)).0.mean())
+    }
+
+    /// The loss of each sample at an offset: one forward pass that records no graph. Waits for the device.
+    ///
+    /// # Panics
+    ///
+    /// As [`value_on`](Self::value_on).
+    pub fn losses_at(&mut self, offset: Option<&Offset>) -> Vec<f32> {
+        let twin = self.twin(offset, |_| false);
+        host(self.losses(&twin, None).0)
+    }
+
+    /// The gradient at the weights themselves of the parameters that are selected, and the loss of each sample: one forward and one
+    /// backward pass, the latter cheaper for each parameter that is left out.
+    ///
+    /// # Panics
+    ///
+    /// As [`value_on`](Self::value_on).
+    pub fn gradient_of(
+        &mut self,
+        selected: impl Fn(ParamId) -> bool,
+    ) -> (Gradient<M, F::Extra>, Vec<f32>) {
+        let twin = self.twin(None, selected);
+        let (losses, extra) = self.losses(&twin, None);
+        let each = host(losses.clone().inner());
+        let loss = losses.mean();
+        (self.backward(Forward { twin, loss, extra }), each)
+    }
+
+    /// One forward pass over some samples whose graph is kept.
+    ///
+    /// # Panics
+    ///
+    /// As [`value_on`](Self::value_on).
+    pub fn forward_on(&mut self, part: &[usize], offset: Option<&Offset>) -> Forward<M, F::Extra> {
+        let twin = self.twin(offset, |_| true);
+        let (losses, extra) = self.losses(&twin, Some(part));
+        let loss = losses.mean();
+        Forward { twin, loss, extra }
+    }
+
+    fn losses(&self, twin: &M, part: Option<&[usize]>) -> (Tensor<1>, F::Extra) {
+        let losses = self.loss.each(twin, part);
+        losses.expect("a perturbation that looks at samples is refused for a closure")
+    }
+
+    fn evaluate(&mut self, offset: Option<&Offset>, record: bool) -> Forward<M, F::Extra> {
+        let twin = self.twin(offset, |_| record);
+        let (loss, extra) = self.loss.whole(&twin);
+        Forward { twin, loss, extra }
+    }
+
+    /// The model to evaluate, at an offset, with gradients for the parameters that are selected.
+    fn twin(&mut self, offset: Option<&Offset>, record: impl Fn(ParamId) -> bool) -> M {
         self.passes.forwards += 1;
         if let Some(device) = &self.device {
             device.seed(self.seed);
@@ -194,10 +247,12 @@ impl<'a, M: Module, L: Loss, F: Fn(&M) -> L> Objective<'a, M, F> {
             Some(offset) => (&offset.direction, offset.scale),
             None => (&nowhere, 0.0),
         };
-        let twin = tree::perturbed(self.model, direction, scale, record);
-        let (loss, extra) = (self.loss)(&twin).split();
-        Forward { twin, loss, extra }
+        tree::perturbed(self.model, direction, scale, record)
     }
+}
+
+fn host(losses: Tensor<1>) -> Vec<f32> {
+    losses.to_data().iter::<f32>().collect()
 }
 
 /// Reads a scalar from its device.

@@ -1,0 +1,124 @@
+//! ASAM: a radius relative to the size of each weight.
+
+use burn::module::Module;
+use serde::{Deserialize, Serialize};
+
+use super::setters::setters;
+use super::{Ascent, Memory, Perturbation, Scope, Site, normalised};
+use crate::error::{Result, check};
+use crate::objective::{BatchLoss, Objective, Offset};
+use crate::tree::{self, ParamVector};
+
+/// Configuration of ASAM's perturbation.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `rho` | 0.5 | finite, ≥ 0 |
+/// | `eta` | 0.01 | finite, ≥ 0 |
+/// | `scope` | all trainable parameters | |
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::optim::SgdConfig;
+/// use zosam::perturb::AsamConfig;
+/// let optim = AsamConfig::new().with_rho(1.0).init(SgdConfig::new().build()).unwrap();
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AsamConfig {
+    /// Radius `ρ` in units of the weights.
+    pub rho: f64,
+    /// Added to the size of each weight.
+    pub eta: f64,
+    /// Which parameters are perturbed.
+    pub scope: Scope,
+}
+
+impl Default for AsamConfig {
+    fn default() -> Self {
+        Self {
+            rho: 0.5,
+            eta: 0.01,
+            scope: Scope::AllTrainable,
+        }
+    }
+}
+
+setters!(AsamConfig {
+    /// Sets the radius `ρ`.
+    with_rho(rho: f64),
+    /// Sets what is added to the size of each weight.
+    with_eta(eta: f64),
+    /// Sets which parameters are perturbed.
+    with_scope(scope: Scope),
+});
+
+impl AsamConfig {
+    /// The perturbation on its own.
+    ///
+    /// # Errors
+    ///
+    /// A field out of its range.
+    pub fn build(&self) -> Result<Asam> {
+        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
+        check("eta", self.eta, self.eta >= 0.0, "finite and at least 0")?;
+        Ok(Asam {
+            config: self.clone(),
+        })
+    }
+}
+
+/// Adaptive SAM: `ε = ρ T² g/‖T g‖` with `T = |θ| + η` on weights and 1 on biases.
+///
+/// Its radius is in units of the weights: `‖T⁻¹ ε‖ = ρ`, whatever scale a layer's weights have. "Weights" are parameters whose name is
+/// `weight`, as in the authors' code, or a norm's `gamma`, which is called `weight` there. Two forwards and two backwards.
+///
+/// Kwon et al., "ASAM: Adaptive Sharpness-Aware Minimization", ICML 2021 (arXiv 2102.11600). Their constructor's `η` is 0.01, their CIFAR
+/// script's 0.
+#[derive(Debug, Clone)]
+pub struct Asam {
+    config: AsamConfig,
+}
+
+impl Asam {
+    /// `T v`.
+    fn scaled<M: Module>(&self, vector: ParamVector, model: &M, site: Site<'_>) -> ParamVector {
+        let values = tree::values(model);
+        let is_weight = |id| {
+            let leaf = site.leaves.iter().find(|leaf| leaf.id == id);
+            leaf.is_some_and(|leaf| leaf.path.ends_with("weight") || leaf.path.ends_with("gamma"))
+        };
+        vector.map(|id, component| match values.get(id) {
+            Some(value) if is_weight(id) => {
+                component * (value.clone().abs().add_scalar(self.config.eta))
+            }
+            _ => component,
+        })
+    }
+}
+
+impl Perturbation for Asam {
+    fn ascend<M: Module, F: BatchLoss<M>>(
+        &self,
+        objective: &mut Objective<'_, M, F>,
+        site: Site<'_>,
+        _memory: &Memory,
+    ) -> Ascent<M, F::Extra> {
+        let here = objective.gradient(None);
+        let model = objective.model();
+        let restricted = site.restrict(here.vector.clone(), self.config.scope);
+        let once = self.scaled(restricted, model, site);
+        let ascent = match normalised(once.clone(), site.radius(self.config.rho)) {
+            Ok(Offset { scale, .. }) => Ascent::to(Offset {
+                direction: self.scaled(once, model, site),
+                scale,
+            }),
+            Err(reason) => Ascent::given_up(reason),
+        };
+        Ascent {
+            buffers: Some(here.twin),
+            here: Some(here.vector),
+            ..ascent
+        }
+    }
+}

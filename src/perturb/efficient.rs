@@ -1,0 +1,158 @@
+//! ESAM: SAM on some of the weights and some of the samples.
+
+use burn::module::{Module, ParamId};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+use super::setters::setters;
+use super::{Ascent, Memory, Perturbation, Scope, Site};
+use crate::error::{Result, check};
+use crate::objective::{BatchLoss, Objective};
+use crate::tree::path_hash;
+
+/// Configuration of ESAM's perturbation.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `rho` | 0.05 | finite, ≥ 0 |
+/// | `beta` | 0.6 | greater than 0, ≤ 1 |
+/// | `gamma` | 0.5 | greater than 0, ≤ 1 |
+/// | `scope` | all trainable parameters | |
+///
+/// The defaults are those of the authors' CIFAR run with a ResNet-18; with `beta = gamma = 1` it is SAM.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EsamConfig {
+    /// Radius `ρ`.
+    pub rho: f64,
+    /// Probability `β` that a parameter tensor is perturbed.
+    pub beta: f64,
+    /// Share `γ` of the samples that are differentiated at `θ + ε`.
+    pub gamma: f64,
+    /// Which parameters are perturbed.
+    pub scope: Scope,
+}
+
+impl Default for EsamConfig {
+    fn default() -> Self {
+        Self {
+            rho: 0.05,
+            beta: 0.6,
+            gamma: 0.5,
+            scope: Scope::AllTrainable,
+        }
+    }
+}
+
+setters!(EsamConfig {
+    /// Sets the radius `ρ`.
+    with_rho(rho: f64),
+    /// Sets the probability `β` that a tensor is perturbed.
+    with_beta(beta: f64),
+    /// Sets the share `γ` of the samples that are differentiated.
+    with_gamma(gamma: f64),
+    /// Sets which parameters are perturbed.
+    with_scope(scope: Scope),
+});
+
+impl EsamConfig {
+    /// The perturbation on its own.
+    ///
+    /// # Errors
+    ///
+    /// A field out of its range.
+    pub fn build(&self) -> Result<Esam> {
+        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
+        for (name, value) in [("beta", self.beta), ("gamma", self.gamma)] {
+            check(
+                name,
+                value,
+                value > 0.0 && value <= 1.0,
+                "greater than 0 and at most 1",
+            )?;
+        }
+        Ok(Esam {
+            config: self.clone(),
+            drawn: None,
+        })
+    }
+}
+
+/// Efficient SAM: `ε = ρ g/(β ‖g‖)` on a random choice of parameter tensors, and the gradient at `θ + ε` from the samples whose loss rises most.
+///
+/// Each tensor is chosen with probability `β`, all of them at the first step; of the others no gradient is computed at `θ`. With `γ < 1`
+/// one more forward measures each sample's loss at `θ + ε`, and the `⌊γ B⌋` samples (at least one) with the largest rise are differentiated. A step is
+/// a forward and a part of a backward, a forward, and a share of both; what it keeps beside the loss is that of the whole batch at `θ`. Needs
+/// [`Samples`](crate::objective::Samples).
+///
+/// Du et al., "Efficient Sharpness-aware Minimization for Improved Training of Neural Networks", ICLR 2022 (arXiv 2110.03141). As in the authors'
+/// code whole tensors are drawn (the paper: single weights); their code keeps the samples strictly above the `⌊γ B⌋`-th rise, one less.
+#[derive(Debug, Clone)]
+pub struct Esam {
+    config: EsamConfig,
+    drawn: Option<Vec<Vec<String>>>,
+}
+
+impl Esam {
+    /// Takes the perturbed tensors of each step from a list of paths, step by step, instead of drawing them: to repeat another implementation's
+    /// run. Past its end tensors are drawn.
+    pub fn with_tensors(mut self, tensors: Vec<Vec<String>>) -> Self {
+        self.drawn = Some(tensors);
+        self
+    }
+
+    /// Whether a parameter is perturbed in a step.
+    fn is_chosen(&self, path: &str, site: Site<'_>) -> bool {
+        let listed = self.drawn.as_ref();
+        if let Some(listed) = listed.and_then(|drawn| drawn.get(site.step as usize)) {
+            return listed.iter().any(|other| other == path);
+        }
+        let mut coin = ChaCha8Rng::seed_from_u64(site.seed ^ path_hash(path));
+        coin.set_stream(site.step);
+        site.step == 0 || coin.random::<f64>() < self.config.beta
+    }
+}
+
+impl Perturbation for Esam {
+    fn ascend<M: Module, F: BatchLoss<M>>(
+        &self,
+        objective: &mut Objective<'_, M, F>,
+        site: Site<'_>,
+        _memory: &Memory,
+    ) -> Ascent<M, F::Extra> {
+        let chosen = site
+            .leaves
+            .iter()
+            .filter(|leaf| self.is_chosen(&leaf.path, site));
+        let chosen: Vec<ParamId> = chosen.map(|leaf| leaf.id).collect();
+        let (here, before) = objective.gradient_of(|id| chosen.contains(&id));
+        let direction = site.restrict(here.vector, self.config.scope);
+        let rho = site.radius(self.config.rho) / self.config.beta;
+        let mut ascent = Ascent {
+            buffers: Some(here.twin),
+            ..Ascent::along(direction, rho)
+        };
+        let kept = (self.config.gamma * before.len() as f64) as usize;
+        if ascent.offset.is_some() && kept < before.len() {
+            let after = objective.losses_at(ascent.offset.as_ref());
+            let part = largest_rises(&before, &after, kept.max(1));
+            let forward = objective.forward_on(&part, ascent.offset.as_ref());
+            ascent.forward = Some(forward.with_extra(here.extra));
+        }
+        ascent
+    }
+
+    fn needs_samples(&self) -> bool {
+        true
+    }
+}
+
+/// The samples whose loss rises most, in the order of the batch; of equal rises the earlier sample.
+fn largest_rises(before: &[f32], after: &[f32], count: usize) -> Vec<usize> {
+    let rise = |sample: usize| after[sample] - before[sample];
+    let mut samples: Vec<usize> = (0..before.len()).collect();
+    samples.sort_by(|a, b| rise(*b).total_cmp(&rise(*a)).then(a.cmp(b)));
+    samples.truncate(count);
+    samples.sort_unstable();
+    samples
+}

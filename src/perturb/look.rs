@@ -1,0 +1,179 @@
+//! LookSAM: SAM's second pass at every k-th step only.
+
+use burn::module::Module;
+use serde::{Deserialize, Serialize};
+
+use super::setters::setters;
+use super::{
+    Ascent, Descent, Gradients, Memory, Perturbation, SMALLEST_NORM, Scope, Site,
+    ascend_along_gradient,
+};
+use crate::error::{Result, check};
+use crate::objective::{BatchLoss, Objective};
+use crate::tree::ParamVector;
+
+const KEPT: &str = "orthogonal";
+
+/// Over what the projection and the norms of LookSAM are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Projection {
+    /// All live weights together, as in the paper.
+    #[default]
+    Global,
+    /// Each parameter tensor on its own, as in the code that is around.
+    PerTensor,
+}
+
+/// Configuration of LookSAM's perturbation.
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `rho` | 0.05 | finite, ≥ 0 |
+/// | `every` | 5 | ≥ 1; 1 is SAM |
+/// | `alpha` | 0.7 | finite, ≥ 0 |
+/// | `projection` | global | |
+/// | `scope` | all trainable parameters | |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LookSamConfig {
+    /// Radius `ρ`.
+    pub rho: f64,
+    /// Period `k` of the ascent.
+    pub every: u64,
+    /// Size `α` of the kept part, in norms of the gradient.
+    pub alpha: f64,
+    /// Over what projection and norms are taken.
+    pub projection: Projection,
+    /// Which parameters are perturbed.
+    pub scope: Scope,
+}
+
+impl Default for LookSamConfig {
+    fn default() -> Self {
+        Self {
+            rho: 0.05,
+            every: 5,
+            alpha: 0.7,
+            projection: Projection::Global,
+            scope: Scope::AllTrainable,
+        }
+    }
+}
+
+setters!(LookSamConfig {
+    /// Sets the radius `ρ`.
+    with_rho(rho: f64),
+    /// Sets the period `k` of the ascent.
+    with_every(every: u64),
+    /// Sets the size `α` of the kept part.
+    with_alpha(alpha: f64),
+    /// Sets over what projection and norms are taken.
+    with_projection(projection: Projection),
+    /// Sets which parameters are perturbed.
+    with_scope(scope: Scope),
+});
+
+impl LookSamConfig {
+    /// The perturbation on its own.
+    ///
+    /// # Errors
+    ///
+    /// A field out of its range.
+    pub fn build(&self) -> Result<LookSam> {
+        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
+        check("every", self.every as f64, self.every >= 1, "at least 1")?;
+        check(
+            "alpha",
+            self.alpha,
+            self.alpha >= 0.0,
+            "finite and at least 0",
+        )?;
+        Ok(LookSam {
+            config: self.clone(),
+        })
+    }
+}
+
+/// LookSAM: SAM at every k-th step; between, the gradient plus `α ‖g‖ g_v/‖g_v‖`, with `g_v` the part of SAM's last gradient that is
+/// orthogonal to the plain one.
+///
+/// Two forwards and two backwards at each k-th step, one of each at the others. When masks change, `g_v` keeps what is live.
+///
+/// Liu et al., "Towards Efficient and Scalable Sharpness-Aware Minimization", CVPR 2022 (arXiv 2203.02714), global projection; the public
+/// implementations project tensor by tensor.
+#[derive(Debug, Clone)]
+pub struct LookSam {
+    config: LookSamConfig,
+}
+
+impl LookSam {
+    fn refreshes(&self, site: Site<'_>) -> bool {
+        site.step.is_multiple_of(self.config.every)
+    }
+
+    /// `Σ f(part)`, with one part or one per tensor.
+    fn by_part(
+        &self,
+        a: ParamVector,
+        b: ParamVector,
+        f: impl Fn(&ParamVector, &ParamVector) -> ParamVector,
+    ) -> ParamVector {
+        match self.config.projection {
+            Projection::Global => f(&a, &b),
+            Projection::PerTensor => {
+                let mut whole = ParamVector::default();
+                for (id, _) in a.iter() {
+                    let one = |vector: &ParamVector| vector.clone().filter(|other| other == id);
+                    for (id, component) in f(&one(&a), &one(&b)).iter() {
+                        whole.push(id, component.clone());
+                    }
+                }
+                whole
+            }
+        }
+    }
+}
+
+impl Perturbation for LookSam {
+    fn ascend<M: Module, F: BatchLoss<M>>(
+        &self,
+        objective: &mut Objective<'_, M, F>,
+        site: Site<'_>,
+        _memory: &Memory,
+    ) -> Ascent<M, F::Extra> {
+        match self.refreshes(site) {
+            true => ascend_along_gradient(objective, site, self.config.scope, self.config.rho),
+            false => Ascent::none(),
+        }
+    }
+
+    fn descend(&self, found: Gradients, site: Site<'_>, memory: &mut Memory) -> Descent {
+        let there = site.masks.project(found.perturbed.clone());
+        if let Some(here) = found.here {
+            let here = site.masks.project(here);
+            let orthogonal = self.by_part(there, here, |there, here| {
+                let share = there.dot(here) / here.dot(here);
+                let share = if share.is_finite() { share } else { 0.0 };
+                there.clone().plus_scaled(here, -share)
+            });
+            memory.put(KEPT, orthogonal, site.masks);
+            return found.perturbed.into();
+        }
+        let kept = memory.vector(KEPT, site.masks).filter(|_| found.ascended);
+        let Some(kept) = kept else {
+            return found.perturbed.into();
+        };
+        let added = self.by_part(there, kept, |gradient, kept| {
+            let (norm, length) = (gradient.norm(), kept.norm());
+            match length > SMALLEST_NORM {
+                true => kept.clone().scaled(self.config.alpha * norm / length),
+                false => ParamVector::default(),
+            }
+        });
+        found.perturbed.plus_scaled(&added, 1.0).into()
+    }
+
+    fn vectors(&self) -> usize {
+        1
+    }
+}
