@@ -6,6 +6,8 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use zosam::sparse::Granularity;
 
+use super::sharpness::SharpnessArgs;
+
 /// What each program has its own defaults for.
 #[derive(Debug, Clone, Copy)]
 pub struct Defaults {
@@ -113,21 +115,8 @@ pub struct Args {
     /// Base optimizer [default: resnet32 sgd, deit adamw].
     #[arg(long, value_enum)]
     pub optimizer: Option<OptimizerName>,
-    /// Where the gradient is measured.
-    #[arg(long, value_enum, default_value_t = SharpnessName::ZoSam)]
-    pub sharpness: SharpnessName,
-    /// Radius of the perturbation.
-    #[arg(long, default_value_t = 0.05)]
-    pub rho: f64,
-    /// Random directions per step.
-    #[arg(long, default_value_t = 1)]
-    pub directions: usize,
-    /// Absolute step of the probes, as in the paper [default: probes at the radius].
-    #[arg(long)]
-    pub delta: Option<f64>,
-    /// Which probes keep their graph: speed (both), or memory (last, none).
-    #[arg(long, value_enum, default_value_t = MemoryName::Both)]
-    pub memory: MemoryName,
+    #[command(flatten)]
+    pub sharpness: SharpnessArgs,
     /// Passes over the training images [default: resnet32 160, deit 300; 2 and 10 on the built-in images].
     #[arg(long)]
     pub epochs: Option<usize>,
@@ -274,7 +263,11 @@ names! {
     DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }
     ScheduleName { Cosine, Step }
-    SharpnessName { None, Sam, ZoSam, RandomSign }
+    SharpnessName { None, Sam, Asam, Gsam, Esam, Looksam, S2sam, Msam, Fsam, Wsam, FisherSam, ZoSam, Random, RandomSign }
+    DirectionName { Isotropic, Orthogonal, Guided, Span, Blocks, Norms }
+    DrawName { Gaussian, Rademacher, Sphere }
+    SidesName { Two, One }
+    ScopeName { All, Sparse }
     MemoryName { Both, Last, None }
     DeviceName { Flex, Ndarray, Wgpu, Vulkan, Cuda }
 }

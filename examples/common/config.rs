@@ -9,15 +9,12 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use zosam::perturb::{Delta, SharpnessConfig, ZeroOrderMemory};
+use zosam::perturb::{Schedule, SharpnessConfig};
 use zosam::sparse::{Granularity, Method, Sparsity};
-use zosam::{RandomSignConfig, SamConfig, ZoSamConfig, tree};
+use zosam::tree;
 
 use super::NetworkConfig;
-use super::args::{
-    Args, DatasetName, DeviceName, MemoryName, MethodName, OptimizerName, ScheduleName,
-    SharpnessName,
-};
+use super::args::{Args, DatasetName, DeviceName, MethodName, OptimizerName, ScheduleName};
 use super::augment::Augmented;
 use super::method::method;
 
@@ -39,6 +36,7 @@ pub struct Config<C> {
     pub warmup: f64,
     pub decays_vectors: bool,
     pub sharpness: SharpnessConfig,
+    pub sharpness_schedule: Schedule,
     pub epochs: usize,
     pub batch_size: usize,
     pub accumulate: usize,
@@ -69,13 +67,14 @@ impl<C: NetworkConfig> Config<C> {
         }
         let batches = images.div_ceil(batch_size);
         let steps_per_epoch = batches.div_ceil(args.accumulate) as u64;
-        let config = Self {
+        let method = method(args, steps_per_epoch);
+        let mut config = Self {
             dataset: args.dataset,
             limit: args.limit(),
             model,
             augmented: Augmented::new(args),
             finetune: args.finetune.clone(),
-            method: method(args, steps_per_epoch),
+            method,
             granularity: args.granularity,
             densities: args.density.clone(),
             optimizer: args.optimizer(),
@@ -88,7 +87,8 @@ impl<C: NetworkConfig> Config<C> {
             },
             warmup,
             decays_vectors: args.defaults.decays_vectors,
-            sharpness: sharpness(args),
+            sharpness: args.sharpness.config(),
+            sharpness_schedule: Schedule::default(),
             epochs,
             batch_size,
             accumulate: args.accumulate,
@@ -97,6 +97,9 @@ impl<C: NetworkConfig> Config<C> {
             seed: args.seed,
             device: args.device,
         };
+        let total = (config.run_epochs(steps_per_epoch as usize) as u64) * steps_per_epoch;
+        let when = args.sharpness.sharpness_schedule;
+        config.sharpness_schedule = when.schedule(total, &config.method);
         config.sharpness.build()?;
         config.method.clone().boxed().validate()?;
         Ok(config)
@@ -170,29 +173,6 @@ impl<C: NetworkConfig> Config<C> {
             ScheduleName::Step if progress < 0.5 => self.lr,
             ScheduleName::Step if progress < 0.75 => 0.1 * self.lr,
             ScheduleName::Step => 0.01 * self.lr,
-        }
-    }
-}
-
-fn sharpness(args: &Args) -> SharpnessConfig {
-    match args.sharpness {
-        SharpnessName::None => SharpnessConfig::None,
-        SharpnessName::Sam => SharpnessConfig::Sam(SamConfig::new().with_rho(args.rho)),
-        SharpnessName::RandomSign => SharpnessConfig::RandomSign(RandomSignConfig::new(args.rho)),
-        SharpnessName::ZoSam => {
-            let memory = match args.memory {
-                MemoryName::Both => ZeroOrderMemory::Both,
-                MemoryName::Last => ZeroOrderMemory::Last,
-                MemoryName::None => ZeroOrderMemory::None,
-            };
-            let delta = args.delta.map_or(Delta::Relative(1.0), Delta::Absolute);
-            SharpnessConfig::ZoSam(
-                ZoSamConfig::new()
-                    .with_rho(args.rho)
-                    .with_directions(args.directions)
-                    .with_delta(delta)
-                    .with_memory(memory),
-            )
         }
     }
 }

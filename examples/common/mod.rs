@@ -18,6 +18,7 @@ mod predict;
 mod progress;
 mod recipe;
 mod robustness;
+mod sharpness;
 mod train;
 mod warnings;
 

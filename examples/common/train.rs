@@ -8,11 +8,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::optim::Optimizer;
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zosam::analysis::alignment;
 use zosam::checkpoint::{Store, claim, fingerprint};
 use zosam::data::{Batch, Loader, LoaderConfig, balanced, soft_cross_entropy};
+use zosam::objective::{BatchLoss, Batched};
 use zosam::optim::WeightAverage;
 use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, SparsityReport};
@@ -99,7 +101,9 @@ impl<C: NetworkConfig> Run<C> {
         let config = &self.config;
         let model = self.start()?;
         let mut optim = config.sharpness.init(base(config.weight_decay))?;
-        optim = optim.with_seed(config.seed);
+        optim = optim
+            .with_seed(config.seed)
+            .with_schedule(config.sharpness_schedule);
         if let Some(largest) = config.clip_norm {
             optim = optim.with_global_norm_clipping(largest)?;
         }
@@ -259,17 +263,13 @@ impl<C: NetworkConfig> Run<C> {
             let group: Vec<_> = group
                 .map(|batch| Ok(Tensors::new(&batch?, &self.device)))
                 .collect::<Result<_>>()?;
-            let losses: Vec<_> = group
-                .iter()
-                .map(|tensors| |model: &C::Model| tensors.loss(model))
-                .collect();
             let lr = self
                 .config
                 .lr_at(sparsity.schedule_step(optim.steps()), total);
             let measured = self.args.measure_cosine;
             let start =
                 (measured > 0 && optim.steps().is_multiple_of(measured)).then(|| model.clone());
-            let (next, report) = optim.step_accumulated(lr, model, &mut sparsity, &losses)?;
+            let (next, report) = optim.step_accumulated(lr, model, &mut sparsity, &group)?;
             model = next;
             if let Some(average) = &mut average {
                 average.update(&model);
@@ -288,8 +288,8 @@ impl<C: NetworkConfig> Run<C> {
             totals.plain_steps += u64::from(report.plain.is_some());
             progress.passes += report.passes;
             progress.batch += group.len();
-            if let (Some(start), Some(offset), Some(loss)) = (start, &report.offset, losses.last())
-                && let Some(cosine) = alignment(&start, offset, sparsity.masks(), loss)
+            if let (Some(start), Some(offset), Some(batch)) = (start, &report.offset, group.last())
+                && let Some(cosine) = alignment(&start, offset, sparsity.masks(), batch)
             {
                 totals.cosine += cosine;
                 totals.cosines += 1;
@@ -427,7 +427,22 @@ impl Tensors {
         }
     }
 
-    fn loss<M: Classifier>(&self, model: &M) -> (Tensor<1>, Tensor<2>) {
+    /// The losses of some images, and their logits.
+    fn losses<M: Classifier>(&self, model: &M, part: &[usize]) -> (Tensor<1>, Tensor<2>) {
+        let logits = model.logits(self.images.part(part));
+        let log = log_softmax(logits.clone(), 1);
+        let losses = match &self.targets {
+            None => log.gather(1, self.labels.part(part).unsqueeze_dim(1)),
+            Some(targets) => (log * targets.part(part)).sum_dim(1),
+        };
+        (losses.neg().flatten(0, 1), logits)
+    }
+}
+
+impl<M: Classifier> BatchLoss<M> for &Tensors {
+    type Extra = Tensor<2>;
+
+    fn whole(&self, model: &M) -> (Tensor<1>, Tensor<2>) {
         let images = self.images.clone();
         match &self.targets {
             None => model.loss(images, self.labels.clone()),
@@ -436,6 +451,15 @@ impl Tensors {
                 (soft_cross_entropy(logits.clone(), targets.clone()), logits)
             }
         }
+    }
+
+    fn samples(&self) -> Option<usize> {
+        Some(self.images.dims()[0])
+    }
+
+    fn each(&self, model: &M, part: Option<&[usize]>) -> Option<(Tensor<1>, Tensor<2>)> {
+        let all: Vec<usize> = (0..self.images.dims()[0]).collect();
+        Some(self.losses(model, part.unwrap_or(&all)))
     }
 }
 

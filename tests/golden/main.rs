@@ -16,4 +16,5 @@ mod models;
 mod reference;
 mod resnet;
 mod sam;
+mod sharpness;
 mod snip;
