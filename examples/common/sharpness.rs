@@ -33,7 +33,7 @@ pub struct SharpnessArgs {
     #[arg(long, value_enum, default_value_t = DirectionName::Isotropic)]
     pub direction: DirectionName,
     /// ZO-SAM: gradients that guided directions remember.
-    #[arg(long, value_name = "STEPS", default_value_t = 20)]
+    #[arg(long, value_name = "STEPS", default_value_t = 10)]
     pub history: usize,
     /// ZO-SAM: distribution of random directions.
     #[arg(long, value_enum, default_value_t = DrawName::Gaussian)]

@@ -54,6 +54,15 @@ impl<M, E> Forward<M, E> {
         self.twin
     }
 
+    /// The loss on its device, without a graph, what was kept beside it, and the model that was evaluated.
+    pub(crate) fn into_parts(self) -> (Tensor<1>, E, M) {
+        let loss = match self.loss.is_autodiff() {
+            true => self.loss.inner(),
+            false => self.loss,
+        };
+        (loss, self.extra, self.twin)
+    }
+
     /// The same pass, with what another one kept beside its loss.
     pub fn with_extra(self, extra: E) -> Self {
         Self { extra, ..self }

@@ -181,6 +181,11 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         }
     }
 
+    /// The seed of stochastic layers in this step's first batch.
+    pub(super) fn draw_seed(&self) -> u64 {
+        draw_seed(self.seed, self.step)
+    }
+
     /// The seed of a batch of a step; that of the first one is the optimizer's.
     fn seed_of(&self, batch: u64) -> u64 {
         self.seed ^ batch.wrapping_mul(0xa076_1d64_78bd_642f)

@@ -1,6 +1,7 @@
 //! The step: the one place where order matters.
 
 mod average;
+mod forward_only;
 mod measure;
 mod report;
 mod state;
@@ -8,6 +9,7 @@ mod step;
 mod wrap;
 
 pub use average::WeightAverage;
+pub use forward_only::{ForwardOnly, ForwardRule};
 #[cfg(feature = "train")]
 pub(crate) use measure::{Measured, Wanted};
 pub use report::StepReport;

@@ -283,7 +283,7 @@ fn drifted<M: Module>(model: M, drift: &ParamVector, lr: &ModuleLearningRate) ->
     })
 }
 
-fn clipped(gradient: ParamVector, largest_norm: Option<f64>) -> ParamVector {
+pub(super) fn clipped(gradient: ParamVector, largest_norm: Option<f64>) -> ParamVector {
     let Some(largest) = largest_norm else {
         return gradient;
     };

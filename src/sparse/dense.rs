@@ -33,4 +33,8 @@ impl SparsityMethod for Dense {
             .map(|weight| vec![true; weight.len()])
             .collect())
     }
+
+    fn needs_dense_gradient(&self) -> bool {
+        false
+    }
 }

@@ -7,6 +7,7 @@
 mod cost;
 mod determinism;
 mod estimate;
+mod forward_only;
 mod isolation;
 mod masks;
 mod replicas;

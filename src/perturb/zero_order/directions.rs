@@ -29,7 +29,7 @@ pub enum Directions {
 
 impl ZeroOrder {
     /// The directions of a step; one at a time, where they need not be kept.
-    pub(super) fn directions<'a, M: Module>(
+    pub(crate) fn directions<'a, M: Module>(
         &'a self,
         model: &'a M,
         site: Site<'a>,

@@ -14,21 +14,23 @@ const COUNT: &str = "gradients";
 /// Share of the old value when a correlation is averaged: a memory of some fifty steps.
 const DECAY: f64 = 0.98;
 /// Added to the diagonal of the correlations, which are estimates.
-const RIDGE: f64 = 0.02;
+const RIDGE: f64 = 0.1;
+/// Steps of subspace iteration.
+const ITERATIONS: usize = 2;
 
 /// Directions drawn from the span of the last gradients, which training has paid for already.
 ///
 /// The gradients `g₁ … g_k` of the last `history` steps (each scaled to length 1, live weights only) hold a large part of the next one. With
 /// `prediction` the first direction is the linear forecast `Σ cⱼ gⱼ` whose coefficients solve `R c = r`: `Rᵢⱼ = r(|i − j|)`, `r(l)` a running
-/// average of `⟨g_t, g_{t−l}⟩` (Yule and Walker's equations). All other directions are `Σ zⱼ gⱼ` with standard normal `z`. They
-/// are made orthonormal, so that m probes find the gradient's projection onto them. Costs `history` vectors of the size of the live weights and as many
-/// inner products a step.
+/// average of `⟨g_t, g_{t−l}⟩` (Yule and Walker's equations). All other directions are `(G Gᵀ)² G z` with standard normal `z` and the gradients as
+/// columns of `G`: draws from the span that lean towards its principal axes. They are made orthonormal, so that m probes find the gradient's projection onto
+/// them. Costs `history` vectors of the size of the live weights, and some five times m as many inner products a step.
 ///
-/// This crate's own. DESIGN and measurements: `docs/THEORY.md`, `docs/RESULTS.md`.
+/// This crate's own; `docs/RESULTS.md` has what it reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Guide {
-    /// Number k of gradients that are kept, at least 1. Default 20.
+    /// Number k of gradients that are kept, at least 1. Default 10.
     pub history: usize,
     /// Whether the first direction is the forecast. Default true.
     pub prediction: bool,
@@ -37,7 +39,7 @@ pub struct Guide {
 impl Default for Guide {
     fn default() -> Self {
         Self {
-            history: 20,
+            history: 10,
             prediction: true,
         }
     }
@@ -61,11 +63,11 @@ impl Guide {
         for lag in 1..=self.known(memory) {
             let earlier = self.earlier(memory, lag);
             let now = live.dot(earlier);
-            let average = match memory.number(&correlation(lag)) {
-                Some(old) => DECAY * old + (1.0 - DECAY) * now,
-                None => now,
-            };
-            memory.put_number(&correlation(lag), average);
+            // A plain mean at first: gradient `count` is the (count − lag + 1)th that has one so long before it.
+            let seen = (count + 1 - lag as u64) as f64;
+            let decay = DECAY.min(1.0 - 1.0 / seen);
+            let old = memory.number(&correlation(lag)).unwrap_or(0.0);
+            memory.put_number(&correlation(lag), decay * old + (1.0 - decay) * now);
         }
         memory.put_live(&slot(count as usize % self.history), live);
         memory.put_number(COUNT, (count + 1) as f64);
@@ -84,17 +86,34 @@ impl Guide {
         }
         let mut directions = Vec::new();
         for index in 0..count.max(1).min(known) {
-            let coefficients = match (index, self.prediction) {
-                (0, true) => self.forecast(memory),
-                _ => draw(known, index as u64, site),
-            };
-            let mut direction = ParamVector::default();
-            for (lag, coefficient) in (1..).zip(coefficients) {
-                direction = direction.plus_scaled(self.earlier(memory, lag), coefficient);
-            }
-            directions.push(direction);
+            directions.push(match (index, self.prediction) {
+                (0, true) => self.combined(memory, self.forecast(memory)),
+                _ => self.principal(memory, draw(known, index as u64, site)),
+            });
         }
         orthonormal(directions)
+    }
+
+    /// `Σ c_l g_{t−l}`.
+    fn combined(&self, memory: &Memory, coefficients: Vec<f64>) -> ParamVector {
+        let mut sum = ParamVector::default();
+        for (lag, coefficient) in (1..).zip(coefficients) {
+            sum = sum.plus_scaled(self.earlier(memory, lag), coefficient);
+        }
+        sum
+    }
+
+    /// A random direction, turned towards those that most of the gradients share.
+    fn principal(&self, memory: &Memory, mut coefficients: Vec<f64>) -> ParamVector {
+        let mut direction = self.combined(memory, coefficients);
+        for _ in 0..ITERATIONS {
+            let lags = 1..=self.known(memory);
+            coefficients = lags
+                .map(|lag| direction.dot(self.earlier(memory, lag)))
+                .collect();
+            direction = self.combined(memory, coefficients);
+        }
+        direction
     }
 
     /// Coefficients of the forecast, by lag.

@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 use burn::module::Module;
 
 use super::{Ascent, Descent, Gradients, Memory, Perturbation, PlainReason, Site, normalised};
-use crate::objective::{BatchLoss, Objective, Offset};
+use crate::objective::{BatchLoss, Forward, Objective, Offset};
 use crate::tree::ParamVector;
 
 /// Name of a direction that serves several steps.
@@ -35,7 +35,7 @@ const KEPT: &str = "direction";
 /// this crate's choices; the paper is silent on the first two.
 #[derive(Debug, Clone)]
 pub struct ZeroOrder {
-    config: ZoSamConfig,
+    pub(crate) config: ZoSamConfig,
 }
 
 impl Perturbation for ZeroOrder {
@@ -60,7 +60,7 @@ impl Perturbation for ZeroOrder {
             (true, Some(direction)) => self.better_of_two(objective, site, direction),
             (_, first) => {
                 let directions = first.into_iter().chain(directions);
-                self.estimate(objective, site, directions)
+                self.ascend_by_estimate(objective, site, directions)
             }
         }
     }
@@ -139,40 +139,20 @@ impl ZeroOrder {
     }
 
     /// The plain path: m difference quotients, then a step to `θ + ρ ĝ/‖ĝ‖`.
-    fn estimate<M: Module, F: BatchLoss<M>>(
+    fn ascend_by_estimate<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
         directions: impl Iterator<Item = ParamVector>,
     ) -> Ascent<M, F::Extra> {
-        let part = self.part(objective);
-        let base = match (self.config.sides, &part) {
-            (Sides::One, None) => Some(objective.probe(None)),
-            _ => None,
+        // With one direction only the sign survives the normalisation. Taking it right away
+        // makes ε the same, to the last bit, as where the probes are the candidates.
+        let weight = |quotient: f64| match self.config.directions {
+            1 if quotient != 0.0 && !self.is_a_basis() => quotient.signum(),
+            m => quotient / m as f64,
         };
-        let base_loss = match (self.config.sides, &part) {
-            (Sides::One, Some(part)) => Some(objective.value_on(part, None)),
-            _ => base.as_ref().map(|forward| forward.loss()),
-        };
-        let mut estimate: Option<ParamVector> = None;
-        for direction in directions {
-            let Some(quotient) =
-                self.quotient(objective, site, &direction, part.as_deref(), base_loss)
-            else {
-                continue;
-            };
-            // With one direction only the sign survives the normalisation. Taking it right away
-            // makes ε the same, to the last bit, as where the probes are the candidates.
-            let weight = match self.config.directions {
-                1 if quotient != 0.0 && !self.is_a_basis() => quotient.signum(),
-                m => quotient / m as f64,
-            };
-            estimate = Some(match estimate {
-                Some(sum) => sum.plus_scaled(&direction, weight),
-                None => direction.scaled(weight),
-            });
-        }
-        let ascent = match estimate.map(|sum| normalised(sum, site.radius(self.config.rho))) {
+        let Estimate { sum, base, .. } = self.estimate(objective, site, directions, weight);
+        let ascent = match sum.map(|sum| normalised(sum, site.radius(self.config.rho))) {
             Some(Ok(offset)) => Ascent::to(offset),
             Some(Err(reason)) => Ascent::given_up(reason),
             None => Ascent::given_up(PlainReason::NonFinite),
@@ -183,8 +163,71 @@ impl ZeroOrder {
         }
     }
 
+    /// `Σ w(Δᵢ) uᵢ` over the directions whose quotient is finite.
+    pub(crate) fn estimate<M: Module, F: BatchLoss<M>>(
+        &self,
+        objective: &mut Objective<'_, M, F>,
+        site: Site<'_>,
+        directions: impl Iterator<Item = ParamVector>,
+        weight: impl Fn(f64) -> f64,
+    ) -> Estimate<M, F::Extra> {
+        let part = self.part(objective);
+        let base = match (self.config.sides, &part) {
+            (Sides::One, None) => Some(objective.probe(None)),
+            _ => None,
+        };
+        let base_loss = match (self.config.sides, &part) {
+            (Sides::One, Some(part)) => Some(objective.value_on(part, None)),
+            _ => base.as_ref().map(|forward| forward.loss()),
+        };
+        let (mut sum, mut first): (Option<ParamVector>, _) = (None, None);
+        for direction in directions {
+            let Some(delta) = self.delta(site, &direction) else {
+                continue;
+            };
+            let plus = Offset {
+                direction,
+                scale: delta,
+            };
+            let mut value = |offset: &Offset| match &part {
+                Some(part) => objective.value_on(part, Some(offset)),
+                None => {
+                    let forward = objective.probe(Some(offset));
+                    let loss = forward.loss();
+                    first.get_or_insert(forward);
+                    loss
+                }
+            };
+            let up = value(&plus);
+            let quotient = match base_loss {
+                Some(base) => (up - base) / delta,
+                None => (up - value(&plus.negated())) / (2.0 * delta),
+            };
+            if !quotient.is_finite() {
+                continue;
+            }
+            let weight = weight(quotient);
+            sum = Some(match sum {
+                Some(sum) => sum.plus_scaled(&plus.direction, weight),
+                None => plus.direction.scaled(weight),
+            });
+        }
+        Estimate { sum, base, first }
+    }
+
+    /// What a direction is multiplied by for a probe; `None` if it has no length.
+    fn delta(&self, site: Site<'_>, direction: &ParamVector) -> Option<f64> {
+        match self.config.delta {
+            Delta::Absolute(delta) => Some(delta),
+            Delta::Relative(share) => {
+                let distance = share * site.radius(self.config.rho);
+                Some(normalised(direction.clone(), distance).ok()?.scale)
+            }
+        }
+    }
+
     /// Whether the number of directions is not m.
-    fn is_a_basis(&self) -> bool {
+    pub(crate) fn is_a_basis(&self) -> bool {
         matches!(
             self.config.family,
             Directions::Blocks | Directions::Coordinates(_)
@@ -200,37 +243,14 @@ impl ZeroOrder {
         let count = ((self.config.fraction * samples as f64).ceil() as usize).clamp(1, samples);
         Some((0..count).map(|i| i * samples / count).collect())
     }
+}
 
-    /// The difference quotient along a direction; `None` if it is not finite, which drops the
-    /// direction.
-    fn quotient<M: Module, F: BatchLoss<M>>(
-        &self,
-        objective: &mut Objective<'_, M, F>,
-        site: Site<'_>,
-        direction: &ParamVector,
-        part: Option<&[usize]>,
-        base_loss: Option<f64>,
-    ) -> Option<f64> {
-        let delta = match self.config.delta {
-            Delta::Absolute(delta) => delta,
-            Delta::Relative(share) => {
-                let distance = share * site.radius(self.config.rho);
-                normalised(direction.clone(), distance).ok()?.scale
-            }
-        };
-        let plus = Offset {
-            direction: direction.clone(),
-            scale: delta,
-        };
-        let mut value = |offset: &Offset| match part {
-            Some(part) => objective.value_on(part, Some(offset)),
-            None => objective.value(Some(offset)),
-        };
-        let up = value(&plus);
-        let quotient = match base_loss {
-            Some(base) => (up - base) / delta,
-            None => (up - value(&plus.negated())) / (2.0 * delta),
-        };
-        quotient.is_finite().then_some(quotient)
-    }
+/// What probes have found.
+pub(crate) struct Estimate<M, E> {
+    /// The weighted sum of the directions; `None` if no quotient was finite.
+    pub sum: Option<ParamVector>,
+    /// The pass at `θ`, of one-sided differences.
+    pub base: Option<Forward<M, E>>,
+    /// The first probe, if it was of the whole batch.
+    pub first: Option<Forward<M, E>>,
 }
