@@ -1,0 +1,66 @@
+//! The example programs, from outside: arguments, events, interruptions.
+//!
+//! `cargo test` builds the examples before the tests; for these tests alone run
+//! `cargo build --example resnet32` first.
+//! `ZOSAM_KILLS=50` kills more often.
+#![cfg(all(feature = "flex", feature = "models", feature = "data"))]
+
+mod events;
+mod interruptions;
+mod models;
+mod recipes;
+mod sharpness;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use serde_json::Value;
+
+fn program(example: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let name = format!("{example}{}", std::env::consts::EXE_SUFFIX);
+    let program = profile.join("examples").join(name);
+    assert!(
+        program.exists(),
+        "build it first: cargo build --example {example}"
+    );
+    program
+}
+
+fn command(arguments: &[&str]) -> Command {
+    command_of("resnet32", arguments)
+}
+
+fn command_of(example: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program(example));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn events(output: &[u8]) -> Vec<Value> {
+    let text = String::from_utf8(output.to_vec()).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+const SMALL: [&str; 11] = [
+    "--depth",
+    "8",
+    "--limit",
+    "96",
+    "--batch-size",
+    "32",
+    "--epochs",
+    "4",
+    "--update-every",
+    "2",
+    "--json",
+];
