@@ -14,12 +14,14 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, Sgd, SgdConfig};
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use peak_alloc::PeakAlloc;
 use zosam::models::{ResNet, ResNetConfig};
-use zosam::perturb::{Delta, Sharpness, SharpnessConfig, ZeroOrderMemory};
+use zosam::objective::Samples;
+use zosam::perturb::*;
 use zosam::sparse::Sparsity;
-use zosam::{RigL, SamConfig, SharpOptimizer, ZoSamConfig};
+use zosam::{RigL, SharpOptimizer};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -52,8 +54,8 @@ fn table(batch: usize, rounds: usize) {
             ALLOCATOR.reset_peak_usage();
             let before = ALLOCATOR.current_usage();
             let start = Instant::now();
-            variant.step();
-            seconds[index].push(start.elapsed().as_secs_f64());
+            (0..variant.steps).for_each(|_| variant.step());
+            seconds[index].push(start.elapsed().as_secs_f64() / variant.steps as f64);
             let peak = (ALLOCATOR.peak_usage() - before) as f64 / (1 << 20) as f64;
             peaks[index] = peaks[index].max(peak);
         }
@@ -87,6 +89,8 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 struct Variant {
     name: &'static str,
+    /// Steps of a turn: a whole period, where steps differ.
+    steps: usize,
     step: Box<dyn FnMut()>,
 }
 
@@ -99,6 +103,7 @@ impl Variant {
 fn variants(batch: usize) -> Vec<Variant> {
     let zo = ZoSamConfig::new;
     let zo_sam = SharpnessConfig::ZoSam;
+    let guided = || Directions::Guided(Guide::default());
     let sharp = [
         ("SGD through zosam, RigL", SharpnessConfig::None),
         ("SAM, RigL", SharpnessConfig::Sam(SamConfig::new())),
@@ -115,10 +120,54 @@ fn variants(batch: usize) -> Vec<Variant> {
             "ZO-SAM plain m=4, RigL",
             zo_sam(zo().with_directions(4).with_delta(Delta::Absolute(1e-4))),
         ),
+        (
+            "ZO-SAM, probes on a quarter",
+            zo_sam(zo().with_fraction(0.25)),
+        ),
+        ("ZO-SAM, reused 5 times", zo_sam(zo().with_reuse(5))),
+        ("ZO-SAM, guided", zo_sam(zo().with_family(guided()))),
+        (
+            "ZO-SAM, forecast",
+            zo_sam(zo().with_family(guided()).with_directions(0)),
+        ),
+        (
+            "ZO-SAM, guided, 3 on a sixth",
+            zo_sam(
+                zo().with_family(guided())
+                    .with_directions(3)
+                    .with_fraction(1.0 / 6.0),
+            ),
+        ),
+        ("GSAM", SharpnessConfig::Gsam(GsamConfig::new())),
+        ("ESAM", SharpnessConfig::Esam(EsamConfig::new())),
+        (
+            "LookSAM(10)",
+            SharpnessConfig::LookSam(LookSamConfig::new().with_every(10)),
+        ),
+        (
+            "S2-SAM",
+            SharpnessConfig::MomentumSam(MomentumSamConfig::s2sam()),
+        ),
     ];
     let mut variants = vec![burns_own(batch)];
     variants.extend(sharp.map(|(name, config)| with_zosam(name, config, batch)));
     variants
+}
+
+fn period(config: &SharpnessConfig) -> usize {
+    match config {
+        SharpnessConfig::LookSam(config) => config.every as usize,
+        SharpnessConfig::ZoSam(config) => config.reuse as usize,
+        _ => 1,
+    }
+}
+
+type Batch = (Tensor<4>, Tensor<1, Int>);
+
+fn losses(model: &ResNet, (images, labels): &Batch) -> Tensor<1> {
+    let log = log_softmax(model.forward(images.clone()), 1);
+    let picked = log.gather(1, labels.clone().unsqueeze_dim(1));
+    picked.neg().flatten(0, 1)
 }
 
 fn burns_own(batch: usize) -> Variant {
@@ -127,6 +176,7 @@ fn burns_own(batch: usize) -> Variant {
     let mut optim = ModuleOptimizer::from(sgd());
     Variant {
         name: "SGD, burn's own loop, dense",
+        steps: 1,
         step: Box::new(move || {
             let current = model.take().expect("put back below");
             let (loss, _) = current.loss(images.clone(), labels.clone());
@@ -137,7 +187,8 @@ fn burns_own(batch: usize) -> Variant {
 }
 
 fn with_zosam(name: &'static str, config: SharpnessConfig, batch: usize) -> Variant {
-    let (images, labels) = data(batch);
+    let loss = Samples::new(data(batch), losses);
+    let steps = period(&config);
     let mut optim: SharpOptimizer<Sharpness, Sgd> = config.init(sgd()).expect("valid");
     // An update of masks would make one step in a hundred differ; its cost is measured on its own.
     let mut sparsity = Sparsity::new(RigL::new(0.9, 0));
@@ -147,11 +198,11 @@ fn with_zosam(name: &'static str, config: SharpnessConfig, batch: usize) -> Vari
     let mut model = Some(model.expect("valid"));
     Variant {
         name,
+        steps,
         step: Box::new(move || {
             let current = model.take().expect("put back below");
-            let loss = |model: &ResNet| model.loss(images.clone(), labels.clone()).0;
             let (next, report) = optim
-                .step_with(1e-3, current, &mut sparsity, loss)
+                .step_on(1e-3, current, &mut sparsity, &loss)
                 .expect("a step");
             assert_eq!(report.plain, None, "the probes told up from down");
             model = Some(next);
@@ -176,7 +227,7 @@ fn sgd() -> Sgd {
     SgdConfig::new().with_momentum(Some(momentum)).build()
 }
 
-fn data(batch: usize) -> (Tensor<4>, Tensor<1, Int>) {
+fn data(batch: usize) -> Batch {
     let images = Tensor::random(
         [batch, 3, 32, 32],
         Distribution::Normal(0.0, 1.0),

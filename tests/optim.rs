@@ -247,3 +247,25 @@ fn averages_are_part_of_checkpoints() {
         store.load_averaged::<_, _, _, ()>(&first, fresh, optim, &mut masks, Some(average));
     assert!(result.is_err());
 }
+
+/// On `½ c ‖w‖²` every direction of length ρ rises by `c ρ w·u + ½ c ρ²`.
+#[test]
+fn rises_are_those_of_a_parabola() {
+    use zosam::analysis::{rise, worst_rise};
+    use zosam::masks::Masks;
+    use zosam::objective::Offset;
+    let net = net();
+    let loss = |net: &Net| net.linear.weight.val().powi_scalar(2).sum() * 1.5;
+    let weights = values(&net).filter(|id| id == net.linear.weight.id);
+    let norm = weights.norm();
+    let offset = Offset {
+        scale: 0.1 / norm,
+        direction: weights,
+    };
+    let expected = 3.0 * (0.1 * norm + 0.5 * 0.01);
+    assert!((rise(&net, &offset, loss) / expected - 1.0).abs() < 1e-3);
+    // The weight's share of a direction's length is at most 1, and one of two signs is not downhill.
+    let worst = worst_rise(&net, &Masks::dense(), 0.1, 5, 1, loss);
+    assert!(worst > 0.0 && worst <= expected * (1.0 + 1e-3), "{worst}");
+    assert_eq!(worst_rise(&net, &Masks::dense(), 0.1, 0, 1, loss), 0.0);
+}

@@ -10,7 +10,7 @@ use crate::objective::{BatchLoss, Objective, Offset};
 /// SAM's is 1. For m random directions in `d` live dimensions it is `√(m/(m + d + 1))` in expectation: this is
 /// the number to look at before believing that probes are worth their cost. `model` is the one that the step
 /// started from, `loss` the step's closure. One forward and one backward pass; the model is left untouched.
-/// `None` if the gradient is zero or not finite.
+/// With a loss over more images than the step's it is the cosine with that larger batch's gradient. `None` if the gradient is zero or not finite.
 pub fn alignment<M: Module, F: BatchLoss<M>>(
     model: &M,
     offset: &Offset,

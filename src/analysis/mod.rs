@@ -2,10 +2,12 @@
 
 mod alignment;
 mod evaluation;
+mod rise;
 #[cfg(feature = "data")]
 mod robustness;
 
 pub use alignment::alignment;
 pub use evaluation::Evaluation;
+pub use rise::{GradientNoise, gradient_noise, rise, worst_rise};
 #[cfg(feature = "data")]
 pub use robustness::Robustness;

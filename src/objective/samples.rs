@@ -75,6 +75,25 @@ impl<X, F> Samples<X, F> {
     }
 }
 
+impl<M, X, F> BatchLoss<M> for &Samples<X, F>
+where
+    Samples<X, F>: BatchLoss<M>,
+{
+    type Extra = <Samples<X, F> as BatchLoss<M>>::Extra;
+
+    fn whole(&self, model: &M) -> (Tensor<1>, Self::Extra) {
+        (**self).whole(model)
+    }
+
+    fn samples(&self) -> Option<usize> {
+        BatchLoss::<M>::samples(*self)
+    }
+
+    fn each(&self, model: &M, part: Option<&[usize]>) -> Option<(Tensor<1>, Self::Extra)> {
+        (**self).each(model, part)
+    }
+}
+
 impl<M, L: Loss, X: Batched, F: Fn(&M, &X) -> L> BatchLoss<M> for Samples<X, F> {
     type Extra = L::Extra;
 

@@ -9,6 +9,12 @@
 //! | [`FirstOrder`] (SAM) | `ρ g/‖g‖` | 2 forwards, 2 backwards |
 //! | [`ZeroOrder`] (ZO-SAM), m = 1 | `±ρ u/‖u‖` | 2 forwards, 1 backward |
 //! | [`ZeroOrder`], otherwise | `ρ ĝ/‖ĝ‖` | 2m + 1 forwards (one-sided m + 2), 1 backward |
+//! | [`Asam`], [`FisherSam`] | SAM's, in another metric | 2 forwards, 2 backwards |
+//! | [`Gsam`], [`Wsam`], [`FriendlySam`] | SAM's, with another descent or direction | 2 forwards, 2 backwards |
+//! | [`Esam`] | SAM's on some tensors and samples | 3 forwards, 2 backwards, partly |
+//! | [`LookSam`] | SAM's at every k-th step | 1 + 1/k of each |
+//! | [`MomentumSam`] (S²-SAM) | along earlier gradients | 1 forward, 1 backward |
+//! | [`RandomSign`] | `±ρ u/‖u‖`, the control | 1 forward, 1 backward |
 
 mod adaptive;
 mod efficient;
