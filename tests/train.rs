@@ -13,11 +13,11 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, Tensor};
 use burn::train::TrainStep;
 use zosam::checkpoint::fingerprint;
-use zosam::perturb::{Identity, ZeroOrder};
+use zosam::perturb::*;
 use zosam::sparse::{GradientMemory, Growth};
 use zosam::train::{LossStep, SparseModel};
 use zosam::tree::{self, values};
-use zosam::{RigL, Snfs, Sparsity, SparsityMethod, TopKast, ZoSamConfig};
+use zosam::{RigL, Snfs, Sparsity, SparsityMethod, TopKast};
 
 #[derive(Module, Debug)]
 struct Net {
@@ -159,6 +159,79 @@ fn records_hold_everything() {
     resumes(|| Snfs::new(0.5, 3, 100));
     resumes(|| TopKast::new(0.5, 0.3));
     resumes(|| rigl().with_memory(GradientMemory::Sum { steps: 2 }));
+}
+
+/// Perturbations that remember do so in the learner as they do in the whole-model step, and in its records.
+#[test]
+fn memories_travel_in_records() {
+    let _turn = alone();
+    let guided = |m: usize| {
+        let family = Directions::Guided(Guide::default());
+        SharpnessConfig::ZoSam(ZoSamConfig::new().with_family(family).with_directions(m))
+    };
+    for config in [
+        SharpnessConfig::LookSam(LookSamConfig::new().with_every(3)),
+        SharpnessConfig::MomentumSam(MomentumSamConfig::new()),
+        SharpnessConfig::FriendlySam(FriendlySamConfig::new()),
+        guided(0),
+        guided(2),
+        SharpnessConfig::ZoSam(ZoSamConfig::new().with_reuse(3)),
+    ] {
+        let start = |seed| {
+            let (model, sparsity) = attached(net(seed, 0.2), rigl());
+            SparseModel::new(model, sparsity, config.build().unwrap(), 7).unwrap()
+        };
+        let run = |mut model: SparseModel<Net, Sharpness>, optim: &mut ModuleOptimizer, steps| {
+            for step in steps {
+                let output = model.step(batch(step));
+                model = model.optimize(optim, 0.05.into(), output.grads);
+            }
+            model
+        };
+        let mut optim = adam();
+        let begun = run(start(1), &mut optim, 0..5);
+        let model = begun.clone().into_record().into_bytes().unwrap();
+        let state = optim.into_bytes().unwrap();
+        let expected = run(begun, &mut optim, 5..9);
+
+        let record = ModuleRecord::from_bytes(model).unwrap();
+        let resumed = start(2).try_load_record(record).unwrap();
+        let record = OptimizerRecord::from_bytes(state).unwrap();
+        let resumed = run(resumed, &mut adam().load_record(record), 5..9);
+        let both = [&resumed, &expected].map(|model| fingerprint(model.inner()));
+        assert_eq!(both[0], both[1], "{config:?}");
+
+        let (mut whole, mut sparsity) = attached(net(1, 0.2), rigl());
+        let base = AdamWConfig::new().build();
+        let mut optim = config.init(base).unwrap().with_seed(7);
+        for step in 0..9 {
+            let data = batch(step);
+            let loss = |net: &Net| net.loss(&data).0;
+            whole = optim.step_with(0.05, whole, &mut sparsity, loss).unwrap().0;
+        }
+        assert_eq!(fingerprint(&whole), both[1], "{config:?}");
+    }
+}
+
+/// What the learner has no place for.
+#[test]
+fn samples_and_drifts_are_refused() {
+    let _turn = alone();
+    for config in [
+        SharpnessConfig::Esam(EsamConfig::new()),
+        SharpnessConfig::Wsam(WsamConfig::new()),
+        SharpnessConfig::ZoSam(ZoSamConfig::new().with_fraction(0.5)),
+    ] {
+        let (model, sparsity) = attached(net(1, 0.2), rigl());
+        let result = SparseModel::new(model, sparsity, config.build().unwrap(), 7);
+        assert!(
+            result
+                .map(drop)
+                .unwrap_err()
+                .to_string()
+                .contains("step_on")
+        );
+    }
 }
 
 /// Accumulated gradients are burn's sum of those of `step_accumulated`, each with its own perturbation.

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | gradient accumulation | each micro-batch has a perturbation of its own (m-sharpness) |
 //! | several devices | each finds its own `ε` on its part of the batch; gradients are averaged or summed as burn does |
+//! | perturbations that remember | what they keep is in the checkpoints, too; of several devices the last to finish a step leaves its memory |
 //! | learning rate | the learner's schedule; a method that rewinds does not turn it back |
 //! | optimizer, clipping, groups | the learner's; its state is zeroed where weights die or come to life |
 //!
