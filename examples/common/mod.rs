@@ -7,6 +7,7 @@
 
 pub mod args;
 mod augment;
+mod batch;
 mod config;
 mod dataset;
 mod download;
