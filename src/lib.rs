@@ -40,6 +40,7 @@
 //! | [`perturb`] | where the gradient is measured |
 //! | [`sparse`] | which weights live |
 //! | [`masks`] | the live weights of a model, the single source of truth |
+//! | [`nn`] | burn's layers, except that dead weights cost nothing |
 //! | [`objective`] | the loss of a model on a batch, evaluations counted |
 //! | [`tangent`] | derivatives along a direction, for products with the Hessian |
 //! | [`tree`] | the only code that walks modules |
@@ -65,6 +66,7 @@ pub mod masks;
 pub mod model_file;
 #[cfg(feature = "models")]
 pub mod models;
+pub mod nn;
 pub mod objective;
 pub mod optim;
 pub mod perturb;

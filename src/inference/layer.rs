@@ -1,10 +1,9 @@
 //! The parts of a network.
 
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
 use burn::tensor::Tensor;
 
 use crate::error::Result;
+use crate::nn::{BatchNorm, Conv2d, Linear};
 use crate::kernels::{ConvShape, ConvStructure, Epilogue, PackedConv};
 
 /// A convolution, its batch norm, and ReLU.

@@ -16,7 +16,8 @@ use crate::error::{Result, check};
 
 /// Where the live weights of a linear layer are, prepared for the three products of training: `y = x Wᵀ + b`.
 ///
-/// Weights are `[outputs, inputs]` (PyTorch's order; burn's `Linear` keeps the transpose), examples `[N, inputs]`.
+/// Weights are `[outputs, inputs]` (PyTorch's order; burn's `Linear` keeps the transpose, see [`transposed`](Self::transposed)),
+/// examples `[N, inputs]`.
 ///
 /// ```
 /// use zosam::kernels::LinearStructure;
@@ -45,6 +46,19 @@ impl LinearStructure {
         Self::with_instructions(inputs, outputs, mask, Instructions::detect())
     }
 
+    /// As [`new`](Self::new), for weights `[inputs, outputs]`, burn's order: mask, weights and their gradients lie that way.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn transposed(inputs: usize, outputs: usize, mask: &[bool]) -> Result<Self> {
+        Self::build(
+            [inputs, outputs],
+            [outputs, 1],
+            mask,
+            Instructions::detect(),
+        )
+    }
+
     /// As [`new`](Self::new), on instructions of your choice.
     ///
     /// # Errors
@@ -52,6 +66,16 @@ impl LinearStructure {
     pub fn with_instructions(
         inputs: usize,
         outputs: usize,
+        mask: &[bool],
+        instructions: Instructions,
+    ) -> Result<Self> {
+        Self::build([inputs, outputs], [1, inputs], mask, instructions)
+    }
+
+    /// Weight (input, output) is number `input · strides[0] + output · strides[1]` of the dense ones.
+    fn build(
+        [inputs, outputs]: [usize; 2],
+        strides: [usize; 2],
         mask: &[bool],
         instructions: Instructions,
     ) -> Result<Self> {
@@ -81,8 +105,9 @@ impl LinearStructure {
         let mut forward = Rows::new();
         for output in 0..outputs {
             for input in 0..inputs {
-                if mask[output * inputs + input] {
-                    forward.push(input * block, output * inputs + input);
+                let position = input * strides[0] + output * strides[1];
+                if mask[position] {
+                    forward.push(input * block, position);
                 }
             }
             forward.end_row();
@@ -90,8 +115,9 @@ impl LinearStructure {
         let mut backward = Rows::new();
         for input in 0..inputs {
             for output in 0..outputs {
-                if mask[output * inputs + input] {
-                    backward.push(output * block, output * inputs + input);
+                let position = input * strides[0] + output * strides[1];
+                if mask[position] {
+                    backward.push(output * block, position);
                 }
             }
             backward.end_row();

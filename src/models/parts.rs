@@ -1,11 +1,12 @@
 //! What the families of networks share.
 
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::conv::Conv2dConfig;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{BatchNormConfig, Initializer, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::error::{Error, Result};
+use crate::nn::{BatchNorm, Conv2d, Linear};
 
 /// What the variance of a convolution's first weights, `2 / fan`, counts.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +26,7 @@ pub(super) fn conv(
     device: &Device,
 ) -> Conv2d {
     let padding = kernel / 2;
-    Conv2dConfig::new(channels, [kernel, kernel])
+    let config = Conv2dConfig::new(channels, [kernel, kernel])
         .with_stride([stride, stride])
         .with_padding(PaddingConfig2d::Explicit(
             padding, padding, padding, padding,
@@ -34,13 +35,13 @@ pub(super) fn conv(
         .with_initializer(Initializer::KaimingNormal {
             gain: std::f64::consts::SQRT_2,
             fan_out_only: matches!(fan, Fan::Out),
-        })
-        .init(device)
+        });
+    Conv2d::new(&config, device)
 }
 
 /// Batch norm with momentum 0.1 and ε = 1e-5, as in PyTorch.
 pub(super) fn norm(channels: usize, device: &Device) -> BatchNorm {
-    BatchNormConfig::new(channels).init(device)
+    BatchNorm::new(&BatchNormConfig::new(channels), device)
 }
 
 /// The last layer, whose weight and bias start from distributions of their own.
@@ -50,10 +51,10 @@ pub(super) fn classifier(
     bias: Initializer,
     device: &Device,
 ) -> Linear {
-    let mut linear = LinearConfig::new(features, classes)
+    let config = LinearConfig::new(features, classes)
         .with_bias(false)
-        .with_initializer(weight)
-        .init(device);
+        .with_initializer(weight);
+    let mut linear = Linear::new(&config, device);
     linear.bias = Some(bias.init([classes], device));
     linear
 }

@@ -6,10 +6,13 @@ mod samples;
 pub use loss::{BatchLoss, Loss};
 pub use samples::{Batched, Samples};
 
+use std::sync::Arc;
+
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
+use crate::masks::Scope;
 use crate::tree::{self, ParamVector};
 
 /// A vector `scale · direction` to add to the weights; `None` stands for the weights themselves.
@@ -73,7 +76,8 @@ impl<M, E> Forward<M, E> {
 pub struct Gradient<M, E> {
     /// The loss at the point of evaluation, without its graph.
     pub loss: Tensor<1>,
-    /// The gradient there, dense: dead weights have one too.
+    /// The gradient there. Dead weights have one too where arithmetic is dense; layers of [`nn`](crate::nn) that compute sparsely
+    /// leave it zero, unless the step's method asks for it.
     pub vector: ParamVector,
     /// What the loss closure returned beside the loss.
     pub extra: E,
@@ -107,6 +111,7 @@ pub struct Objective<'a, M, F> {
     loss: F,
     device: Option<Device>,
     seed: u64,
+    scope: Arc<Scope>,
     passes: Passes,
 }
 
@@ -120,8 +125,14 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
             model,
             loss,
             seed,
+            scope: Arc::default(),
             passes: Passes::default(),
         }
+    }
+
+    /// With masks in scope of every evaluation.
+    pub(crate) fn within(self, scope: Arc<Scope>) -> Self {
+        Self { scope, ..self }
     }
 
     /// The model at the unperturbed weights.
@@ -235,13 +246,13 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     }
 
     fn losses(&self, twin: &M, part: Option<&[usize]>) -> (Tensor<1>, F::Extra) {
-        let losses = self.loss.each(twin, part);
+        let losses = self.scope.run(|| self.loss.each(twin, part));
         losses.expect("a perturbation that looks at samples is refused for a closure")
     }
 
     fn evaluate(&mut self, offset: Option<&Offset>, record: bool) -> Forward<M, F::Extra> {
         let twin = self.twin(offset, |_| record);
-        let (loss, extra) = self.loss.whole(&twin);
+        let (loss, extra) = self.scope.run(|| self.loss.whole(&twin));
         Forward { twin, loss, extra }
     }
 

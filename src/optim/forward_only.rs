@@ -1,5 +1,7 @@
 //! Training without a backward pass.
 
+use std::sync::Arc;
+
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::Optimizer;
@@ -134,7 +136,8 @@ impl<O: Optimizer> ForwardOnly<O> {
         let (step, leaves) = (optim.step, tree::leaves(&model));
         sparsity.keep_rewind_point(step, &model);
         let site = optim.site(&leaves, sparsity, optim.seed, Some(lr.base()));
-        let mut objective = Objective::new(&model, loss, optim.draw_seed());
+        let scope = Arc::new(sparsity.scope(optim.step));
+        let mut objective = Objective::new(&model, loss, optim.draw_seed()).within(scope);
         let estimator = &optim.perturbation;
         let directions: Box<dyn Iterator<Item = ParamVector>> = match directions {
             Some(given) => Box::new(given.into_iter().map(|one| sparsity.masks().project(one))),

@@ -1,5 +1,7 @@
 //! The gradient of a step: lines 1 to 3 of the algorithm.
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::optim::Optimizer;
 use burn::tensor::Tensor;
@@ -50,12 +52,14 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         wanted: Wanted,
     ) -> Result<Measured<M, F::Extra>> {
         let leaves = tree::leaves(&model);
+        let scope = Arc::new(sparsity.scope(self.step));
         let (mut perturbed, mut here, mut loss) = (Mean::default(), Mean::default(), None);
         let (mut extras, mut passes) = (Vec::new(), Passes::default());
         let (mut offset, mut plain) = (None, None);
         for (batch, closure) in losses.into_iter().enumerate() {
             let seed = self.seed_of(wanted.first + batch as u64);
-            let mut objective = Objective::new(&model, closure, draw_seed(seed, self.step));
+            let objective = Objective::new(&model, closure, draw_seed(seed, self.step));
+            let mut objective = objective.within(scope.clone());
             if self.perturbation.needs_samples() && objective.samples().is_none() {
                 return Err(Error::Mismatch {
                     what: "the training step's loss",

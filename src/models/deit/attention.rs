@@ -1,10 +1,10 @@
 //! Attention of all tokens to all tokens.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
+use crate::nn::Linear;
 use crate::tangent::{Dual, ForwardTangent};
 
 /// Multi-head self-attention, `softmax(Q Kᵀ / √d) V` for each head of width `d`, then a projection.

@@ -1,12 +1,13 @@
 //! A transformer block.
 
 use burn::module::Module;
-use burn::nn::{Dropout, LayerNorm, Linear};
+use burn::nn::{Dropout, LayerNorm};
 use burn::tensor::Tensor;
 use burn::tensor::activation::gelu;
 
 use super::attention::Attention;
 use super::config::EPSILON;
+use crate::nn::Linear;
 use crate::tangent::{Dual, ForwardTangent, layer_norm};
 
 /// `x + attention(norm(x))`, then `x + mlp(norm(x))`, each branch left out by stochastic depth.

@@ -2,7 +2,7 @@
 
 use burn::module::Param;
 use burn::nn::conv::Conv2dConfig;
-use burn::nn::{DropoutConfig, Initializer, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{DropoutConfig, Initializer, LayerNormConfig, LinearConfig};
 use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use super::attention::Attention;
 use super::block::{Block, DropPath, Mlp};
 use super::{Deit, PatchEmbedding};
 use crate::error::{Error, Result, check};
+use crate::nn::{Conv2d, Linear};
 
 /// Of LayerNorm, as in timm; burn's and PyTorch's own default is 1e-5.
 pub(super) const EPSILON: f64 = 1e-6;
@@ -169,7 +170,7 @@ impl DeitConfig {
         let rate = |block: usize| self.drop_path * block as f64 / (self.depth.max(2) - 1) as f64;
         Ok(Deit {
             patch_embed: PatchEmbedding {
-                proj: projection.init(device),
+                proj: Conv2d::new(&projection, device),
             },
             cls_token: normal([1, 1, self.width]),
             dist_token: self.distilled.then(|| normal([1, 1, self.width])),
@@ -261,7 +262,7 @@ fn linear(from: usize, to: usize, device: &Device) -> Linear {
         std: 0.02,
     };
     let config = LinearConfig::new(from, to).with_initializer(weight);
-    let mut linear = config.with_bias(false).init(device);
+    let mut linear = Linear::new(&config.with_bias(false), device);
     linear.bias = Some(Initializer::Zeros.init([to], device));
     linear
 }

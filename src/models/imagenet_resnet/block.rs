@@ -1,13 +1,11 @@
 //! The basic block and the bottleneck.
 
 use burn::module::Module;
-use burn::nn::BatchNorm;
-use burn::nn::conv::Conv2d;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::BlockKind;
 use crate::models::parts::{self, Fan};
+use crate::nn::{BatchNorm, Conv2d};
 
 impl BlockKind {
     /// Channels that a block of some width puts out.
@@ -74,15 +72,16 @@ impl ResidualBlock {
 
     /// `[batch, from, h, w]` to `[batch, to, h/stride, w/stride]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let hidden = relu(self.bn1.forward(self.conv1.forward(input.clone())));
-        let mut residual = self.bn2.forward(self.conv2.forward(hidden));
-        if let (Some(conv), Some(bn)) = (&self.conv3, &self.bn3) {
-            residual = bn.forward(conv.forward(relu(residual)));
-        }
+        let hidden = self.bn1.forward_relu(self.conv1.forward(input.clone()));
+        let hidden = self.conv2.forward(hidden);
+        let (hidden, last) = match (&self.conv3, &self.bn3) {
+            (Some(conv), Some(bn)) => (conv.forward(self.bn2.forward_relu(hidden)), bn),
+            _ => (hidden, &self.bn2),
+        };
         let shortcut = match &self.downsample {
             Some((conv, bn)) => bn.forward(conv.forward(input)),
             None => input,
         };
-        relu(residual + shortcut)
+        last.forward_residual_relu(hidden, shortcut)
     }
 }

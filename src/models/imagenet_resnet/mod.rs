@@ -8,14 +8,12 @@ pub use block::ResidualBlock;
 pub use config::{BlockKind, ImageNetResNetConfig, Stem};
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
-use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Int, Tensor};
 
 use super::parts;
+use crate::nn::{BatchNorm, Conv2d, Linear};
 
 /// After the first convolution: the largest of 3×3 pixels at every other place.
 fn pooling() -> MaxPoolOptions<2> {
@@ -48,7 +46,7 @@ pub struct ImageNetResNet {
 impl ImageNetResNet {
     /// Logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let mut hidden = relu(self.bn1.forward(self.conv1.forward(images)));
+        let mut hidden = self.bn1.forward_relu(self.conv1.forward(images));
         if self.large_images {
             hidden = max_pool2d(hidden, pooling());
         }

@@ -1,10 +1,9 @@
 //! The ImageNet ResNets on dual numbers.
 
-use burn::nn::BatchNorm;
-use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 
 use super::{ImageNetResNet, ResidualBlock, parts, pooling};
+use crate::nn::{BatchNorm, Conv2d};
 use crate::tangent::{Dual, ForwardTangent};
 
 /// A convolution and its batch norm, each with its direction.

@@ -1,11 +1,12 @@
 //! The family of CIFAR ResNets.
 
-use burn::nn::{Initializer, Linear};
+use burn::nn::Initializer;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{BasicBlock, ResNet, conv, parts};
 use crate::error::Result;
+use crate::nn::Linear;
 
 /// Which of the two networks that the literature calls ResNet-32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

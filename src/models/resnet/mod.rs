@@ -7,12 +7,10 @@ mod tangent;
 pub use config::{ResNetConfig, ResNetVariant};
 
 use burn::module::{Module, Param};
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::parts::{self, Fan};
+use crate::nn::{BatchNorm, Conv2d, Linear};
 
 /// A 3×3 or 1×1 convolution with "same" padding and no bias.
 fn conv(
@@ -61,14 +59,14 @@ impl BasicBlock {
 
     /// `[batch, from, h, w]` to `[batch, to, h/stride, w/stride]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let hidden = relu(self.bn1.forward(self.conv1.forward(input.clone())));
-        let residual = self.bn2.forward(self.conv2.forward(hidden));
+        let hidden = self.bn1.forward_relu(self.conv1.forward(input.clone()));
+        let hidden = self.conv2.forward(hidden);
         let shortcut = match &self.shortcut {
             Some(downsample) => downsample.forward(input),
             None if self.appended > 0 => subsample(input, self.appended),
             None => input,
         };
-        relu(residual + shortcut)
+        self.bn2.forward_residual_relu(hidden, shortcut)
     }
 }
 
@@ -117,7 +115,7 @@ pub type ResNet32 = ResNet;
 impl ResNet {
     /// Logits `[batch, classes]` of images `[batch, channels, height, width]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let mut hidden = relu(self.bn1.forward(self.conv1.forward(images)));
+        let mut hidden = self.bn1.forward_relu(self.conv1.forward(images));
         for block in self.blocks() {
             hidden = block.forward(hidden);
         }

@@ -6,14 +6,12 @@ mod tangent;
 pub use config::VggConfig;
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
-use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::parts::{self, Fan};
+use crate::nn::{BatchNorm, Conv2d, Linear};
 
 /// `relu(bn(conv(x)))` with a 3×3 convolution: `[batch, from, h, w]` to `[batch, to, h, w]`.
 #[derive(Module, Debug)]
@@ -31,7 +29,7 @@ impl ConvNorm {
     }
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        relu(self.bn.forward(self.conv.forward(input)))
+        self.bn.forward_relu(self.conv.forward(input))
     }
 }
 

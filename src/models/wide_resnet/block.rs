@@ -1,12 +1,11 @@
 //! The pre-activation block.
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Dropout, DropoutConfig};
-use burn::tensor::activation::relu;
+use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::models::parts::{self, Fan};
+use crate::nn::{BatchNorm, Conv2d};
 
 /// Batch norm and ReLU *before* each of two 3×3 convolutions, dropout between them, and a shortcut around all.
 ///
@@ -43,12 +42,12 @@ impl PreActivationBlock {
 
     /// `[batch, from, h, w]` to `[batch, to, h/stride, w/stride]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let active = relu(self.bn1.forward(input.clone()));
+        let active = self.bn1.forward_relu(input.clone());
         let shortcut = match &self.shortcut {
             Some(shortcut) => shortcut.forward(active.clone()),
             None => input,
         };
-        let hidden = relu(self.bn2.forward(self.conv1.forward(active)));
+        let hidden = self.bn2.forward_relu(self.conv1.forward(active));
         self.conv2.forward(self.dropout.forward(hidden)) + shortcut
     }
 }

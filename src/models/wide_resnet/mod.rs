@@ -8,12 +8,10 @@ pub use block::PreActivationBlock;
 pub use config::WideResNetConfig;
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear};
-use burn::tensor::activation::relu;
 use burn::tensor::{Int, Tensor};
 
 use super::parts;
+use crate::nn::{BatchNorm, Conv2d, Linear};
 
 /// A wide ResNet; build one with [`WideResNetConfig`].
 ///
@@ -38,7 +36,7 @@ impl WideResNet {
         for block in self.blocks() {
             hidden = block.forward(hidden);
         }
-        let hidden = relu(self.bn1.forward(hidden));
+        let hidden = self.bn1.forward_relu(hidden);
         self.fc.forward(parts::global_mean(hidden))
     }
 

@@ -14,7 +14,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::masks::Masks;
+use crate::masks::{Execution, Masks};
 use crate::sparse::history::History;
 use crate::sparse::latent::Latent;
 use crate::sparse::layer_rules::{LayerRule, LayerRules};
@@ -60,6 +60,7 @@ pub struct Sparsity {
     group: Option<ParamGroup>,
     seed: u64,
     growth: Growth,
+    execution: Execution,
     masks: Masks,
     rules: LayerRules,
     settled: Vec<LayerRule>,
@@ -96,6 +97,7 @@ impl Sparsity {
             group: None,
             seed: 0,
             growth: Growth::default(),
+            execution: Execution::default(),
             masks: Masks::dense(),
             rules: LayerRules::default(),
             settled: Vec::new(),
@@ -155,6 +157,17 @@ impl Sparsity {
     pub fn with_growth(mut self, growth: Growth) -> Self {
         self.growth = growth;
         self
+    }
+
+    /// Sets which arithmetic the layers of [`nn`](crate::nn) use. Default [`Execution::Auto`]: sparse where that is faster.
+    pub fn with_execution(mut self, execution: Execution) -> Self {
+        self.execution = execution;
+        self
+    }
+
+    /// Runs `evaluate`, a validation pass say, with the masks in scope, as [`Masks::run`].
+    pub fn run<R>(&self, evaluate: impl FnOnce() -> R) -> R {
+        self.masks.run(self.execution, evaluate)
     }
 
     /// Sets how the replicas of a data-parallel run agree on a gradient: given a parameter's path and this

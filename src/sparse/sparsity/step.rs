@@ -10,7 +10,7 @@ use rand_distr::StandardNormal;
 
 use super::{Sparsity, device_of};
 use crate::error::Result;
-use crate::masks::{LiveSet, Masks, count};
+use crate::masks::{LiveSet, Masks, Scope, count};
 use crate::objective::Passes;
 use crate::sparse::Regrown;
 use crate::sparse::latent::Latent;
@@ -61,9 +61,23 @@ impl Sparsity {
         !self.masks.is_dense() && (method.is_due(step) || remembered())
     }
 
+    /// What the layers of a model need to know in a step.
+    pub(crate) fn scope(&self, step: u64) -> Scope {
+        Scope {
+            masks: self.masks.clone(),
+            execution: self.execution,
+            dense_gradient: self.ranks(step) || self.latent.is_some(),
+        }
+    }
+
+    /// Whether the gradients of dead weights are ranked or remembered in a step.
+    fn ranks(&self, step: u64) -> bool {
+        self.observes(step) && self.method.needs_dense_gradient()
+    }
+
     /// Adds up what a step has cost, before its change of masks.
     pub(crate) fn account(&mut self, step: u64, passes: Passes) {
-        let dense = self.observes(step) && self.method.needs_dense_gradient();
+        let dense = self.ranks(step);
         let masks = &self.masks;
         let layers = masks.leaves().enumerate().map(|(i, leaf)| {
             let live = masks.live(leaf.id).expect("a masked leaf has a count");
@@ -158,7 +172,7 @@ impl Sparsity {
         let before = weights.into_iter().map(|weight| weight.live).collect();
         self.history.change(before, &live);
         let device = device_of(&model);
-        self.masks = Masks::new(&leaves, &live, &device);
+        self.masks = Masks::new(&leaves, &live, &device).with_meters_of(&self.masks);
         let model = match self.rewinds() {
             true => tree::restore(&model, &self.history.rewind),
             false => model,

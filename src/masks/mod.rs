@@ -4,6 +4,18 @@
 //! masks, and weights are zero at dead positions because they are projected, never the other way
 //! round (a live weight may be exactly zero, right after it was regrown).
 
+mod meter;
+mod report;
+mod scope;
+#[cfg(feature = "flex")]
+mod structures;
+
+pub(crate) use meter::{Meter, Product};
+pub use meter::Spent;
+pub use report::{ExecutionReport, LayerExecution};
+pub use scope::Execution;
+pub(crate) use scope::Scope;
+
 use std::sync::{Arc, OnceLock};
 
 use burn::module::{Module, Param, ParamId};
@@ -12,6 +24,8 @@ use burn::tensor::{Bool, Bytes, Device, IndexingUpdateOp, Int, Tensor, TensorDat
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+#[cfg(feature = "flex")]
+use crate::kernels::{ConvShape, ConvStructure, LinearStructure};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// Which positions of one weight are live, in the order of its elements.
@@ -27,6 +41,10 @@ struct Mask {
     live: usize,
     /// The live positions, made when a vector is first gathered.
     positions: Arc<OnceLock<Tensor<1, Int>>>,
+    /// The compressed forms that the kernels read, made when a layer first computes with them.
+    #[cfg(feature = "flex")]
+    structures: Arc<structures::Structures>,
+    meter: Arc<Meter>,
 }
 
 impl Mask {
@@ -36,7 +54,15 @@ impl Mask {
             dead: dead_tensor(live, device),
             live: count(live),
             positions: Arc::default(),
+            #[cfg(feature = "flex")]
+            structures: Arc::default(),
+            meter: Arc::default(),
         }
+    }
+
+    fn live_set(&self) -> LiveSet {
+        let dead = self.dead.to_data();
+        dead.iter::<bool>().map(|dead| !dead).collect()
     }
 
     fn positions(&self) -> &Tensor<1, Int> {
@@ -112,8 +138,42 @@ impl Masks {
 
     /// The live positions of a masked parameter, read from its device.
     pub fn live_set(&self, id: ParamId) -> Option<LiveSet> {
-        let dead = self.get(id)?.dead.to_data();
-        Some(dead.iter::<bool>().map(|dead| !dead).collect())
+        self.get(id).map(Mask::live_set)
+    }
+
+    /// Share of live weights of a masked parameter; `None` without a mask.
+    pub fn density(&self, id: ParamId) -> Option<f64> {
+        let mask = self.get(id)?;
+        Some(mask.live as f64 / mask.leaf.len().max(1) as f64)
+    }
+
+    /// Goes on counting where earlier masks of the same weights stopped.
+    pub(crate) fn with_meters_of(mut self, earlier: &Self) -> Self {
+        for mask in &mut self.masks {
+            if let Some(before) = earlier.get(mask.leaf.id) {
+                mask.meter = before.meter.clone();
+            }
+        }
+        self
+    }
+
+    #[cfg(feature = "flex")]
+    pub(crate) fn meter(&self, id: ParamId) -> Option<Arc<Meter>> {
+        Some(self.get(id)?.meter.clone())
+    }
+
+    /// The compressed form of a convolution's weight; `None` if the kernels do not take it.
+    #[cfg(feature = "flex")]
+    pub(crate) fn conv(&self, id: ParamId, shape: ConvShape) -> Option<Arc<ConvStructure>> {
+        let mask = self.get(id)?;
+        mask.structures.conv(shape, || mask.live_set())
+    }
+
+    /// The compressed form of a linear layer's weight `[inputs, outputs]`; `None` if the kernels do not take it.
+    #[cfg(feature = "flex")]
+    pub(crate) fn linear(&self, id: ParamId, sizes: [usize; 2]) -> Option<Arc<LinearStructure>> {
+        let mask = self.get(id)?;
+        mask.structures.linear(sizes, || mask.live_set())
     }
 
     /// SHA-256 over paths, shapes and live positions: equal on all replicas of a data-parallel run, or something

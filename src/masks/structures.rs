@@ -1,0 +1,46 @@
+//! The compressed forms of a mask, built when a layer first asks and dropped with the mask.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::kernels::{ConvShape, ConvStructure, LinearStructure};
+
+/// One weight's live positions as the kernels want them.
+#[derive(Debug, Default)]
+pub(crate) struct Structures {
+    /// One per input size that was seen.
+    convs: Mutex<Vec<(ConvShape, Option<Arc<ConvStructure>>)>>,
+    linear: OnceLock<Option<Arc<LinearStructure>>>,
+}
+
+/// Input sizes that are remembered: more come only from images of ever-changing sizes.
+const SIZES: usize = 8;
+
+impl Structures {
+    /// The structure for a shape; `None` if the kernels do not take it.
+    pub fn conv(
+        &self,
+        shape: ConvShape,
+        live: impl FnOnce() -> Vec<bool>,
+    ) -> Option<Arc<ConvStructure>> {
+        let mut convs = self.convs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, structure)) = convs.iter().find(|(known, _)| *known == shape) {
+            return structure.clone();
+        }
+        let structure = ConvStructure::new(shape, &live()).ok().map(Arc::new);
+        if convs.len() == SIZES {
+            convs.remove(0);
+        }
+        convs.push((shape, structure.clone()));
+        structure
+    }
+
+    /// The structure of weights `[inputs, outputs]`; `None` if the kernels do not take them.
+    pub fn linear(
+        &self,
+        [inputs, outputs]: [usize; 2],
+        live: impl FnOnce() -> Vec<bool>,
+    ) -> Option<Arc<LinearStructure>> {
+        let build = || LinearStructure::transposed(inputs, outputs, &live()).ok();
+        self.linear.get_or_init(|| build().map(Arc::new)).clone()
+    }
+}

@@ -1,0 +1,139 @@
+//! The kernels as operations of burn's flex backend, with their backward passes.
+//!
+//! burn's tensors find their backend at run time; [`KernelOps`] is the extension that they are dispatched to. Other backends
+//! never get here: the layers ask [`takes`] first.
+
+mod conv;
+mod linear;
+mod norm;
+
+pub(super) use conv::ConvPlan;
+pub(super) use linear::LinearPlan;
+pub(super) use norm::NormPlan;
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+/// What the layers need beyond burn's own operations.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait KernelOps: Backend {
+    fn masked_conv(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        plan: ConvPlan,
+    ) -> FloatTensor<Self>;
+
+    fn masked_linear(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        plan: LinearPlan,
+    ) -> FloatTensor<Self>;
+
+    fn norm(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        plan: NormPlan,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    fn norm_with_residual(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        plan: NormPlan,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Whether the kernels can compute with a tensor.
+pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && tensor.device() == Device::flex()
+}
+
+/// The tensor's numbers in row-major order.
+fn contiguous(tensor: &FlexTensor) -> FlexTensor {
+    match tensor.as_slice::<f32>() {
+        Some(_) => tensor.clone(),
+        None => tensor.to_contiguous(),
+    }
+}
+
+/// The numbers of a tensor that went through [`contiguous`].
+fn numbers(tensor: &FlexTensor) -> &[f32] {
+    tensor
+        .as_slice()
+        .expect("a contiguous tensor of f32, as `takes` has checked")
+}
+
+fn tensor<const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(numbers, shape))
+}
+
+impl KernelOps for Flex {
+    fn masked_conv(input: FlexTensor, weight: FlexTensor, plan: ConvPlan) -> FlexTensor {
+        conv::forward(input, weight, &plan)
+    }
+
+    fn masked_linear(input: FlexTensor, weight: FlexTensor, plan: LinearPlan) -> FlexTensor {
+        linear::forward(input, weight, &plan)
+    }
+
+    fn norm(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        plan: NormPlan,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        norm::forward(input, gamma, beta, None, plan)
+    }
+
+    fn norm_with_residual(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        residual: FlexTensor,
+        plan: NormPlan,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        norm::forward(input, gamma, beta, Some(residual), plan)
+    }
+}
+
+impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
+    fn masked_conv(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        plan: ConvPlan,
+    ) -> FloatTensor<Self> {
+        conv::tracked::<C>(input, weight, plan)
+    }
+
+    fn masked_linear(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        plan: LinearPlan,
+    ) -> FloatTensor<Self> {
+        linear::tracked::<C>(input, weight, plan)
+    }
+
+    fn norm(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        plan: NormPlan,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        norm::tracked::<C>(input, gamma, beta, None, plan)
+    }
+
+    fn norm_with_residual(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        plan: NormPlan,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        norm::tracked::<C>(input, gamma, beta, Some(residual), plan)
+    }
+}

@@ -1,0 +1,242 @@
+//! Batch norm, residual and ReLU in one.
+
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
+use burn::tensor::TensorData;
+
+use super::{contiguous, numbers, tensor};
+use crate::kernels::{BatchNorm, GradientMask, NormFactors, NormGradients};
+
+/// How to normalise.
+#[derive(Debug, Clone)]
+pub(crate) struct NormPlan {
+    pub epsilon: f64,
+    /// Whether a ReLU follows.
+    pub relu: bool,
+    /// Mean and variance to use instead of the batch's.
+    pub running: Option<[Vec<f32>; 2]>,
+}
+
+/// All that the backward pass needs.
+#[derive(Debug, Clone)]
+pub(super) struct Normalised {
+    input: FlexTensor,
+    gamma: FlexTensor,
+    beta: FlexTensor,
+    output: FlexTensor,
+    has_residual: bool,
+    statistics: Arc<[Vec<f32>; 2]>,
+    plan: NormPlan,
+}
+
+/// Output, mean and variance of a pass without a graph.
+pub(super) fn forward(
+    input: FlexTensor,
+    gamma: FlexTensor,
+    beta: FlexTensor,
+    residual: Option<FlexTensor>,
+    plan: NormPlan,
+) -> (FlexTensor, FlexTensor, FlexTensor) {
+    Normalised::new(input, gamma, beta, residual, plan).outputs()
+}
+
+impl Normalised {
+    fn new(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        residual: Option<FlexTensor>,
+        plan: NormPlan,
+    ) -> Self {
+        let [input, gamma, beta] = [&input, &gamma, &beta].map(contiguous);
+        let residual = residual.as_ref().map(contiguous);
+        let kernel = kernel(&input);
+        let statistics = plan.running.clone().unwrap_or_else(|| {
+            let channels = input.shape()[1];
+            let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
+            kernel
+                .statistics(numbers(&input), &mut mean, &mut variance)
+                .expect("one number per channel");
+            [mean, variance]
+        });
+        let mut output = vec![0.0; numbers(&input).len()];
+        let factors = factors(&statistics, &gamma, &beta, plan.epsilon);
+        let added = residual.as_ref().map(numbers);
+        kernel
+            .normalise(numbers(&input), factors, added, plan.relu, &mut output)
+            .expect("input, residual and output have one shape");
+        let output = FlexTensor::from_data(TensorData::new(output, input.shape()));
+        Self {
+            has_residual: residual.is_some(),
+            statistics: Arc::new(statistics),
+            input,
+            gamma,
+            beta,
+            output,
+            plan,
+        }
+    }
+
+    fn outputs(&self) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let [mean, variance] = &*self.statistics;
+        let channels = [mean.len()];
+        let (mean, variance) = (mean.clone(), variance.clone());
+        let output = self.output.clone();
+        (output, tensor(mean, channels), tensor(variance, channels))
+    }
+
+    /// Gradients of input, residual, `γ` and `β`.
+    fn gradients(&self, output_gradient: &FlexTensor) -> [FlexTensor; 4] {
+        let (shape, channels) = (self.input.shape(), [self.statistics[0].len()]);
+        let count = shape.num_elements();
+        let mut input = vec![0.0; count];
+        // Without a ReLU the gradient of the residual is that of the output.
+        let apart = self.has_residual && self.plan.relu;
+        let mut residual = vec![0.0; if apart { count } else { 0 }];
+        let (mut gamma, mut beta) = (vec![0.0; channels[0]], vec![0.0; channels[0]]);
+        let mask = match (self.plan.relu, self.has_residual) {
+            (false, _) => GradientMask::None,
+            (true, false) => GradientMask::Recomputed,
+            (true, true) => GradientMask::Output(numbers(&self.output)),
+        };
+        let into = NormGradients {
+            input: &mut input,
+            residual: apart.then_some(&mut residual[..]),
+            gamma: &mut gamma,
+            beta: &mut beta,
+        };
+        let of_batch = self.plan.running.is_none();
+        let factors = factors(&self.statistics, &self.gamma, &self.beta, self.plan.epsilon);
+        kernel(&self.input)
+            .gradients(
+                numbers(&self.input),
+                numbers(output_gradient),
+                factors,
+                mask,
+                of_batch,
+                into,
+            )
+            .expect("all shapes are those of the forward pass");
+        let whole = |numbers| FlexTensor::from_data(TensorData::new(numbers, shape.clone()));
+        let residual = match apart {
+            true => whole(residual),
+            false => output_gradient.clone(),
+        };
+        [
+            whole(input),
+            residual,
+            tensor(gamma, channels),
+            tensor(beta, channels),
+        ]
+    }
+}
+
+fn kernel(input: &FlexTensor) -> BatchNorm {
+    let shape = input.shape();
+    let plane = (2..shape.num_dims()).map(|axis| shape[axis]).product();
+    BatchNorm::new(shape[1], plane).expect("the layer has checked the shape")
+}
+
+fn factors<'a>(
+    statistics: &'a [Vec<f32>; 2],
+    gamma: &'a FlexTensor,
+    beta: &'a FlexTensor,
+    epsilon: f64,
+) -> NormFactors<'a> {
+    NormFactors {
+        mean: &statistics[0],
+        variance: &statistics[1],
+        epsilon,
+        gamma: numbers(gamma),
+        beta: numbers(beta),
+    }
+}
+
+#[derive(Debug)]
+struct Norm;
+
+impl Backward<Flex, 3> for Norm {
+    type State = Normalised;
+
+    fn backward(
+        self,
+        ops: Ops<Normalised, 3>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let output_gradient = contiguous(&gradients.consume::<Flex>(&ops.node));
+        let [input, _, gamma, beta] = ops.state.gradients(&output_gradient);
+        for (node, gradient) in ops.parents.into_iter().zip([input, gamma, beta]) {
+            if let Some(node) = node {
+                gradients.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NormWithResidual;
+
+impl Backward<Flex, 4> for NormWithResidual {
+    type State = Normalised;
+
+    fn backward(
+        self,
+        ops: Ops<Normalised, 4>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let output_gradient = contiguous(&gradients.consume::<Flex>(&ops.node));
+        let all = ops.state.gradients(&output_gradient);
+        for (node, gradient) in ops.parents.into_iter().zip(all) {
+            if let Some(node) = node {
+                gradients.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
+
+/// A tensor of a backend with gradients.
+type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
+
+/// Output, mean and variance of a pass with a graph; the statistics have none.
+pub(super) fn tracked<C: CheckpointStrategy>(
+    input: Tracked<C>,
+    gamma: Tracked<C>,
+    beta: Tracked<C>,
+    residual: Option<Tracked<C>>,
+    plan: NormPlan,
+) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
+    let (input, input_node) = input.into_parts();
+    let (gamma, gamma_node) = gamma.into_parts();
+    let (beta, beta_node) = beta.into_parts();
+    let (residual, residual_node) = residual.map(|residual| residual.into_parts()).unzip();
+    let normalised = Normalised::new(input, gamma, beta, residual, plan);
+    let (output, mean, variance) = normalised.outputs();
+    let output = match residual_node {
+        None => {
+            let nodes = [input_node, gamma_node, beta_node];
+            match Norm.prepare::<C>(nodes).compute_bound().stateful() {
+                OpsKind::Tracked(prepared) => prepared.finish(normalised, output),
+                OpsKind::UnTracked(prepared) => prepared.finish(output),
+            }
+        }
+        Some(residual_node) => {
+            let nodes = [input_node, residual_node, gamma_node, beta_node];
+            let prepared = NormWithResidual.prepare::<C>(nodes);
+            match prepared.compute_bound().stateful() {
+                OpsKind::Tracked(prepared) => prepared.finish(normalised, output),
+                OpsKind::UnTracked(prepared) => prepared.finish(output),
+            }
+        }
+    };
+    let lifted = Autodiff::<Flex, C>::from_inner;
+    (output, lifted(mean), lifted(variance))
+}

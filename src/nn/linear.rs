@@ -1,0 +1,112 @@
+//! A linear layer that skips dead weights.
+
+use burn::module::{Module, Param};
+use burn::nn::{Linear as BurnLinear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::tangent::{Dual, ForwardTangent};
+
+/// burn's [`Linear`](BurnLinear), with the same configuration, fields and record, that computes with the live weights alone where that
+/// is faster.
+///
+/// `y = x W + b`, input `[…, inputs]`. Dense, by burn's own arithmetic, until masks are in [scope](crate::masks::Masks::run), which a
+/// training step sees to. Then, on the flex backend in `f32`, it is sparse below a [measured density](super::crossover). Gradients at
+/// dead weights come only in steps whose method asks for them.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::{nn::LinearConfig, tensor::{Device, Tensor}};
+/// use zosam::nn::Linear;
+/// let device = Device::flex().autodiff();
+/// let linear = Linear::new(&LinearConfig::new(64, 10), &device);
+/// assert_eq!(linear.forward(Tensor::<3>::zeros([2, 7, 64], &device)).dims(), [2, 7, 10]);
+/// # }
+/// ```
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[inputs, outputs]`.
+    pub weight: Param<Tensor<2>>,
+    /// `[outputs]`.
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// A layer with random weights.
+    pub fn new(config: &LinearConfig, device: &Device) -> Self {
+        config.init(device).into()
+    }
+
+    /// `[…, inputs]` to `[…, outputs]`.
+    ///
+    /// # Panics
+    ///
+    /// As burn's: if the last axis is not `inputs`.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        #[cfg(feature = "flex")]
+        if let Some(plan) = self.plan(&input) {
+            use super::flex::KernelOps;
+            let mut shape = input.dims();
+            let [inputs, outputs] = self.weight.dims();
+            let rows = input.reshape([-1, inputs as i32]);
+            let weight = self.weight.val().into_dispatch();
+            let output = burn::backend::Dispatch::masked_linear(rows.into_dispatch(), weight, plan);
+            let output = Tensor::<2>::from_dispatch(output);
+            let output = match &self.bias {
+                Some(bias) => output + bias.val().unsqueeze(),
+                None => output,
+            };
+            shape[D - 1] = outputs;
+            return output.reshape(shape);
+        }
+        self.as_burn().forward(input)
+    }
+
+    /// How to compute with the mask in scope; `None` without one, or where the kernels do not go.
+    #[cfg(feature = "flex")]
+    fn plan<const D: usize>(&self, input: &Tensor<D>) -> Option<super::flex::LinearPlan> {
+        let scope = super::scope_for(input)?;
+        let id = self.weight.id;
+        let (density, meter) = (scope.masks.density(id)?, scope.masks.meter(id)?);
+        let sizes = self.weight.dims();
+        let dims = input.dims();
+        let fits = dims[D - 1] == sizes[0] && self.weight.val().dtype() == input.dtype();
+        if !fits || dims.contains(&0) {
+            return None;
+        }
+        let examples = dims[..D - 1].iter().product();
+        let crossover = super::crossover::linear(sizes, examples);
+        let structure = match super::is_sparse(scope.execution, density, crossover) {
+            true => scope.masks.linear(id, sizes),
+            false => None,
+        };
+        Some(super::flex::LinearPlan {
+            structure,
+            dense_gradient: scope.dense_gradient,
+            meter,
+        })
+    }
+
+    /// The same layer as burn's own; parameters are shared, not copied.
+    pub fn as_burn(&self) -> BurnLinear {
+        BurnLinear {
+            weight: self.weight.clone(),
+            bias: self.bias.clone(),
+        }
+    }
+}
+
+impl From<BurnLinear> for Linear {
+    fn from(linear: BurnLinear) -> Self {
+        Self {
+            weight: linear.weight,
+            bias: linear.bias,
+        }
+    }
+}
+
+impl<const D: usize> ForwardTangent<D> for Linear {
+    fn forward_tangent(&self, direction: &Self, input: Dual<D>) -> Dual<D> {
+        self.as_burn()
+            .forward_tangent(&direction.as_burn(), input)
+    }
+}

@@ -1,0 +1,49 @@
+//! burn's layers, except that dead weights cost nothing.
+//!
+//! [`Conv2d`], [`Linear`] and [`BatchNorm`] have the configuration, the fields and the records of burn's layers of the same names, so that a model
+//! changes only its imports and dense checkpoints load. They hold no masks: an evaluation in a
+//! [scope](crate::masks::Masks::run) of masks, as training steps make them, tells them what is live. Compressed forms are built once
+//! per mask and live beside it.
+//!
+//! | | where | what |
+//! |---|---|---|
+//! | sparse | flex, `f32`, masks in scope, density below [`crossover`] | `y`, `∂L/∂x` and `∂L/∂w` on live weights alone ([`kernels`](crate::kernels)) |
+//! | dense gradient | as above, in steps whose method ranks or trains dead weights | `∂L/∂w` at every position, the rest sparse |
+//! | dense | everywhere else, and any other backend | burn's own operations on weights that are zero where dead |
+//!
+//! [`Execution`](crate::masks::Execution) forces one or the other. [`BatchNorm`] fuses statistics, normalisation, residual and ReLU into
+//! two passes over memory on flex, masks or not.
+
+mod conv;
+pub mod crossover;
+#[cfg(feature = "flex")]
+mod flex;
+mod linear;
+mod norm;
+
+pub use conv::Conv2d;
+pub use linear::Linear;
+pub use norm::BatchNorm;
+
+#[cfg(feature = "flex")]
+use {
+    crate::masks::{Execution, Scope},
+    burn::tensor::Tensor,
+    std::sync::Arc,
+};
+
+/// The masks in scope, where kernels can compute with a tensor.
+#[cfg(feature = "flex")]
+fn scope_for<const D: usize>(input: &Tensor<D>) -> Option<Arc<Scope>> {
+    let scope = Scope::current()?;
+    (scope.execution != Execution::Dense && flex::takes(input)).then_some(scope)
+}
+
+#[cfg(feature = "flex")]
+fn is_sparse(execution: Execution, density: f64, crossover: f64) -> bool {
+    match execution {
+        Execution::Sparse => true,
+        Execution::Auto => density < crossover,
+        Execution::Dense => false,
+    }
+}
