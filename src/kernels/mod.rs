@@ -23,7 +23,6 @@
 
 mod conv;
 mod linear;
-mod norm;
 mod plane;
 mod products;
 mod rows;
@@ -33,6 +32,5 @@ mod simd;
 
 pub use conv::{ConvStructure, Epilogue, PackedConv};
 pub use linear::LinearStructure;
-pub use norm::{BatchNorm, GradientMask, NormFactors, NormGradients};
 pub use shape::ConvShape;
 pub use simd::Instructions;
