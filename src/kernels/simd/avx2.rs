@@ -43,6 +43,25 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    // "Not less or equal, or unordered" holds for positive numbers and NaN.
+    #[inline(always)]
+    unsafe fn pass_positive(gate: __m256, value: __m256) -> __m256 {
+        unsafe {
+            let passes = _mm256_cmp_ps::<_CMP_NLE_UQ>(gate, _mm256_setzero_ps());
+            _mm256_and_ps(passes, value)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         unsafe { transpose_8x8(from, from_stride, to, to_stride) }
     }

@@ -44,6 +44,25 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    // "Not less or equal, or unordered" holds for positive numbers and NaN.
+    #[inline(always)]
+    unsafe fn pass_positive(gate: __m512, value: __m512) -> __m512 {
+        unsafe {
+            let passes = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(gate, _mm512_setzero_ps());
+            _mm512_maskz_mov_ps(passes, value)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
             // SAFETY: each quarter lies in the caller's 16 × 16 numbers.

@@ -1,7 +1,7 @@
 //! Vector instructions: one trait, one file per instruction set, one run-time dispatch.
 //!
 //! `std::arch` and not a portable layer, because the kernels need in-register transposition, which the portable layers
-//! lack, and four other operations, which is less code than adapting one.
+//! lack, and seven other operations, which is less code than adapting one.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -28,6 +28,10 @@ pub(crate) trait Simd {
     unsafe fn store(to: *mut f32, vector: Self::Vector);
     /// `a · b + c`, rounded once where the hardware can.
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `value` in the lanes where `gate` is positive or NaN, zero elsewhere: ReLU where both are the same.
+    unsafe fn pass_positive(gate: Self::Vector, value: Self::Vector) -> Self::Vector;
     /// Writes the transpose of a `LANES × LANES` block; strides in numbers.
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
 
