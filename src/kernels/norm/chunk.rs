@@ -25,6 +25,12 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
+    /// Numbers from one image to the next.
+    #[inline(always)]
+    pub(super) fn image(&self) -> usize {
+        self.of * self.plane
+    }
+
     /// Where a plane lies in the arrays; `channel` counts from the first of the task.
     #[inline(always)]
     pub(super) fn plane(&self, image: usize, channel: usize) -> Range<usize> {

@@ -68,72 +68,100 @@ impl BatchNorm {
         }
         length("the gradient of gamma", into.gamma.len(), self.channels)?;
         length("the gradient of beta", into.beta.len(), self.channels)?;
-        let input_gradient = Shared::new(into.input);
-        let residual_gradient = into.residual.map(Shared::new);
-        let count = channels_per_task(self.channels, self.plane);
-        let sums = into
-            .gamma
-            .par_chunks_mut(count)
-            .zip(into.beta.par_chunks_mut(count));
-        sums.enumerate().for_each(|(index, (gamma, beta))| {
-            let chunk = Chunk {
-                images,
-                of: self.channels,
-                plane: self.plane,
-                first: index * count,
-                count: gamma.len(),
-            };
-            self.instructions.run(Gradients {
-                chunk,
-                input,
-                output_gradient,
-                factors,
-                mask,
-                batch_statistics,
-                input_gradient,
-                residual_gradient,
-                gamma,
-                beta,
-            });
-        });
+        let job = Backward {
+            norm: *self,
+            images,
+            input,
+            output_gradient,
+            factors,
+            scales: &factors.scales(),
+            batch_statistics,
+            input_gradient: Shared::new(into.input),
+            residual_gradient: into.residual.map(Shared::new),
+        };
+        match mask {
+            GradientMask::None => job.run(Open, into.gamma, into.beta),
+            GradientMask::Recomputed => job.run(Recomputed, into.gamma, into.beta),
+            GradientMask::Output(output) => job.run(Output(output), into.gamma, into.beta),
+        }
         Ok(())
     }
 }
 
-struct Gradients<'a> {
-    chunk: Chunk,
+/// What the tasks share, on slices whose lengths were checked.
+struct Backward<'a> {
+    norm: BatchNorm,
+    images: usize,
     input: &'a [f32],
     output_gradient: &'a [f32],
     factors: NormFactors<'a>,
-    mask: GradientMask<'a>,
+    scales: &'a [f32],
     batch_statistics: bool,
     input_gradient: Shared,
     residual_gradient: Option<Shared>,
+}
+
+impl Backward<'_> {
+    fn run(&self, mask: impl Mask, gamma: &mut [f32], beta: &mut [f32]) {
+        let BatchNorm {
+            channels,
+            plane,
+            instructions,
+        } = self.norm;
+        let count = channels_per_task(channels, plane);
+        let tasks = gamma.par_chunks_mut(count).zip(beta.par_chunks_mut(count));
+        tasks.enumerate().for_each(|(index, (gamma, beta))| {
+            let chunk = Chunk {
+                images: self.images,
+                of: channels,
+                plane,
+                first: index * count,
+                count: gamma.len(),
+            };
+            instructions.run(Gradients {
+                all: self,
+                chunk,
+                mask,
+                gamma,
+                beta,
+            });
+        });
+    }
+}
+
+/// The gradients of some channels.
+struct Gradients<'a, M> {
+    all: &'a Backward<'a>,
+    chunk: Chunk,
+    mask: M,
     gamma: &'a mut [f32],
     beta: &'a mut [f32],
 }
 
-impl Job for Gradients<'_> {
+impl<M: Mask> Job for Gradients<'_, M> {
     #[inline(always)]
     unsafe fn run<S: Simd>(mut self) {
         // SAFETY: the caller vouches for the instructions.
         unsafe {
             self.sum::<S>();
-            if self.batch_statistics {
-                self.spread::<S>();
+            match self.all.residual_gradient {
+                _ if !self.all.batch_statistics => {}
+                // The masked gradient, which `sum` has written.
+                Some(masked) => self.spread::<S, _>(masked.pointer(), Open),
+                None => self.spread::<S, _>(self.all.output_gradient.as_ptr(), self.mask),
             }
         }
     }
 }
 
-impl Gradients<'_> {
+impl<M: Mask> Gradients<'_, M> {
     /// The sums of each channel. Writes the gradient of the residual, and of the input where it needs no sums.
     ///
     /// # Safety
     /// The CPU has the instructions of `S`.
     #[inline(always)]
     unsafe fn sum<S: Simd>(&mut self) {
-        let chunk = self.chunk;
+        let (chunk, all) = (self.chunk, self.all);
         // SAFETY: planes of the chunk lie in all slices, no other task writes them; the caller vouches for the instructions.
         unsafe {
             let mut channels = Vec::with_capacity(chunk.count);
@@ -142,14 +170,20 @@ impl Gradients<'_> {
             }
             for image in 0..chunk.images {
                 for (channel, (block, totals)) in channels.iter_mut().enumerate() {
-                    let fixed = S::splat(self.factors.scale(chunk.first + channel) as f32);
-                    let step = Sum {
-                        masked: self.masked(channel, self.mask),
-                        residual_gradient: self.residual_gradient.map(Shared::pointer),
-                        fixed: (!self.batch_statistics)
-                            .then(|| (fixed, self.input_gradient.pointer())),
+                    let channel = chunk.first + channel;
+                    let step = Sum::<M, S> {
+                        masked: self.masked(
+                            channel,
+                            all.output_gradient.as_ptr(),
+                            self.mask,
+                            chunk.image(),
+                        ),
+                        residual_gradient: all.residual_gradient.map(Shared::pointer),
+                        scale: S::splat(all.scales[channel]),
+                        input_gradient: (!all.batch_statistics)
+                            .then_some(all.input_gradient.pointer()),
                     };
-                    let plane = chunk.plane(image, channel);
+                    let plane = chunk.plane(image, channel - chunk.first);
                     for start in plane.clone().step_by(BLOCK) {
                         sweep(&step, start..plane.end.min(start + BLOCK), block);
                         if block.count >= BLOCK {
@@ -160,7 +194,7 @@ impl Gradients<'_> {
             }
             for (channel, (block, totals)) in channels.iter_mut().enumerate() {
                 add(totals, block.take());
-                let inverse = self.factors.inverse_deviation(chunk.first + channel);
+                let inverse = all.factors.inverse_deviation(chunk.first + channel);
                 self.beta[channel] = totals[0] as f32;
                 self.gamma[channel] = (totals[1] * inverse) as f32;
             }
@@ -170,31 +204,30 @@ impl Gradients<'_> {
     /// The gradient of the input from the sums. Last images first: they are still in the cache.
     ///
     /// # Safety
-    /// The CPU has the instructions of `S`.
+    /// `gradient` is valid for the numbers of the output; the CPU has the instructions of `S`.
     #[inline(always)]
-    unsafe fn spread<S: Simd>(&self) {
-        let chunk = self.chunk;
+    unsafe fn spread<S: Simd, N: Mask>(&self, gradient: *const f32, mask: N) {
+        let (chunk, all) = (self.chunk, self.all);
         let numbers = (chunk.images * chunk.plane) as f64;
+        let mut factors = Vec::with_capacity(chunk.count);
+        for channel in 0..chunk.count {
+            let scale = f64::from(all.scales[chunk.first + channel]);
+            let inverse = all.factors.inverse_deviation(chunk.first + channel);
+            let slope = -scale * inverse * f64::from(self.gamma[channel]) / numbers;
+            let shift = -scale * f64::from(self.beta[channel]) / numbers;
+            factors.push([scale, slope, shift].map(|factor| factor as f32));
+        }
         // SAFETY: planes of the chunk lie in all slices, no other task writes them; the caller vouches for the instructions.
         unsafe {
             for image in (0..chunk.images).rev() {
-                for channel in 0..chunk.count {
-                    let mut masked = self.masked::<S>(channel, self.mask);
-                    if let Some(residual) = self.residual_gradient {
-                        // It is the masked gradient, which `sum` has written.
-                        masked.mask = GradientMask::None;
-                        masked.gradient = residual.pointer();
-                    }
-                    let scale = self.factors.scale(chunk.first + channel);
-                    let inverse = self.factors.inverse_deviation(chunk.first + channel);
-                    let [gamma, beta] =
-                        [&self.gamma, &self.beta].map(|g| f64::from(g[channel]) / numbers);
-                    let step = Spread {
-                        masked,
-                        scale: S::splat(scale as f32),
-                        slope: S::splat((-scale * inverse * gamma) as f32),
-                        shift: S::splat((-scale * beta) as f32),
-                        input_gradient: self.input_gradient.pointer(),
+                for (channel, &[scale, slope, shift]) in factors.iter().enumerate() {
+                    let back = chunk.image().wrapping_neg();
+                    let step = Spread::<N, S> {
+                        masked: self.masked(chunk.first + channel, gradient, mask, back),
+                        scale: S::splat(scale),
+                        slope: S::splat(slope),
+                        shift: S::splat(shift),
+                        input_gradient: all.input_gradient.pointer(),
                     };
                     sweep(&step, chunk.plane(image, channel), &mut Sums::zero());
                 }
@@ -205,15 +238,22 @@ impl Gradients<'_> {
     /// # Safety
     /// The CPU has the instructions of `S`.
     #[inline(always)]
-    unsafe fn masked<'a, S: Simd>(&self, channel: usize, mask: GradientMask<'a>) -> Masked<'a, S> {
-        let channel = self.chunk.first + channel;
+    unsafe fn masked<S: Simd, N: Mask>(
+        &self,
+        channel: usize,
+        gradient: *const f32,
+        mask: N,
+        ahead: usize,
+    ) -> Masked<N, S> {
+        let all = self.all;
         Masked {
-            input: self.input.as_ptr(),
-            mean: self.factors.mean[channel],
+            input: all.input.as_ptr(),
+            mean: all.factors.mean[channel],
             // SAFETY: the caller's contract.
-            map: unsafe { Map::new(&self.factors, channel) },
-            gradient: self.output_gradient.as_ptr(),
+            map: unsafe { Map::new(&all.factors, channel, all.scales[channel]) },
+            gradient,
             mask,
+            ahead,
         }
     }
 }
@@ -223,45 +263,122 @@ fn add(totals: &mut [f64; 2], block: [f64; 2]) {
     totals[1] += block[1];
 }
 
-/// `x − μ` and `g′`.
-struct Masked<'a, S: Simd> {
-    input: *const f32,
-    mean: f32,
-    map: Map<S>,
-    gradient: *const f32,
-    mask: GradientMask<'a>,
-}
-
-impl<S: Simd> Masked<'_, S> {
+/// [`GradientMask`], one type each, so that the loops are compiled for each.
+trait Mask: Copy + Sync {
+    /// The gradient where it passes, given the normalisation and its deviation.
+    ///
     /// # Safety
     /// As for [`Step::step`].
+    unsafe fn pass<S: Simd, A: Access>(
+        self,
+        places: [usize; 2],
+        access: A,
+        map: &Map<S>,
+        deviation: S::Vector,
+        gradient: S::Vector,
+    ) -> S::Vector;
+}
+
+#[derive(Clone, Copy)]
+struct Open;
+
+impl Mask for Open {
     #[inline(always)]
-    unsafe fn load<A: Access>(&self, at: usize, access: A) -> [S::Vector; 2] {
-        // SAFETY: the caller's contract. Lanes that are filled up are zero in both.
+    unsafe fn pass<S: Simd, A: Access>(
+        self,
+        _: [usize; 2],
+        _: A,
+        _: &Map<S>,
+        _: S::Vector,
+        gradient: S::Vector,
+    ) -> S::Vector {
+        gradient
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Recomputed;
+
+impl Mask for Recomputed {
+    #[inline(always)]
+    unsafe fn pass<S: Simd, A: Access>(
+        self,
+        _: [usize; 2],
+        _: A,
+        map: &Map<S>,
+        deviation: S::Vector,
+        gradient: S::Vector,
+    ) -> S::Vector {
+        // SAFETY: the caller's contract.
+        unsafe { S::pass_positive(map.output(deviation), gradient) }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Output<'a>(&'a [f32]);
+
+impl Mask for Output<'_> {
+    #[inline(always)]
+    unsafe fn pass<S: Simd, A: Access>(
+        self,
+        [at, ahead]: [usize; 2],
+        access: A,
+        _: &Map<S>,
+        _: S::Vector,
+        gradient: S::Vector,
+    ) -> S::Vector {
+        // SAFETY: the caller's contract.
         unsafe {
-            let deviation = self
-                .map
-                .deviation(access.load::<S>(self.input.add(at), self.mean));
-            let gradient = access.load::<S>(self.gradient.add(at), 0.0);
-            let gate = match self.mask {
-                GradientMask::None => return [deviation, gradient],
-                GradientMask::Recomputed => self.map.output(deviation),
-                GradientMask::Output(output) => access.load::<S>(output.as_ptr().add(at), 0.0),
-            };
-            [deviation, S::pass_positive(gate, gradient)]
+            let output = self.0.as_ptr();
+            S::prefetch(output.wrapping_add(at.wrapping_add(ahead)));
+            S::pass_positive(access.load::<S>(output.add(at), 0.0), gradient)
         }
     }
 }
 
-/// Sums `g′` and `g′ (x − μ)`.
-struct Sum<'a, S: Simd> {
-    masked: Masked<'a, S>,
-    residual_gradient: Option<*mut f32>,
-    /// For fixed statistics: the scale, and where the gradient of the input goes.
-    fixed: Option<(S::Vector, *mut f32)>,
+/// `x − μ` and `g′`.
+struct Masked<M, S: Simd> {
+    input: *const f32,
+    mean: f32,
+    map: Map<S>,
+    gradient: *const f32,
+    mask: M,
+    /// How far off lies what is read next.
+    ahead: usize,
 }
 
-impl<S: Simd> Step<S> for Sum<'_, S> {
+impl<M: Mask, S: Simd> Masked<M, S> {
+    /// # Safety
+    /// As for [`Step::step`].
+    #[inline(always)]
+    unsafe fn load<A: Access>(&self, at: usize, access: A) -> [S::Vector; 2] {
+        let next = at.wrapping_add(self.ahead);
+        // SAFETY: the caller's contract. Lanes that are filled up are zero in both.
+        unsafe {
+            S::prefetch(self.input.wrapping_add(next));
+            S::prefetch(self.gradient.wrapping_add(next));
+            let input = access.load::<S>(self.input.add(at), self.mean);
+            let deviation = self.map.deviation(input);
+            let gradient = access.load::<S>(self.gradient.add(at), 0.0);
+            let places = [at, self.ahead];
+            let masked = self
+                .mask
+                .pass(places, access, &self.map, deviation, gradient);
+            [deviation, masked]
+        }
+    }
+}
+
+/// Sums `g′` and `g′ (x − μ)`; writes what needs no sums.
+struct Sum<M, S: Simd> {
+    masked: Masked<M, S>,
+    residual_gradient: Option<*mut f32>,
+    scale: S::Vector,
+    /// For fixed statistics.
+    input_gradient: Option<*mut f32>,
+}
+
+impl<M: Mask, S: Simd> Step<S> for Sum<M, S> {
     #[inline(always)]
     unsafe fn step<A: Access>(&self, at: usize, access: A, sums: &mut [S::Vector; 2]) {
         // SAFETY: the caller's contract.
@@ -272,23 +389,23 @@ impl<S: Simd> Step<S> for Sum<'_, S> {
             if let Some(to) = self.residual_gradient {
                 access.store::<S>(to.add(at), gradient);
             }
-            if let Some((scale, to)) = self.fixed {
-                access.store::<S>(to.add(at), S::multiply(scale, gradient));
+            if let Some(to) = self.input_gradient {
+                access.store::<S>(to.add(at), S::multiply(self.scale, gradient));
             }
         }
     }
 }
 
 /// Writes `scale · g′ + slope · (x − μ) + shift`.
-struct Spread<'a, S: Simd> {
-    masked: Masked<'a, S>,
+struct Spread<M, S: Simd> {
+    masked: Masked<M, S>,
     scale: S::Vector,
     slope: S::Vector,
     shift: S::Vector,
     input_gradient: *mut f32,
 }
 
-impl<S: Simd> Step<S> for Spread<'_, S> {
+impl<M: Mask, S: Simd> Step<S> for Spread<M, S> {
     #[inline(always)]
     unsafe fn step<A: Access>(&self, at: usize, access: A, _: &mut [S::Vector; 2]) {
         // SAFETY: the caller's contract.

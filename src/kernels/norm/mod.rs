@@ -65,9 +65,12 @@ impl NormFactors<'_> {
         1.0 / (f64::from(self.variance[channel]) + self.epsilon).sqrt()
     }
 
-    /// `γ / √(σ² + ε)` of a channel.
-    fn scale(&self, channel: usize) -> f64 {
-        f64::from(self.gamma[channel]) * self.inverse_deviation(channel)
+    /// `γ / √(σ² + ε)` of each channel.
+    fn scales(&self) -> Vec<f32> {
+        let channels = self.gamma.iter().enumerate();
+        channels
+            .map(|(channel, gamma)| (f64::from(*gamma) * self.inverse_deviation(channel)) as f32)
+            .collect()
     }
 }
 

@@ -1,14 +1,15 @@
-//! Normalisation, residual and ReLU in one pass.
+//! Normalisation, residual and ReLU in one pass, in the order of memory.
 
 use rayon::prelude::*;
 
-use super::super::scratch::Shared;
 use super::super::shape::length;
 use super::super::simd::{Job, Simd};
-use super::chunk::{Chunk, channels_per_task};
 use super::sweep::{Access, Step, Sums, sweep};
 use super::{BatchNorm, NormFactors};
 use crate::error::Result;
+
+/// Numbers of a task, at least: enough to pay for starting it.
+const TASK: usize = 1 << 14;
 
 impl BatchNorm {
     /// `y = relu(γ (x − μ) / √(σ² + ε) + β + residual)`, residual and ReLU optional.
@@ -25,28 +26,25 @@ impl BatchNorm {
         relu: bool,
         output: &mut [f32],
     ) -> Result<()> {
-        let images = self.images(input)?;
+        self.images(input)?;
         factors.check(self.channels)?;
         if let Some(residual) = residual {
             length("the residual", residual.len(), input.len())?;
         }
         length("the output", output.len(), input.len())?;
-        let output = Shared::new(output);
-        let count = channels_per_task(self.channels, self.plane);
-        let tasks = (0..self.channels).into_par_iter().step_by(count);
-        tasks.for_each(|first| {
-            let chunk = Chunk {
-                images,
-                of: self.channels,
-                plane: self.plane,
-                first,
-                count: count.min(self.channels - first),
-            };
+        let scales = &factors.scales()[..];
+        let planes = TASK.div_ceil(self.plane);
+        let numbers = planes * self.plane;
+        let tasks = output.par_chunks_mut(numbers).enumerate();
+        tasks.for_each(|(task, output)| {
+            let range = task * numbers..task * numbers + output.len();
             self.instructions.run(Normalise {
-                chunk,
-                input,
+                norm: *self,
+                first: task * planes,
+                input: &input[range.clone()],
                 factors,
-                residual,
+                scales,
+                residual: residual.map(|residual| &residual[range]),
                 relu,
                 output,
             });
@@ -55,33 +53,37 @@ impl BatchNorm {
     }
 }
 
+/// Some planes in a row.
 struct Normalise<'a> {
-    chunk: Chunk,
+    norm: BatchNorm,
+    /// The first plane, counted through all images.
+    first: usize,
     input: &'a [f32],
     factors: NormFactors<'a>,
+    scales: &'a [f32],
     residual: Option<&'a [f32]>,
     relu: bool,
-    output: Shared,
+    output: &'a mut [f32],
 }
 
 impl Job for Normalise<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let chunk = self.chunk;
-        // SAFETY: planes of the chunk lie in all slices, no other task writes them; the caller vouches for the instructions.
-        unsafe {
-            let mut none = Sums::<S>::zero();
-            for image in 0..chunk.images {
-                for channel in 0..chunk.count {
-                    let step = Affine::<S> {
-                        input: self.input.as_ptr(),
-                        map: Map::new(&self.factors, chunk.first + channel),
-                        residual: self.residual.map(<[f32]>::as_ptr),
-                        relu: self.relu,
-                        output: self.output.pointer(),
-                    };
-                    sweep(&step, chunk.plane(image, channel), &mut none);
-                }
+        let BatchNorm {
+            channels, plane, ..
+        } = self.norm;
+        for at in 0..self.output.len() / plane {
+            // SAFETY: all slices hold this plane; the caller vouches for the instructions.
+            unsafe {
+                let channel = (self.first + at) % channels;
+                let step = Affine::<S> {
+                    input: self.input.as_ptr(),
+                    map: Map::new(&self.factors, channel, self.scales[channel]),
+                    residual: self.residual.map(<[f32]>::as_ptr),
+                    relu: self.relu,
+                    output: self.output.as_mut_ptr(),
+                };
+                sweep(&step, at * plane..(at + 1) * plane, &mut Sums::zero());
             }
         }
     }
@@ -98,12 +100,12 @@ impl<S: Simd> Map<S> {
     /// # Safety
     /// The CPU has the instructions of `S`.
     #[inline(always)]
-    pub(super) unsafe fn new(factors: &NormFactors<'_>, channel: usize) -> Self {
+    pub(super) unsafe fn new(factors: &NormFactors<'_>, channel: usize, scale: f32) -> Self {
         // SAFETY: the caller's contract.
         unsafe {
             Self {
                 minus_mean: S::splat(-factors.mean[channel]),
-                scale: S::splat(factors.scale(channel) as f32),
+                scale: S::splat(scale),
                 shift: S::splat(factors.beta[channel]),
             }
         }

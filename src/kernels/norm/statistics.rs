@@ -71,7 +71,7 @@ impl Job for Statistics<'_> {
             }
             for image in 0..chunk.images {
                 for (channel, state) in channels.iter_mut().enumerate() {
-                    state.add(&self.input[chunk.plane(image, channel)]);
+                    state.add(&self.input[chunk.plane(image, channel)], chunk.image());
                 }
             }
             for (channel, state) in channels.iter_mut().enumerate() {
@@ -110,7 +110,7 @@ impl<S: Simd> Channel<S> {
                 mean: 0.0,
                 squares: 0.0,
             };
-            first.sweep(&plane[..plane.len().min(BLOCK)]);
+            first.sweep(&plane[..plane.len().min(BLOCK)], 0);
             let count = first.block.count as f64;
             let [sum, _] = first.block.take();
             first.set_shift(sum / count);
@@ -121,11 +121,11 @@ impl<S: Simd> Channel<S> {
     /// # Safety
     /// As for `new`.
     #[inline(always)]
-    unsafe fn add(&mut self, plane: &[f32]) {
+    unsafe fn add(&mut self, plane: &[f32], ahead: usize) {
         for piece in plane.chunks(BLOCK) {
             // SAFETY: the caller's contract.
             unsafe {
-                self.sweep(piece);
+                self.sweep(piece, ahead);
                 // The first blocks are small, so that a shift by an unlikely first number does not last.
                 if self.block.count >= BLOCK.min(self.count) {
                     self.merge();
@@ -137,11 +137,12 @@ impl<S: Simd> Channel<S> {
     /// # Safety
     /// As for `new`.
     #[inline(always)]
-    unsafe fn sweep(&mut self, piece: &[f32]) {
+    unsafe fn sweep(&mut self, piece: &[f32], ahead: usize) {
         // SAFETY: the step reads the piece.
         unsafe {
             let step = Deviations::<S> {
                 input: piece.as_ptr(),
+                ahead,
                 shift: self.shift,
                 minus_shift: S::splat(-self.shift),
             };
@@ -184,6 +185,7 @@ impl<S: Simd> Channel<S> {
 /// Sums `x − shift` and `(x − shift)²`.
 struct Deviations<S: Simd> {
     input: *const f32,
+    ahead: usize,
     shift: f32,
     minus_shift: S::Vector,
 }
@@ -193,6 +195,7 @@ impl<S: Simd> Step<S> for Deviations<S> {
     unsafe fn step<A: Access>(&self, at: usize, access: A, sums: &mut [S::Vector; 2]) {
         // SAFETY: the caller's contract. Lanes that are filled up deviate by zero.
         unsafe {
+            S::prefetch(self.input.wrapping_add(at + self.ahead));
             let input = access.load::<S>(self.input.add(at), self.shift);
             let deviation = S::add(input, self.minus_shift);
             sums[0] = S::add(sums[0], deviation);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::simd::{MAX_LANES, Simd};
+use super::super::simd::Simd;
 
 /// Vectors that are summed side by side, so that one addition need not wait for the last.
 const SIDES: usize = 4;
@@ -42,30 +42,22 @@ impl Access for Whole {
     }
 }
 
-/// Fewer numbers than lanes. They pass through an array and not a scalar loop, so that a number's result does not depend on
-/// where in its plane it lies.
+/// Fewer numbers than lanes. They make a vector all the same, so that a number's result does not depend on where in its plane
+/// it lies.
 #[derive(Clone, Copy)]
 struct Part(usize);
 
 impl Access for Part {
     #[inline(always)]
     unsafe fn load<S: Simd>(self, from: *const f32, fill: f32) -> S::Vector {
-        let mut lanes = [fill; MAX_LANES];
-        // SAFETY: the caller's contract; the array holds a vector of any instruction set.
-        unsafe {
-            from.copy_to_nonoverlapping(lanes.as_mut_ptr(), self.0);
-            S::load(lanes.as_ptr())
-        }
+        // SAFETY: the caller's contract.
+        unsafe { S::load_part(from, self.0, fill) }
     }
 
     #[inline(always)]
     unsafe fn store<S: Simd>(self, to: *mut f32, vector: S::Vector) {
-        let mut lanes = [0.0; MAX_LANES];
-        // SAFETY: the caller's contract; the array holds a vector of any instruction set.
-        unsafe {
-            S::store(lanes.as_mut_ptr(), vector);
-            to.copy_from_nonoverlapping(lanes.as_ptr(), self.0);
-        }
+        // SAFETY: the caller's contract.
+        unsafe { S::store_part(to, self.0, vector) }
     }
 }
 
