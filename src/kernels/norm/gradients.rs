@@ -271,12 +271,19 @@ trait Mask: Copy + Sync {
     /// As for [`Step::step`].
     unsafe fn pass<S: Simd, A: Access>(
         self,
-        places: [usize; 2],
+        at: usize,
         access: A,
         map: &Map<S>,
         deviation: S::Vector,
         gradient: S::Vector,
     ) -> S::Vector;
+
+    /// As [`Step::prefetch`], of what the mask reads.
+    ///
+    /// # Safety
+    /// The CPU has the instructions of `S`.
+    #[inline(always)]
+    unsafe fn prefetch<S: Simd>(self, _at: usize) {}
 }
 
 #[derive(Clone, Copy)]
@@ -286,7 +293,7 @@ impl Mask for Open {
     #[inline(always)]
     unsafe fn pass<S: Simd, A: Access>(
         self,
-        _: [usize; 2],
+        _: usize,
         _: A,
         _: &Map<S>,
         _: S::Vector,
@@ -303,7 +310,7 @@ impl Mask for Recomputed {
     #[inline(always)]
     unsafe fn pass<S: Simd, A: Access>(
         self,
-        _: [usize; 2],
+        _: usize,
         _: A,
         map: &Map<S>,
         deviation: S::Vector,
@@ -321,7 +328,7 @@ impl Mask for Output<'_> {
     #[inline(always)]
     unsafe fn pass<S: Simd, A: Access>(
         self,
-        [at, ahead]: [usize; 2],
+        at: usize,
         access: A,
         _: &Map<S>,
         _: S::Vector,
@@ -329,10 +336,15 @@ impl Mask for Output<'_> {
     ) -> S::Vector {
         // SAFETY: the caller's contract.
         unsafe {
-            let output = self.0.as_ptr();
-            S::prefetch(output.wrapping_add(at.wrapping_add(ahead)));
-            S::pass_positive(access.load::<S>(output.add(at), 0.0), gradient)
+            let output = access.load::<S>(self.0.as_ptr().add(at), 0.0);
+            S::pass_positive(output, gradient)
         }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch<S: Simd>(self, at: usize) {
+        // SAFETY: the caller's contract.
+        unsafe { S::prefetch(self.0.as_ptr().wrapping_add(at)) }
     }
 }
 
@@ -352,19 +364,26 @@ impl<M: Mask, S: Simd> Masked<M, S> {
     /// As for [`Step::step`].
     #[inline(always)]
     unsafe fn load<A: Access>(&self, at: usize, access: A) -> [S::Vector; 2] {
-        let next = at.wrapping_add(self.ahead);
         // SAFETY: the caller's contract. Lanes that are filled up are zero in both.
         unsafe {
-            S::prefetch(self.input.wrapping_add(next));
-            S::prefetch(self.gradient.wrapping_add(next));
             let input = access.load::<S>(self.input.add(at), self.mean);
             let deviation = self.map.deviation(input);
             let gradient = access.load::<S>(self.gradient.add(at), 0.0);
-            let places = [at, self.ahead];
-            let masked = self
-                .mask
-                .pass(places, access, &self.map, deviation, gradient);
+            let masked = self.mask.pass(at, access, &self.map, deviation, gradient);
             [deviation, masked]
+        }
+    }
+
+    /// # Safety
+    /// As for [`Step::prefetch`].
+    #[inline(always)]
+    unsafe fn prefetch(&self, at: usize) {
+        let at = at.wrapping_add(self.ahead);
+        // SAFETY: the caller's contract.
+        unsafe {
+            S::prefetch(self.input.wrapping_add(at));
+            S::prefetch(self.gradient.wrapping_add(at));
+            self.mask.prefetch::<S>(at);
         }
     }
 }
@@ -394,6 +413,12 @@ impl<M: Mask, S: Simd> Step<S> for Sum<M, S> {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn prefetch(&self, at: usize) {
+        // SAFETY: the caller's contract.
+        unsafe { self.masked.prefetch(at) }
+    }
 }
 
 /// Writes `scale · g′ + slope · (x − μ) + shift`.
@@ -415,5 +440,11 @@ impl<M: Mask, S: Simd> Step<S> for Spread<M, S> {
             let result = S::multiply_add(self.scale, gradient, rest);
             access.store::<S>(self.input_gradient.add(at), result);
         }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(&self, at: usize) {
+        // SAFETY: the caller's contract.
+        unsafe { self.masked.prefetch(at) }
     }
 }

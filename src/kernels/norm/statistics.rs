@@ -195,11 +195,16 @@ impl<S: Simd> Step<S> for Deviations<S> {
     unsafe fn step<A: Access>(&self, at: usize, access: A, sums: &mut [S::Vector; 2]) {
         // SAFETY: the caller's contract. Lanes that are filled up deviate by zero.
         unsafe {
-            S::prefetch(self.input.wrapping_add(at + self.ahead));
             let input = access.load::<S>(self.input.add(at), self.shift);
             let deviation = S::add(input, self.minus_shift);
             sums[0] = S::add(sums[0], deviation);
             sums[1] = S::multiply_add(deviation, deviation, sums[1]);
         }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(&self, at: usize) {
+        // SAFETY: the caller's contract.
+        unsafe { S::prefetch(self.input.wrapping_add(at + self.ahead)) }
     }
 }

@@ -5,9 +5,13 @@ use std::ops::Range;
 use super::super::simd::Simd;
 
 /// Vectors that are summed side by side, so that one addition need not wait for the last.
-const SIDES: usize = 4;
+const SIDES: usize = 2;
 
-/// Numbers of a channel that are summed in `f32` before the sums go on in `f64`: at most 64 additions in a lane.
+/// A cache line of numbers.
+const LINE: usize = 16;
+
+/// Numbers of a channel that are summed in `f32` before the sums go on in `f64`: 32 to 128 additions in a lane if planes fill
+/// the vectors, and no more than these if a plane is one number.
 pub(super) const BLOCK: usize = 1024;
 
 /// How a vector meets memory: all of its lanes, or the last numbers of a plane.
@@ -66,6 +70,13 @@ pub(super) trait Step<S: Simd> {
     /// # Safety
     /// The slices of the step are valid from `at` on for the lanes of `access`; the CPU has the instructions of `S`.
     unsafe fn step<A: Access>(&self, at: usize, access: A, sums: &mut [S::Vector; 2]);
+
+    /// Asks for the line at this place of the plane that comes next, where the CPU does not guess it.
+    ///
+    /// # Safety
+    /// The CPU has the instructions of `S`.
+    #[inline(always)]
+    unsafe fn prefetch(&self, _at: usize) {}
 }
 
 /// Runs a step over the numbers of a range.
@@ -81,6 +92,9 @@ pub(super) unsafe fn sweep<S: Simd, P: Step<S>>(step: &P, range: Range<usize>, s
     // SAFETY: every vector lies in the range, whose last numbers are a part of one.
     unsafe {
         while at + SIDES * S::LANES <= end {
+            for line in 0..SIDES * S::LANES / LINE {
+                step.prefetch(at + line * LINE);
+            }
             for (side, sums) in sides.iter_mut().enumerate() {
                 step.step(at + side * S::LANES, Whole, sums);
             }
@@ -90,10 +104,12 @@ pub(super) unsafe fn sweep<S: Simd, P: Step<S>>(step: &P, range: Range<usize>, s
             if at + S::LANES > end {
                 break;
             }
+            step.prefetch(at);
             step.step(at, Whole, sums);
             at += S::LANES;
         }
         if at < end {
+            step.prefetch(at);
             step.step(at, Part(end - at), &mut sides[SIDES - 1]);
         }
     }
@@ -125,13 +141,15 @@ impl<S: Simd> Sums<S> {
     /// The CPU has the instructions of `S`.
     #[inline(always)]
     pub(super) unsafe fn take(&mut self) -> [f64; 2] {
-        let [a, b, c, d] = self.sides;
+        let mut both = self.sides[0];
         // SAFETY: the caller's contract.
         unsafe {
+            for side in &self.sides[1..] {
+                both[0] = S::add(both[0], side[0]);
+                both[1] = S::add(both[1], side[1]);
+            }
             *self = Self::zero();
-            let first = S::add(S::add(a[0], b[0]), S::add(c[0], d[0]));
-            let second = S::add(S::add(a[1], b[1]), S::add(c[1], d[1]));
-            [f64::from(S::sum(first)), f64::from(S::sum(second))]
+            [f64::from(S::sum(both[0])), f64::from(S::sum(both[1]))]
         }
     }
 }
