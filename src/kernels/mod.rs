@@ -23,6 +23,7 @@
 
 mod conv;
 mod linear;
+mod norm;
 mod plane;
 mod products;
 mod rows;
@@ -32,5 +33,6 @@ mod simd;
 
 pub use conv::{ConvStructure, Epilogue, PackedConv};
 pub use linear::LinearStructure;
+pub use norm::{BatchNorm, GradientMask, NormFactors, NormGradients};
 pub use shape::ConvShape;
 pub use simd::Instructions;

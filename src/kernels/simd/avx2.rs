@@ -43,9 +43,58 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    // "Not less or equal, or unordered" holds for positive numbers and NaN.
+    #[inline(always)]
+    unsafe fn pass_positive(gate: __m256, value: __m256) -> __m256 {
+        unsafe {
+            let passes = _mm256_cmp_ps::<_CMP_NLE_UQ>(gate, _mm256_setzero_ps());
+            _mm256_and_ps(passes, value)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, count: usize, fill: f32) -> __m256 {
+        unsafe {
+            let part = first_lanes(count);
+            let loaded = _mm256_maskload_ps(from, part);
+            _mm256_blendv_ps(_mm256_set1_ps(fill), loaded, _mm256_castsi256_ps(part))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(to: *mut f32, count: usize, vector: __m256) {
+        unsafe { _mm256_maskstore_ps(to, first_lanes(count), vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         unsafe { transpose_8x8(from, from_stride, to, to_stride) }
     }
+}
+
+/// All bits set in the first `count` lanes.
+///
+/// # Safety
+/// The CPU has AVX2; `count` is at most 8.
+#[inline(always)]
+unsafe fn first_lanes(count: usize) -> __m256i {
+    const LANES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: eight numbers from 8 − count on, within the sixteen.
+    unsafe { _mm256_loadu_si256(LANES.as_ptr().add(8 - count).cast()) }
 }
 
 /// Transposes 8 × 8 numbers: 4 × 4 blocks by unpacking pairs, then their exchange.

@@ -44,6 +44,40 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    // "Not less or equal, or unordered" holds for positive numbers and NaN.
+    #[inline(always)]
+    unsafe fn pass_positive(gate: __m512, value: __m512) -> __m512 {
+        unsafe {
+            let passes = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(gate, _mm512_setzero_ps());
+            _mm512_maskz_mov_ps(passes, value)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, count: usize, fill: f32) -> __m512 {
+        unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(fill), first_lanes(count), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(to: *mut f32, count: usize, vector: __m512) {
+        unsafe { _mm512_mask_storeu_ps(to, first_lanes(count), vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
             // SAFETY: each quarter lies in the caller's 16 × 16 numbers.
@@ -58,4 +92,10 @@ impl Simd for Avx512 {
             }
         }
     }
+}
+
+/// A bit for each of the first `count` lanes, at most 16.
+#[inline(always)]
+fn first_lanes(count: usize) -> __mmask16 {
+    ((1u32 << count) - 1) as __mmask16
 }

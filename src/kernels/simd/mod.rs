@@ -1,7 +1,7 @@
 //! Vector instructions: one trait, one file per instruction set, one run-time dispatch.
 //!
 //! `std::arch` and not a portable layer, because the kernels need in-register transposition, which the portable layers
-//! lack, and four other operations, which is less code than adapting one.
+//! lack, and ten other operations, which is less code than adapting one.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -28,6 +28,33 @@ pub(crate) trait Simd {
     unsafe fn store(to: *mut f32, vector: Self::Vector);
     /// `a · b + c`, rounded once where the hardware can.
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `value` in the lanes where `gate` is positive or NaN, zero elsewhere: ReLU where both are the same.
+    unsafe fn pass_positive(gate: Self::Vector, value: Self::Vector) -> Self::Vector;
+    /// The first `count` lanes from memory, at most `LANES`; the others are `fill`.
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, count: usize, fill: f32) -> Self::Vector {
+        let mut lanes = [fill; MAX_LANES];
+        // SAFETY: the array holds MAX_LANES ≥ LANES ≥ count numbers; the caller vouches for `from` and the instructions.
+        unsafe {
+            from.copy_to_nonoverlapping(lanes.as_mut_ptr(), count);
+            Self::load(lanes.as_ptr())
+        }
+    }
+    /// Stores the first `count` lanes, at most `LANES`.
+    #[inline(always)]
+    unsafe fn store_part(to: *mut f32, count: usize, vector: Self::Vector) {
+        let mut lanes = [0.0f32; MAX_LANES];
+        // SAFETY: the array holds MAX_LANES ≥ LANES ≥ count numbers; the caller vouches for `to` and the instructions.
+        unsafe {
+            Self::store(lanes.as_mut_ptr(), vector);
+            to.copy_from_nonoverlapping(lanes.as_ptr(), count);
+        }
+    }
+    /// Asks for a cache line that will be read soon, at any address.
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const f32) {}
     /// Writes the transpose of a `LANES × LANES` block; strides in numbers.
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
 

@@ -43,6 +43,25 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vaddq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vmulq_f32(a, b) }
+    }
+
+    // Clears the lanes where the gate is at most zero, which NaN is not.
+    #[inline(always)]
+    unsafe fn pass_positive(gate: float32x4_t, value: float32x4_t) -> float32x4_t {
+        unsafe {
+            let blocked = vcleq_f32(gate, vdupq_n_f32(0.0));
+            vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(value), blocked))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         // SAFETY: the caller's pointers cover four rows of four numbers at their strides.
         unsafe {

@@ -37,6 +37,27 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn add(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        [a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3]]
+    }
+
+    #[inline(always)]
+    unsafe fn pass_positive(gate: [f32; 4], value: [f32; 4]) -> [f32; 4] {
+        let mut passed = value;
+        for lane in 0..4 {
+            if gate[lane] <= 0.0 {
+                passed[lane] = 0.0;
+            }
+        }
+        passed
+    }
+
+    #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         for row in 0..4 {
             for column in 0..4 {
