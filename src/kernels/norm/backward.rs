@@ -214,7 +214,10 @@ impl<M: Mask, S: Simd> Step<S> for Sum<M, S> {
     #[inline(always)]
     unsafe fn prefetch(&self, at: usize) {
         // SAFETY: the caller's contract.
-        unsafe { self.masked.prefetch(at) }
+        unsafe {
+            self.masked
+                .prefetch(at, self.residual_gradient.or(self.input_gradient));
+        }
     }
 }
 
@@ -242,6 +245,6 @@ impl<M: Mask, S: Simd> Step<S> for Spread<M, S> {
     #[inline(always)]
     unsafe fn prefetch(&self, at: usize) {
         // SAFETY: the caller's contract.
-        unsafe { self.masked.prefetch(at) }
+        unsafe { self.masked.prefetch(at, Some(self.input_gradient)) }
     }
 }

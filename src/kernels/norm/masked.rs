@@ -118,13 +118,16 @@ impl<M: Mask, S: Simd> Masked<M, S> {
     /// # Safety
     /// As for `Step::prefetch`.
     #[inline(always)]
-    pub(super) unsafe fn prefetch(&self, at: usize) {
+    pub(super) unsafe fn prefetch(&self, at: usize, written: Option<*mut f32>) {
         let at = at.wrapping_add(self.ahead);
         // SAFETY: the caller's contract.
         unsafe {
             S::prefetch(self.input.wrapping_add(at));
             S::prefetch(self.gradient.wrapping_add(at));
             self.mask.prefetch::<S>(at);
+            if let Some(written) = written {
+                S::prefetch(written.wrapping_add(at));
+            }
         }
     }
 }
