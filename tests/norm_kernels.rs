@@ -517,7 +517,7 @@ fn loss(
 #[test]
 fn gradients_are_differences_of_the_loss() {
     const STEP: f64 = 1e-5;
-    for (seed, flags) in (0..8u64)
+    for (seed, flags) in (0..if cfg!(miri) { 1 } else { 8u64 })
         .flat_map(|seed| (0..8).map(move |bits| (seed, [0, 1, 2].map(|bit| bits >> bit & 1 == 1))))
     {
         let mut case = Case::new([3, 2, 5], flags, seed);

@@ -10,16 +10,22 @@
 //! | `input_gradient` | `∂L/∂x = Wᵀ ⋆ ∂L/∂y` | the same |
 //! | `weight_gradient` | `∂L/∂w` at live positions, zero elsewhere | the same |
 //!
+//! [`BatchNorm`] has what lies between the products in training: statistics of a batch, normalisation with residual and ReLU in
+//! one pass, and their gradients in two (one with fixed statistics).
+//!
 //! # Numbers that are not finite
 //!
 //! A dead weight never contributes, whatever it is multiplied with. A live one does. Padding counts as zeros that are
 //! multiplied, so an infinite weight there gives NaN. In the weight gradient of a convolution an infinite or NaN input can
 //! reach all weights that read its channel, also those that never meet it.
 //!
+//! Batch norm's ReLU keeps NaN and makes +0 of the rest that is not positive; its gradient is zero there, whatever comes back.
+//!
 //! # Rounding
 //!
 //! All sums are over `f32`, one fused multiply-add per product where the CPU has it, in an order that depends on the
-//! instruction set: `|error| ≤ n ε Σ |a b|` for sums of n products, `ε = 2⁻²³`.
+//! instruction set: `|error| ≤ n ε Σ |a b|` for sums of n products, `ε = 2⁻²³`. The sums of batch norm go on in `f64` after at
+//! most 2047 numbers.
 
 mod conv;
 mod linear;

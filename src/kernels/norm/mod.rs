@@ -1,7 +1,9 @@
 //! Batch norm in training, in few passes over memory: statistics, normalisation with residual and ReLU, gradients.
 
+mod backward;
 mod chunk;
 mod gradients;
+mod masked;
 mod normalise;
 mod statistics;
 mod sweep;

@@ -10,8 +10,8 @@ const SIDES: usize = 2;
 /// A cache line of numbers.
 const LINE: usize = 16;
 
-/// Numbers of a channel that are summed in `f32` before the sums go on in `f64`: 32 to 128 additions in a lane if planes fill
-/// the vectors, and no more than these if a plane is one number.
+/// Numbers of a channel that are summed in `f32` before the sums go on in `f64`: 32 to 128 additions in a lane where planes fill
+/// the vectors, up to 1024 where a plane is one number.
 pub(super) const BLOCK: usize = 1024;
 
 /// How a vector meets memory: all of its lanes, or the last numbers of a plane.
