@@ -178,13 +178,13 @@ fn another_version_is_named() {
     let (model, masks) = trained();
     save_model(&path, &model, &masks).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
-    let written = br#"version\":1"#;
+    let written = br#"version\":2"#;
     let place = bytes.windows(written.len()).position(|w| w == written);
     bytes[place.unwrap() + written.len() - 1] = b'7';
     std::fs::write(&path, &bytes).unwrap();
     let message = load_model(&path, resnet(10)).unwrap_err().to_string();
     assert!(
-        message.contains("version 7, this crate reads 1"),
+        message.contains("version 7, this crate reads 2"),
         "{message}"
     );
 }
