@@ -19,6 +19,13 @@ fn resnet(classes: usize) -> ResNet {
     config.init(&device()).unwrap()
 }
 
+/// The network of the files in `golden`.
+fn reduced_deit() -> Deit {
+    let config = DeitConfig::tiny(10).with_image([16, 16]).with_patch(4);
+    let config = config.with_width(24, 3).with_depth(2);
+    config.init(&Device::flex()).unwrap()
+}
+
 /// A sparse ResNet that has seen a batch, so that its running statistics are not the initial ones.
 fn trained() -> (ResNet, Masks) {
     let mut sparsity = Sparsity::new(RandomStatic::new(0.8));
@@ -138,6 +145,50 @@ fn damaged_files_are_refused_or_unharmed() {
     assert!(refused > 1900, "{refused}");
 }
 
+/// PyTorch's safetensors have no checksum, so a changed value is a value; what cannot be right is refused, and nothing panics.
+#[test]
+fn damaged_files_of_others_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let whole = include_bytes!("golden/deit.safetensors");
+    let target = reduced_deit();
+    let mut generator = ChaCha8Rng::seed_from_u64(3);
+    let mut refused = 0;
+    for case in 0..1000 {
+        let mut bytes = whole.to_vec();
+        // Nine of ten in the header, whose length comes first.
+        let end = if case % 10 == 0 { bytes.len() } else { 4000 };
+        let position = generator.random_range(0..end);
+        match case % 3 {
+            0 => bytes[position] ^= 1 << generator.random_range(0..8),
+            1 => bytes[position] = generator.random(),
+            _ => bytes.truncate(position),
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        refused += usize::from(load_model(&path, target.clone()).is_err());
+    }
+    assert!(refused > 700, "{refused}");
+}
+
+/// A later version is refused by its number, before its checksum is.
+#[test]
+fn another_version_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let (model, masks) = trained();
+    save_model(&path, &model, &masks).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let written = br#"version\":2"#;
+    let place = bytes.windows(written.len()).position(|w| w == written);
+    bytes[place.unwrap() + written.len() - 1] = b'7';
+    std::fs::write(&path, &bytes).unwrap();
+    let message = load_model(&path, resnet(10)).unwrap_err().to_string();
+    assert!(
+        message.contains("version 7, this crate reads 2"),
+        "{message}"
+    );
+}
+
 /// Another number of classes: all but the classifier is the file's, the classifier is the model's.
 #[test]
 fn the_classifier_may_stay() {
@@ -170,9 +221,7 @@ fn damaged_checkpoints_are_refused_or_unharmed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.pth");
     let whole = include_bytes!("golden/deit.pth");
-    let config = DeitConfig::tiny(10).with_image([16, 16]).with_patch(4);
-    let config = config.with_width(24, 3).with_depth(2);
-    let target = config.init(&Device::flex()).unwrap();
+    let target = reduced_deit();
     std::fs::write(&path, whole).unwrap();
     let (model, _) = load_model(&path, target.clone()).unwrap();
     let expected = fingerprint(&model);

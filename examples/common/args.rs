@@ -20,7 +20,7 @@ pub struct Defaults {
     pub adamw_lr: [f64; 2],
     /// Share of the steps over which the learning rate rises.
     pub warmup: f64,
-    /// Whether biases, norms and tokens decay, too.
+    /// Whether biases, norms, tokens and position embeddings decay, too.
     pub decays_vectors: bool,
     /// Height and width that images of a folder are made.
     pub image_size: usize,
@@ -144,6 +144,10 @@ pub struct Args {
     /// Weight decay [default: 1e-4, adamw 0.05].
     #[arg(long)]
     pub weight_decay: Option<f64>,
+    /// What decays: all, or the weights of layers without their biases, norms, tokens and position embeddings [default:
+    /// resnet32 all, deit weights].
+    #[arg(long, value_enum)]
+    pub decay_of: Option<DecayName>,
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -162,7 +166,7 @@ pub struct Args {
     /// Folder for config.json, metrics.jsonl, checkpoints, curves.svg, density.svg and model.safetensors.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Start from the weights of a safetensors file.
+    /// Start from the weights of a model file: this crate's, timm's or torchvision's, safetensors or .pth.
     #[arg(long, value_name = "FILE")]
     pub finetune: Option<PathBuf>,
     /// Go on from the last whole checkpoint in --out, or start if there is none.
@@ -199,6 +203,14 @@ impl Args {
             OptimizerName::Sgd => 1e-4,
             OptimizerName::Adamw => 0.05,
         })
+    }
+
+    /// Whether biases, norms, tokens and position embeddings decay, too.
+    pub fn decays_vectors(&self) -> bool {
+        match self.decay_of {
+            Some(of) => of == DecayName::All,
+            None => self.defaults.decays_vectors,
+        }
     }
 
     /// Share of dead weights.
@@ -262,6 +274,7 @@ names! {
     MethodName { Dense, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs, Topkast }
     DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }
+    DecayName { All, Weights }
     ScheduleName { Cosine, Step }
     SharpnessName { None, Sam, Asam, Gsam, Esam, Looksam, S2sam, Msam, Fsam, Wsam, FisherSam, ZoSam, Random, RandomSign }
     DirectionName { Isotropic, Orthogonal, Guided, Span, Blocks, Norms }

@@ -32,7 +32,14 @@ impl Augmented {
                     ..ResizedCrop::default()
                 }),
                 Transform::Flip { probability: 0.5 },
-                Transform::RandAugment(RandAugment::default()),
+                Transform::RandAugment(RandAugment {
+                    fill: match args.dataset {
+                        // ImageNet's mean colour, as timm's recipe for DeiT; of other sets timm takes their own.
+                        DatasetName::Folder => vec![124, 116, 104],
+                        _ => RandAugment::default().fill,
+                    },
+                    ..RandAugment::default()
+                }),
             ],
             AugmentName::None | AugmentName::CropFlip => Vec::new(),
         };

@@ -86,7 +86,7 @@ impl<C: NetworkConfig> Config<C> {
                 _ => weight_decay,
             },
             warmup,
-            decays_vectors: args.defaults.decays_vectors,
+            decays_vectors: args.decays_vectors(),
             sharpness: args.sharpness.config(),
             sharpness_schedule: Schedule::default(),
             epochs,
@@ -152,10 +152,13 @@ impl<C: NetworkConfig> Config<C> {
             .build()
     }
 
-    /// The biases, norms and tokens of a model, unless they decay like everything else.
+    /// The biases, norms, tokens and position embeddings of a model, unless they decay like everything else.
     pub fn undecayed<M: Module>(&self, model: &M) -> Option<ParamGroup> {
         let leaves = tree::leaves(model).into_iter();
-        let vectors = leaves.filter(|leaf| leaf.shape.len() == 1 || leaf.path.ends_with("_token"));
+        let vectors = leaves.filter(|leaf| {
+            let of_deit = leaf.path.ends_with("_token") || leaf.path == "pos_embed";
+            leaf.shape.len() == 1 || of_deit
+        });
         let paths: Vec<String> = vectors.map(|leaf| leaf.path).collect();
         let any = !self.decays_vectors && !paths.is_empty();
         any.then(|| ParamGroup::from_paths(paths))

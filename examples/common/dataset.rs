@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use zosam::data::{
-    CorruptImages, Filter, ImageFolderConfig, ImageSource, Images, Loader, LoaderConfig,
+    Color, CorruptImages, Filter, ImageFolderConfig, ImageSource, Images, Loader, LoaderConfig,
     Normalization, Sizing, cifar10, cifar100, idx_images, image_folders, mnist,
 };
 
@@ -26,11 +26,11 @@ macro_rules! asset {
 pub struct Data {
     pub train: Arc<dyn ImageSource>,
     pub test: Arc<dyn ImageSource>,
-    /// The test images, if they are in memory.
-    pub memory: Option<Images>,
     pub normalization: Normalization,
     /// Channels, height and width of the network's input.
     pub shape: [usize; 3],
+    /// How a file becomes such an input.
+    pub framing: ImageFolderConfig,
 }
 
 /// Training and test images; `--limit` applies to the former.
@@ -62,10 +62,21 @@ fn memory(args: &Args) -> Result<Data> {
         (_, None) => embedded()?,
     };
     let train = train.take(args.limit().unwrap_or(usize::MAX));
+    let [channels, height, width] = train.shape();
     Ok(Data {
         normalization: train.channel_statistics(),
         shape: train.shape(),
-        memory: Some(test.clone()),
+        framing: ImageFolderConfig {
+            color: match channels {
+                1 => Color::Grey,
+                _ => Color::Rgb,
+            },
+            sizing: match height == width {
+                true => Sizing::square(height),
+                false => Sizing::Stretch([height, width]),
+            },
+            filter: Filter::Bicubic,
+        },
         train: Arc::new(train),
         test: Arc::new(test),
     })
@@ -102,7 +113,7 @@ fn folder(args: &Args) -> Result<Data> {
     Ok(Data {
         normalization: Normalization::imagenet(),
         shape: [3, size, size],
-        memory: None,
+        framing: config,
         train: Arc::new(train),
         test: Arc::new(test),
     })

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use zosam::analysis::Evaluation;
 use zosam::data::Loader;
 use zosam::model_file::load_model;
@@ -20,6 +20,7 @@ pub fn run<N: Network>(
     corruptions: &robustness::Options,
 ) -> Result<()> {
     let data = dataset::load(args)?;
+    let published = corruptions.folder(args.dataset)?;
     let device = device(args.device)?;
     let model = network
         .config(data.shape, data.train.classes())?
@@ -66,14 +67,17 @@ pub fn run<N: Network>(
     if corruptions.is_empty() {
         return Ok(());
     }
-    let clean = data.memory.as_ref();
-    let clean =
-        clean.context("--corruptions needs images in memory, which those of a folder are not")?;
     let accuracy = |images| {
         let loader = Loader::new(images, test.config().clone())?;
         Ok(evaluate(&loader)?.accuracy())
     };
-    let robustness = corruptions.measure(clean, evaluation.accuracy(), args.seed, accuracy)?;
+    let robustness = corruptions.measure(
+        &data.test,
+        evaluation.accuracy(),
+        published.as_deref(),
+        args.seed,
+        accuracy,
+    )?;
     eprint!("{robustness}");
     output.event(&Event::Robustness {
         mean_error: robustness.mean_error(),

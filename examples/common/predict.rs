@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
-use zosam::data::{Color, Filter, ImageFolderConfig, Normalization, Sizing, read_picture};
+use zosam::data::read_picture;
 use zosam::model_file::load_model;
 
 use super::args::{Args, DatasetName};
 use super::config::device;
+use super::dataset::{self, Data};
 use super::output::{Event, Output};
-use super::{Classifier, Network, NetworkConfig, dataset};
+use super::{Classifier, Network, NetworkConfig};
 
 /// Prints the three likeliest classes of each image file.
 pub fn run<N: Network>(network: &N, args: &Args, path: &Path, files: &[PathBuf]) -> Result<()> {
@@ -22,9 +23,8 @@ pub fn run<N: Network>(network: &N, args: &Args, path: &Path, files: &[PathBuf])
     let (model, _) = load_model(path, model)?;
     let output = Output::new(args.json, None);
     for file in files {
-        let pixels = pixels(file, shape, &data.normalization)?;
         let [channels, height, width] = shape;
-        let image = TensorData::new(pixels, [1, channels, height, width]);
+        let image = TensorData::new(pixels(file, &data)?, [1, channels, height, width]);
         let logits = model.logits(Tensor::from_data(image, &device));
         let chances: Vec<f64> = softmax(logits, 1).to_data().iter::<f64>().collect();
         let mut order: Vec<usize> = (0..chances.len()).collect();
@@ -45,22 +45,12 @@ pub fn run<N: Network>(network: &N, args: &Args, path: &Path, files: &[PathBuf])
     Ok(())
 }
 
-/// The middle of an image, resized to the network's input, as the loader would give it.
-fn pixels(file: &Path, shape: [usize; 3], normalization: &Normalization) -> Result<Vec<f32>> {
-    let config = ImageFolderConfig {
-        color: if shape[0] == 1 {
-            Color::Grey
-        } else {
-            Color::Rgb
-        },
-        sizing: match shape {
-            [_, height, width] if height == width => Sizing::square(height),
-            [_, height, width] => Sizing::Stretch([height, width]),
-        },
-        filter: Filter::Bicubic,
-    };
-    let picture = read_picture(file, &config)?;
-    let planes = picture.pixels().chunks_exact(shape[1] * shape[2]);
+/// The middle of an image, resized to the network's input, as the loader gives it for testing.
+fn pixels(file: &Path, data: &Data) -> Result<Vec<f32>> {
+    let picture = read_picture(file, &data.framing)?;
+    let [_, height, width] = picture.shape();
+    let planes = picture.pixels().chunks_exact(height * width);
+    let normalization = &data.normalization;
     let channels = normalization.mean.iter().zip(&normalization.deviation);
     let scaled = planes.zip(channels).flat_map(|(plane, (mean, deviation))| {
         plane

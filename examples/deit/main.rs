@@ -14,7 +14,7 @@ mod common;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use clap::ValueEnum;
 use zosam::model_file::{load_model_except, shapes};
@@ -44,7 +44,7 @@ struct DeitArgs {
     /// Width, depth and heads.
     #[arg(long, value_enum, default_value_t = Preset::Mini)]
     preset: Preset,
-    /// Height and width of a patch [default: the largest of 16, 8, 7, 4, 2 that makes at least 36 patches].
+    /// Height and width of a patch [default: the largest up to 16 that makes at least 36 patches].
     #[arg(long)]
     patch: Option<usize>,
     /// Width of the tokens.
@@ -62,14 +62,22 @@ struct DeitArgs {
 }
 
 impl DeitArgs {
-    fn patch_of(&self, height: usize, width: usize) -> usize {
-        let whole = |patch: &usize| {
+    fn patch_of(&self, height: usize, width: usize) -> Result<usize> {
+        if let Some(patch) = self.patch {
+            return Ok(patch);
+        }
+        let fits = |patch: &usize| {
             let divides = height.is_multiple_of(*patch) && width.is_multiple_of(*patch);
             divides && (height / patch) * (width / patch) >= 36
         };
-        let sizes = [16, 8, 7, 4, 2];
-        self.patch
-            .unwrap_or_else(|| sizes.into_iter().find(whole).unwrap_or(1))
+        // Attention takes memory by the square of the patches: a patch for each pixel is for small images only.
+        let single = (height * width <= 1024).then_some(1);
+        let patch = (2..=16).rev().find(fits).or(single);
+        patch.with_context(|| {
+            format!(
+                "no patch of 2 to 16 pixels divides images of {height} × {width} into 36 or more: choose another --image-size, or --patch"
+            )
+        })
     }
 }
 
@@ -100,7 +108,7 @@ impl Network for DeitArgs {
         Ok(preset
             .with_image([height, width])
             .with_channels(channels)
-            .with_patch(self.patch_of(height, width))
+            .with_patch(self.patch_of(height, width)?)
             .with_width(self.width.unwrap_or(wide), self.heads.unwrap_or(heads))
             .with_depth(self.depth.unwrap_or(depth))
             .with_drop_path(self.drop_path.unwrap_or(drop_path)))
@@ -116,10 +124,12 @@ network!(
         let shapes = shapes(path)?;
         let tokens = shapes.get("pos_embed").and_then(|shape| shape.get(1));
         let special = 1 + usize::from(shapes.contains_key("dist_token"));
-        let grid = tokens.map_or(0, |tokens| tokens.saturating_sub(special).isqrt());
-        let size = [grid * self.patch; 2];
+        let patches = tokens.map_or(0, |tokens| tokens.saturating_sub(special));
+        let [rows, columns] = self.image.map(|side| side.checked_div(self.patch).unwrap_or(0));
         let kept = self.unfit_classifiers(path)?;
-        if grid == 0 || size == self.image {
+        // A file does not say what grid its patches are of: another number of them is taken for a square's.
+        let size = [patches.isqrt() * self.patch; 2];
+        if patches == 0 || patches == rows * columns {
             return Ok(load_model_except(path, self.init(device)?, kept)?.0);
         }
         eprintln!("{} is for images of {size:?}: its position embedding is resampled", path.display());

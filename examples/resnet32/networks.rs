@@ -1,6 +1,6 @@
 //! The networks and their options.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use zosam::models::{
     ImageNetResNet, ImageNetResNetConfig, ResNet, ResNetConfig, ResNetVariant, Stem, Vgg,
     VggConfig, WideResNet, WideResNetConfig,
@@ -79,7 +79,11 @@ impl Network for VggArgs {
     const DEFAULTS: Defaults = DEFAULTS;
     type Config = VggConfig;
 
-    fn config(&self, [channels, ..]: [usize; 3], classes: usize) -> Result<VggConfig> {
+    fn config(&self, [channels, height, width]: [usize; 3], classes: usize) -> Result<VggConfig> {
+        ensure!(
+            height.min(width) >= 16,
+            "--network vgg halves images four times: they must be at least 16 × 16, not {height} × {width}"
+        );
         Ok(VggConfig::vgg19(classes)
             .with_depth(self.depth)
             .with_width(self.width)

@@ -5,7 +5,9 @@
 //! `ZOSAM_KILLS=50` kills more often.
 #![cfg(all(feature = "flex", feature = "models", feature = "data"))]
 
+mod decay;
 mod events;
+mod folder;
 mod interruptions;
 mod models;
 mod recipes;

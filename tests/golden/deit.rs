@@ -10,10 +10,10 @@ use zosam::model_file::load_model;
 use zosam::models::{Deit, DeitConfig};
 use zosam::objective::Objective;
 use zosam::sparse::{Classification, Evidence};
-use zosam::tree;
+use zosam::{RandomStatic, Sparsity, tree};
 
 use crate::reference::{
-    Tensors, assert_all_close, assert_close, read, to_burn, torch_name, torch_tensors,
+    Tensors, assert_all_close, assert_close, numbers, read, to_burn, torch_name, torch_tensors,
 };
 
 #[derive(Deserialize)]
@@ -49,28 +49,6 @@ struct Golden {
 
 /// Absolute, on logits of order 1 after twelve blocks; the two implementations sum in different orders.
 const TOLERANCE: f32 = 1e-4;
-
-fn crc32(text: &str) -> u32 {
-    let byte = |crc: u32, byte: u8| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            (crc >> 1) ^ (0xedb8_8320 * (crc & 1))
-        })
-    };
-    !text.bytes().fold(!0, byte)
-}
-
-/// `numbers` of `make_deit.py`.
-fn numbers(name: &str, count: usize, scale: f64) -> Vec<f32> {
-    let number = |position: u32| {
-        let mut h = position.wrapping_add(crc32(name));
-        for (shift, factor) in [(16, 0x85eb_ca6b), (13, 0xc2b2_ae35), (16, 1)] {
-            h ^= h >> shift;
-            h = h.wrapping_mul(factor);
-        }
-        ((f64::from(h) / f64::from(1u32 << 31) - 1.0) * scale) as f32
-    };
-    (0..count as u32).map(number).collect()
-}
 
 fn scale_of(name: &str, shape: &[usize]) -> f64 {
     let is_matrix = shape.len() > 1 && !name.contains("token") && name != "pos_embed";
@@ -120,13 +98,18 @@ fn reduced() -> DeitConfig {
 fn tiny_and_small_match_timm() {
     let golden: Golden = read("deit");
     let device = Device::flex().autodiff();
-    for (config, golden) in [
-        (DeitConfig::tiny(1000), golden.tiny),
-        (DeitConfig::small(1000), golden.small),
+    let no_loss = |_: &Deit| -> Tensor<1> { unreachable!("random masks need no loss") };
+    for (config, golden, maskable) in [
+        (DeitConfig::tiny(1000), golden.tiny, 5_647_872),
+        (DeitConfig::small(1000), golden.small, 21_912_576),
     ] {
-        let model = filled(&config, &device).valid();
+        let model = filled(&config, &device);
         assert_eq!(model.num_params(), golden.parameters);
-        let logits = model.forward(images(1, 224, &Device::flex()));
+        // SViTE's weights: all matrices of layers.
+        let mut sparsity = Sparsity::new(RandomStatic::new(0.5));
+        sparsity.attach(model.clone(), no_loss).unwrap();
+        assert_eq!(sparsity.masks().prunable_weights(), maskable);
+        let logits = model.valid().forward(images(1, 224, &Device::flex()));
         assert_close("logits", &flat(&logits), &golden.logits, TOLERANCE);
     }
     let count = |config: DeitConfig| config.init(&device).unwrap().num_params();

@@ -13,6 +13,8 @@ mod layers;
 mod methods;
 mod model_sizes;
 mod models;
+mod published;
+mod read_model;
 mod reference;
 mod resnet;
 mod sam;

@@ -1,4 +1,9 @@
-"""Reads a sparse model file of zosam: `python read_model.py FILE` prints each tensor's shape, live weights and sum."""
+"""Reads a sparse model file of zosam and prints of each tensor its shape, live weights, and sum of values times places (from 1).
+
+    python tests/golden/read_model.py tests/golden/sparse.safetensors > tests/golden/sparse.txt
+
+Needs numpy and safetensors (2.4 and 0.8). tests/golden/read_model.rs compares the printed numbers.
+"""
 
 import json
 import sys
@@ -19,4 +24,5 @@ def read(path):
 # docs/MODEL_FILES.md ends
 
 for name, tensor in sorted(read(sys.argv[1]).items()):
-    print(name, list(tensor.shape), int(np.count_nonzero(tensor)), float(tensor.astype(np.float64).sum()))
+    values = tensor.astype(np.float64).ravel()
+    print(name, list(tensor.shape), int(np.count_nonzero(values)), float(values @ np.arange(1, values.size + 1)))

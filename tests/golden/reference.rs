@@ -45,6 +45,28 @@ pub fn read<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_str(&text).unwrap()
 }
 
+fn crc32(text: &str) -> u32 {
+    let byte = |crc: u32, byte: u8| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 * (crc & 1))
+        })
+    };
+    !text.bytes().fold(!0, byte)
+}
+
+/// `numbers` of `make_deit.py`: uniform in ±`scale`, the same on both sides.
+pub fn numbers(name: &str, count: usize, scale: f64) -> Vec<f32> {
+    let number = |position: u32| {
+        let mut h = position.wrapping_add(crc32(name));
+        for (shift, factor) in [(16, 0x85eb_ca6b), (13, 0xc2b2_ae35), (16, 1)] {
+            h ^= h >> shift;
+            h = h.wrapping_mul(factor);
+        }
+        ((f64::from(h) / f64::from(1u32 << 31) - 1.0) * scale) as f32
+    };
+    (0..count as u32).map(number).collect()
+}
+
 /// The network of `make.py`, with the weights and running statistics of a state.
 pub fn network(variant: ResNetVariant, state: &Tensors, device: &Device) -> ResNet {
     let config = ResNetConfig::resnet32(10).with_depth(8).with_width(4);
