@@ -22,6 +22,7 @@
 //! instruction set: `|error| ≤ n ε Σ |a b|` for sums of n products, `ε = 2⁻²³`.
 
 mod conv;
+mod interleaved;
 mod linear;
 mod plane;
 mod products;
