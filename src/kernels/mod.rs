@@ -28,6 +28,7 @@
 //! most 2047 numbers.
 
 mod conv;
+mod interleaved;
 mod linear;
 mod norm;
 mod plane;
