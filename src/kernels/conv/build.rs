@@ -39,10 +39,9 @@ pub(super) fn forward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Directi
     let interleaved = Interleaved::new(shape.input, size, shape.stride, shifts, channels);
     let plane = Plane::new(axis(0), axis(1), lanes);
     let per_channel = plane.phases() * plane.length;
-    // A strided convolution whose windows leave nothing out.
-    let overlaps =
-        shape.stride != [1, 1] && (0..2).all(|axis| shape.kernel[axis] >= shape.stride[axis]);
-    let interleaves = interleaves(size, overlaps, targets, live);
+    // A stride that skips inputs: packing a vector of images would pack those too.
+    let skips = (0..2).any(|axis| shape.kernel[axis] < shape.stride[axis]);
+    let interleaves = !skips && interleaves(size, shape.stride != [1, 1], targets, live);
     let blocks = match interleaves {
         true => blocks(&interleaved, size, [channels, targets], lanes, live),
         false => 1,
