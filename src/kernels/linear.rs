@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::products::{Strided, accumulate_row};
 use super::rows::{Entry, Rows, Start, TILE, Vectors, multiply_tile};
-use super::scratch::{Scratch, Shared, tasks};
+use super::scratch::{Place, Scratch, Shared, places, tasks, written};
 use super::shape::{examples, length};
 use super::simd::{Instructions, Job, Simd};
 use crate::error::{Result, check};
@@ -156,14 +156,38 @@ impl LinearStructure {
         if let Some(bias) = bias {
             length("the bias", bias.len(), self.outputs)?;
         }
-        self.multiply(
-            &self.forward,
-            [self.inputs, self.outputs],
-            input,
-            weight,
-            bias,
-            output,
-        )
+        let sides = [self.inputs, self.outputs];
+        let output = places(output);
+        self.multiply(&self.forward, sides, input, weight, bias, output)
+    }
+
+    /// [`forward`](Self::forward) without a bias into a new vector.
+    pub(crate) fn output(&self, input: &[f32], weight: &[f32]) -> Result<Vec<f32>> {
+        let sides = [self.inputs, self.outputs];
+        self.product(&self.forward, sides, input, weight)
+    }
+
+    /// [`input_gradient`](Self::input_gradient) into a new vector.
+    pub(crate) fn gradient_of_input(
+        &self,
+        output_gradient: &[f32],
+        weight: &[f32],
+    ) -> Result<Vec<f32>> {
+        let sides = [self.outputs, self.inputs];
+        self.product(&self.backward, sides, output_gradient, weight)
+    }
+
+    fn product(
+        &self,
+        rows: &Rows,
+        sides: [usize; 2],
+        source: &[f32],
+        weight: &[f32],
+    ) -> Result<Vec<f32>> {
+        let count = examples("the examples", source, sides[0])?;
+        let write = |target: &mut [Place]| self.multiply(rows, sides, source, weight, None, target);
+        // SAFETY: a product writes every number of its target, which the tests check on outputs filled with NaN.
+        unsafe { written(count.saturating_mul(sides[1]), write) }
     }
 
     /// Gradient of the inputs: `∂L/∂x[n, i] = Σ_o W[o, i] ∂L/∂y[n, o]` over the live weights.
@@ -180,14 +204,8 @@ impl LinearStructure {
         let expected = count.saturating_mul(self.outputs);
         length("the output gradient", output_gradient.len(), expected)?;
         let sides = [self.outputs, self.inputs];
-        self.multiply(
-            &self.backward,
-            sides,
-            output_gradient,
-            weight,
-            None,
-            input_gradient,
-        )
+        let into = places(input_gradient);
+        self.multiply(&self.backward, sides, output_gradient, weight, None, into)
     }
 
     /// Gradient of the live weights: `∂L/∂w[o, i] = Σ_n ∂L/∂y[n, o] x[n, i]`, zero where a weight is dead.
@@ -233,13 +251,13 @@ impl LinearStructure {
         source: &[f32],
         weight: &[f32],
         bias: Option<&[f32]>,
-        target: &mut [f32],
+        target: &mut [Place],
     ) -> Result<()> {
         length("the weight", weight.len(), self.inputs * self.outputs)?;
         let entries = rows.gather(weight);
         let count = source.len() / inputs;
         let blocks = count.div_ceil(TILE * self.instructions.lanes());
-        let target = Shared::new(target);
+        let target = Shared::of(target);
         tasks(blocks, outputs)
             .into_par_iter()
             .for_each(|(blocks, outputs_of_task)| {

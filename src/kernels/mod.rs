@@ -40,6 +40,8 @@ mod simd;
 
 pub use conv::{ConvStructure, Epilogue, PackedConv};
 pub use linear::LinearStructure;
+#[cfg(feature = "flex")]
+pub(crate) use norm::Source;
 pub use norm::{BatchNorm, GradientMask, NormFactors, NormGradients};
 pub use shape::ConvShape;
 pub use simd::Instructions;

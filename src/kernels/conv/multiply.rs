@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::rows::{Entry, Start};
-use super::super::scratch::{Shared, tasks};
+use super::super::scratch::{Place, Shared, places, tasks, written};
 use super::super::shape::{ConvShape, examples, length};
 use super::super::simd::Instructions;
 use super::direction::Direction;
@@ -40,8 +40,20 @@ impl ConvStructure {
         epilogue: Epilogue<'_>,
         output: &mut [f32],
     ) -> Result<()> {
-        let images = self.shape.images(input, epilogue, output)?;
+        let images = self.shape.images(input, epilogue, output.len())?;
+        let output = places(output);
         self.multiply(&self.forward, input, weight, epilogue, images, output)
+    }
+
+    /// [`forward`](Self::forward) into a new vector.
+    pub(crate) fn output(&self, input: &[f32], weight: &[f32]) -> Result<Vec<f32>> {
+        let images = examples("the input", input, self.shape.inputs())?;
+        let none = Epilogue::default();
+        let write = |output: &mut [Place]| {
+            self.multiply(&self.forward, input, weight, none, images, output)
+        };
+        // SAFETY: a product writes every position of its target, which the tests check on outputs filled with NaN.
+        unsafe { written(images.saturating_mul(self.shape.outputs()), write) }
     }
 
     /// Gradient of the inputs: `∂L/∂x[n, c] = Σ_o W[o, c]ᵀ ⋆ ∂L/∂y[n, o]` over the live weights.
@@ -59,15 +71,32 @@ impl ConvStructure {
         let images = examples("the input gradient", input_gradient, self.shape.inputs())?;
         let expected = images.saturating_mul(self.shape.outputs());
         length("the output gradient", output_gradient.len(), expected)?;
+        let into = places(input_gradient);
+        self.multiply_back(output_gradient, weight, images, into)
+    }
+
+    /// [`input_gradient`](Self::input_gradient) into a new vector.
+    pub(crate) fn gradient_of_input(
+        &self,
+        output_gradient: &[f32],
+        weight: &[f32],
+    ) -> Result<Vec<f32>> {
+        let outputs = self.shape.outputs();
+        let images = examples("the output gradient", output_gradient, outputs)?;
+        let write = |into: &mut [Place]| self.multiply_back(output_gradient, weight, images, into);
+        // SAFETY: as for `output`.
+        unsafe { written(images.saturating_mul(self.shape.inputs()), write) }
+    }
+
+    fn multiply_back(
+        &self,
+        output_gradient: &[f32],
+        weight: &[f32],
+        images: usize,
+        into: &mut [Place],
+    ) -> Result<()> {
         let none = Epilogue::default();
-        self.multiply(
-            &self.backward,
-            output_gradient,
-            weight,
-            none,
-            images,
-            input_gradient,
-        )
+        self.multiply(&self.backward, output_gradient, weight, none, images, into)
     }
 
     fn multiply(
@@ -77,7 +106,7 @@ impl ConvStructure {
         weight: &[f32],
         epilogue: Epilogue<'_>,
         images: usize,
-        target: &mut [f32],
+        target: &mut [Place],
     ) -> Result<()> {
         length("the weight", weight.len(), self.shape.weights())?;
         let lanes = self.instructions.lanes();
@@ -128,9 +157,9 @@ impl Product<'_> {
         source: &[f32],
         epilogue: Epilogue<'_>,
         images: usize,
-        target: &mut [f32],
+        target: &mut [Place],
     ) {
-        let (together, target) = (self.together, Shared::new(target));
+        let (together, target) = (self.together, Shared::of(target));
         let tasks = tasks(images.div_ceil(together), self.direction.targets);
         tasks.into_par_iter().for_each(|(units, rows)| {
             let range = units.start * together..images.min(units.end * together);
@@ -170,19 +199,15 @@ impl ConvShape {
         &self,
         input: &[f32],
         epilogue: Epilogue<'_>,
-        output: &[f32],
+        output: usize,
     ) -> Result<usize> {
         let images = examples("the input", input, self.inputs())?;
-        length(
-            "the output",
-            output.len(),
-            images.saturating_mul(self.outputs()),
-        )?;
+        length("the output", output, images.saturating_mul(self.outputs()))?;
         if let Some(bias) = epilogue.bias {
             length("the bias", bias.len(), self.channels[1])?;
         }
         if let Some(residual) = epilogue.residual {
-            length("the residual", residual.len(), output.len())?;
+            length("the residual", residual.len(), output)?;
         }
         Ok(images)
     }

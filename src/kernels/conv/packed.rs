@@ -1,6 +1,7 @@
 //! A convolution whose weights do not change any more.
 
 use super::super::rows::{Entry, Rows};
+use super::super::scratch::places;
 use super::super::shape::length;
 use super::direction::Direction;
 use super::multiply::{Epilogue, Product};
@@ -71,7 +72,7 @@ impl PackedConv {
     /// # Errors
     /// A slice of the wrong length.
     pub fn forward(&self, input: &[f32], epilogue: Epilogue<'_>, output: &mut [f32]) -> Result<()> {
-        let images = self.shape.images(input, epilogue, output)?;
+        let images = self.shape.images(input, epilogue, output.len())?;
         let product = Product {
             instructions: self.instructions,
             direction: &self.direction,
@@ -80,7 +81,7 @@ impl PackedConv {
             interleaved: &[],
             together: 1,
         };
-        product.multiply(input, epilogue, images, output);
+        product.multiply(input, epilogue, images, places(output));
         Ok(())
     }
 

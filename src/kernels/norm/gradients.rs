@@ -1,6 +1,6 @@
 //! What gradients are asked for, and where they go.
 
-use super::super::scratch::Shared;
+use super::super::scratch::{Place, Shared, places, written};
 use super::super::shape::length;
 use super::backward::Backward;
 use super::masked::{Open, Output, Recomputed};
@@ -32,6 +32,16 @@ pub struct NormGradients<'a> {
     pub beta: &'a mut [f32],
 }
 
+/// What gradients are computed from; see [`BatchNorm::gradients`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) input: &'a [f32],
+    pub(crate) output_gradient: &'a [f32],
+    pub(crate) factors: NormFactors<'a>,
+    pub(crate) mask: GradientMask<'a>,
+    pub(crate) batch_statistics: bool,
+}
+
 impl BatchNorm {
     /// All gradients, given `g = ∂L/∂y`, both `[N, channels, plane]`.
     ///
@@ -51,6 +61,63 @@ impl BatchNorm {
         batch_statistics: bool,
         into: NormGradients<'_>,
     ) -> Result<()> {
+        let numbers = input.len();
+        length("the input gradient", into.input.len(), numbers)?;
+        if let Some(residual) = &into.residual {
+            length("the residual gradient", residual.len(), numbers)?;
+        }
+        let source = Source {
+            input,
+            output_gradient,
+            factors,
+            mask,
+            batch_statistics,
+        };
+        let residual = into.residual.map(places);
+        self.gradients_to(source, places(into.input), residual, into.gamma, into.beta)
+    }
+
+    /// New vectors of the gradients of input, residual (empty unless wanted), `γ` and `β`.
+    pub(crate) fn new_gradients(
+        &self,
+        source: Source<'_>,
+        with_residual: bool,
+    ) -> Result<[Vec<f32>; 4]> {
+        let numbers = source.input.len();
+        let (mut gamma, mut beta) = (vec![0.0; self.channels], vec![0.0; self.channels]);
+        let mut residual = Vec::new();
+        let write = |input: &mut [Place]| {
+            if !with_residual {
+                return self.gradients_to(source, input, None, &mut gamma, &mut beta);
+            }
+            let write = |residual: &mut [Place]| {
+                self.gradients_to(source, input, Some(residual), &mut gamma, &mut beta)
+            };
+            // SAFETY: as below.
+            residual = unsafe { written(numbers, write) }?;
+            Ok(())
+        };
+        // SAFETY: planes cover the input, and both gradients are written at every number of every plane.
+        let input = unsafe { written(numbers, write) }?;
+        Ok([input, residual, gamma, beta])
+    }
+
+    /// To places as many as the input's numbers.
+    fn gradients_to(
+        &self,
+        source: Source<'_>,
+        into: &mut [Place],
+        residual: Option<&mut [Place]>,
+        gamma: &mut [f32],
+        beta: &mut [f32],
+    ) -> Result<()> {
+        let Source {
+            input,
+            output_gradient,
+            factors,
+            mask,
+            batch_statistics,
+        } = source;
         let images = self.images(input)?;
         let numbers = input.len();
         length("the output gradient", output_gradient.len(), numbers)?;
@@ -58,12 +125,8 @@ impl BatchNorm {
         if let GradientMask::Output(output) = mask {
             length("the output", output.len(), numbers)?;
         }
-        length("the input gradient", into.input.len(), numbers)?;
-        if let Some(residual) = &into.residual {
-            length("the residual gradient", residual.len(), numbers)?;
-        }
-        length("the gradient of gamma", into.gamma.len(), self.channels)?;
-        length("the gradient of beta", into.beta.len(), self.channels)?;
+        length("the gradient of gamma", gamma.len(), self.channels)?;
+        length("the gradient of beta", beta.len(), self.channels)?;
         let job = Backward {
             norm: *self,
             images,
@@ -72,13 +135,13 @@ impl BatchNorm {
             factors,
             scales: &factors.scales(),
             batch_statistics,
-            input_gradient: Shared::new(into.input),
-            residual_gradient: into.residual.map(Shared::new),
+            input_gradient: Shared::of(into),
+            residual_gradient: residual.map(Shared::of),
         };
         match mask {
-            GradientMask::None => job.run(Open, into.gamma, into.beta),
-            GradientMask::Recomputed => job.run(Recomputed, into.gamma, into.beta),
-            GradientMask::Output(output) => job.run(Output(output), into.gamma, into.beta),
+            GradientMask::None => job.run(Open, gamma, beta),
+            GradientMask::Recomputed => job.run(Recomputed, gamma, beta),
+            GradientMask::Output(output) => job.run(Output(output), gamma, beta),
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod normalise;
 mod statistics;
 mod sweep;
 
+pub(crate) use gradients::Source;
 pub use gradients::{GradientMask, NormGradients};
 
 use super::shape::{examples, length};

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::super::scratch::{Place, places, written};
 use super::super::shape::length;
 use super::super::simd::{Job, Simd};
 use super::sweep::{Access, Step, Sums, sweep};
@@ -26,12 +27,38 @@ impl BatchNorm {
         relu: bool,
         output: &mut [f32],
     ) -> Result<()> {
+        length("the output", output.len(), input.len())?;
+        self.normalise_to(input, factors, residual, relu, places(output))
+    }
+
+    /// [`normalise`](Self::normalise) into a new vector.
+    pub(crate) fn normalised(
+        &self,
+        input: &[f32],
+        factors: NormFactors<'_>,
+        residual: Option<&[f32]>,
+        relu: bool,
+    ) -> Result<Vec<f32>> {
+        let write =
+            |output: &mut [Place]| self.normalise_to(input, factors, residual, relu, output);
+        // SAFETY: planes cover the input, and every number of every plane is written.
+        unsafe { written(input.len(), write) }
+    }
+
+    /// To places as many as the input's numbers.
+    fn normalise_to(
+        &self,
+        input: &[f32],
+        factors: NormFactors<'_>,
+        residual: Option<&[f32]>,
+        relu: bool,
+        output: &mut [Place],
+    ) -> Result<()> {
         self.images(input)?;
         factors.check(self.channels)?;
         if let Some(residual) = residual {
             length("the residual", residual.len(), input.len())?;
         }
-        length("the output", output.len(), input.len())?;
         let scales = &factors.scales()[..];
         let planes = TASK.div_ceil(self.plane);
         let numbers = planes * self.plane;
@@ -63,7 +90,7 @@ struct Normalise<'a> {
     scales: &'a [f32],
     residual: Option<&'a [f32]>,
     relu: bool,
-    output: &'a mut [f32],
+    output: &'a mut [Place],
 }
 
 impl Job for Normalise<'_> {
@@ -81,7 +108,7 @@ impl Job for Normalise<'_> {
                     map: Map::new(&self.factors, channel, self.scales[channel]),
                     residual: self.residual.map(<[f32]>::as_ptr),
                     relu: self.relu,
-                    output: self.output.as_mut_ptr(),
+                    output: self.output.as_mut_ptr().cast(),
                 };
                 sweep(&step, at * plane..(at + 1) * plane, &mut Sums::zero());
             }

@@ -12,7 +12,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 
 use super::{contiguous, numbers, tensor};
-use crate::kernels::{ConvStructure, Epilogue};
+use crate::kernels::ConvStructure;
 use crate::masks::{Meter, Product};
 
 /// How to compute a convolution.
@@ -36,11 +36,8 @@ impl ConvPlan {
         self.meter.time(Product::Forward, true, || {
             let shape = structure.shape();
             let images = input.shape()[0];
-            let mut output = vec![0.0; images * shape.outputs()];
-            let epilogue = Epilogue::default();
-            structure
-                .forward(numbers(input), numbers(weight), epilogue, &mut output)
-                .expect("sizes are those of the plan");
+            let output = structure.output(numbers(input), numbers(weight));
+            let output = output.expect("sizes are those of the plan");
             let [height, width] = shape.output_size();
             tensor(output, [images, shape.channels[1], height, width])
         })
@@ -61,10 +58,8 @@ impl ConvPlan {
         self.meter.time(Product::InputGradient, true, || {
             let shape = structure.shape();
             let images = input.shape()[0];
-            let mut gradient = vec![0.0; images * shape.inputs()];
-            structure
-                .input_gradient(numbers(output_gradient), numbers(&weight), &mut gradient)
-                .expect("sizes are those of the plan");
+            let gradient = structure.gradient_of_input(numbers(output_gradient), numbers(&weight));
+            let gradient = gradient.expect("sizes are those of the plan");
             let [height, width] = shape.input;
             tensor(gradient, [images, shape.channels[0], height, width])
         })

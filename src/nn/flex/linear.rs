@@ -34,11 +34,8 @@ impl LinearPlan {
         };
         self.meter.time(Product::Forward, true, || {
             let shape = [input.shape()[0], weight.shape()[1]];
-            let mut output = vec![0.0; shape[0] * shape[1]];
-            structure
-                .forward(numbers(input), numbers(weight), None, &mut output)
-                .expect("sizes are those of the plan");
-            tensor(output, shape)
+            let output = structure.output(numbers(input), numbers(weight));
+            tensor(output.expect("sizes are those of the plan"), shape)
         })
     }
 
@@ -51,11 +48,8 @@ impl LinearPlan {
         };
         self.meter.time(Product::InputGradient, true, || {
             let shape = [output_gradient.shape()[0], weight.shape()[0]];
-            let mut gradient = vec![0.0; shape[0] * shape[1]];
-            structure
-                .input_gradient(numbers(output_gradient), numbers(weight), &mut gradient)
-                .expect("sizes are those of the plan");
-            tensor(gradient, shape)
+            let gradient = structure.gradient_of_input(numbers(output_gradient), numbers(weight));
+            tensor(gradient.expect("sizes are those of the plan"), shape)
         })
     }
 

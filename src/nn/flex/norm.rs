@@ -12,7 +12,7 @@ use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
 use burn::tensor::TensorData;
 
 use super::{contiguous, numbers, tensor};
-use crate::kernels::{BatchNorm, GradientMask, NormFactors, NormGradients};
+use crate::kernels::{BatchNorm, GradientMask, NormFactors, Source};
 
 /// How to normalise.
 #[derive(Debug, Clone)]
@@ -66,11 +66,10 @@ impl Normalised {
                 .expect("one number per channel");
             [mean, variance]
         });
-        let mut output = vec![0.0; numbers(&input).len()];
         let factors = factors(&statistics, &gamma, &beta, plan.epsilon);
         let added = residual.as_ref().map(numbers);
-        kernel
-            .normalise(numbers(&input), factors, added, plan.relu, &mut output)
+        let output = kernel
+            .normalised(numbers(&input), factors, added, plan.relu)
             .expect("input, residual and output have one shape");
         let output = FlexTensor::from_data(TensorData::new(output, input.shape()));
         Self {
@@ -95,34 +94,22 @@ impl Normalised {
     /// Gradients of input, residual, `γ` and `β`.
     fn gradients(&self, output_gradient: &FlexTensor) -> [FlexTensor; 4] {
         let (shape, channels) = (self.input.shape(), [self.statistics[0].len()]);
-        let count = shape.num_elements();
-        let mut input = vec![0.0; count];
         // Without a ReLU the gradient of the residual is that of the output.
         let apart = self.has_residual && self.plan.relu;
-        let mut residual = vec![0.0; if apart { count } else { 0 }];
-        let (mut gamma, mut beta) = (vec![0.0; channels[0]], vec![0.0; channels[0]]);
         let mask = match (self.plan.relu, self.has_residual) {
             (false, _) => GradientMask::None,
             (true, false) => GradientMask::Recomputed,
             (true, true) => GradientMask::Output(numbers(&self.output)),
         };
-        let into = NormGradients {
-            input: &mut input,
-            residual: apart.then_some(&mut residual[..]),
-            gamma: &mut gamma,
-            beta: &mut beta,
+        let source = Source {
+            input: numbers(&self.input),
+            output_gradient: numbers(output_gradient),
+            factors: factors(&self.statistics, &self.gamma, &self.beta, self.plan.epsilon),
+            mask,
+            batch_statistics: self.plan.running.is_none(),
         };
-        let of_batch = self.plan.running.is_none();
-        let factors = factors(&self.statistics, &self.gamma, &self.beta, self.plan.epsilon);
-        kernel(&self.input)
-            .gradients(
-                numbers(&self.input),
-                numbers(output_gradient),
-                factors,
-                mask,
-                of_batch,
-                into,
-            )
+        let [input, residual, gamma, beta] = kernel(&self.input)
+            .new_gradients(source, apart)
             .expect("all shapes are those of the forward pass");
         let whole = |numbers| FlexTensor::from_data(TensorData::new(numbers, shape.clone()));
         let residual = match apart {
