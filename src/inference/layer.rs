@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 
 use crate::error::Result;
-use crate::nn::{BatchNorm, Conv2d, Linear};
 use crate::kernels::{ConvShape, ConvStructure, Epilogue, PackedConv};
+use crate::nn::{BatchNorm, Conv2d, Linear};
 
 /// A convolution, its batch norm, and ReLU.
 #[derive(Debug, Clone)]

@@ -59,8 +59,7 @@ impl Conv2d {
         if let Some(plan) = self.plan(&input) {
             use super::flex::KernelOps;
             let weight = self.weight.val().into_dispatch();
-            let output =
-                burn::backend::Dispatch::masked_conv(input.into_dispatch(), weight, plan);
+            let output = burn::backend::Dispatch::masked_conv(input.into_dispatch(), weight, plan);
             let output = Tensor::from_dispatch(output);
             return match &self.bias {
                 Some(bias) => output + bias.val().reshape([1, -1, 1, 1]),
@@ -82,7 +81,8 @@ impl Conv2d {
         let [_, channels, height, width] = input.dims();
         let padding = self.equal_padding([height, width])?;
         let [outputs, per_group, _, _] = self.weight.dims();
-        let fits = channels == per_group * self.groups && self.weight.val().dtype() == input.dtype();
+        let fits =
+            channels == per_group * self.groups && self.weight.val().dtype() == input.dtype();
         if !fits {
             return None;
         }
@@ -153,7 +153,6 @@ impl From<BurnConv2d> for Conv2d {
 
 impl ForwardTangent<4> for Conv2d {
     fn forward_tangent(&self, direction: &Self, input: Dual<4>) -> Dual<4> {
-        self.as_burn()
-            .forward_tangent(&direction.as_burn(), input)
+        self.as_burn().forward_tangent(&direction.as_burn(), input)
     }
 }
