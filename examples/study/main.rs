@@ -75,7 +75,7 @@ impl Setting {
         ))
     }
 
-    /// Some twenty steps that tell the cost.
+    /// Twenty steps that tell the cost, without a change of masks, which is for every hundredth.
     fn short(&self, options: &str) -> Vec<String> {
         let limit = (20 * self.batch_size).min(self.limit);
         let short = Self {
@@ -83,7 +83,7 @@ impl Setting {
             ..self.clone()
         };
         let mut arguments = short.run(options, 1, 0);
-        arguments.extend(words("--test-limit 250"));
+        arguments.extend(words("--test-limit 250 --update-every 100"));
         arguments
     }
 }
