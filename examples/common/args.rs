@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -161,6 +162,12 @@ pub struct Args {
     /// Use only the first N training images [default: 4000 of the built-in 6000, otherwise all].
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Use only the first N test images [default: all].
+    #[arg(long, value_name = "N")]
+    pub test_limit: Option<usize>,
+    /// Test after every N epochs, and after the last.
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    pub evaluate_every: NonZeroUsize,
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = DeviceName::Flex)]
     pub device: DeviceName,

@@ -33,10 +33,10 @@ pub struct Data {
     pub framing: ImageFolderConfig,
 }
 
-/// Training and test images; `--limit` applies to the former.
+/// Training and test images, as many as `--limit` and `--test-limit` say.
 pub fn load(args: &Args) -> Result<Data> {
-    if args.limit() == Some(0) {
-        bail!("--limit must be at least 1");
+    if args.limit() == Some(0) || args.test_limit == Some(0) {
+        bail!("--limit and --test-limit must be at least 1");
     }
     match args.dataset {
         DatasetName::Folder => folder(args),
@@ -62,6 +62,7 @@ fn memory(args: &Args) -> Result<Data> {
         (_, None) => embedded()?,
     };
     let train = train.take(args.limit().unwrap_or(usize::MAX));
+    let test = test.take(args.test_limit.unwrap_or(usize::MAX));
     let [channels, height, width] = train.shape();
     Ok(Data {
         normalization: train.channel_statistics(),
@@ -106,6 +107,7 @@ fn folder(args: &Args) -> Result<Data> {
     };
     let (train, test) = image_folders(folder, config)?;
     let train = train.spread(args.limit().unwrap_or(usize::MAX));
+    let test = test.spread(args.test_limit.unwrap_or(usize::MAX));
     let train = match args.augment {
         AugmentName::Deit => train.with_sizing(Sizing::Original)?,
         _ => train,

@@ -103,13 +103,18 @@ impl Output {
     }
 
     pub fn table_row(&self, m: &EpochMetrics) {
+        let (loss, accuracy) = match m.test {
+            Some(test) => (
+                format!("{:.4}", test.test_loss),
+                format!("{:.2}%", 100.0 * test.test_accuracy),
+            ),
+            None => ("-".to_string(), "-".to_string()),
+        };
         eprintln!(
-            "{:>5}  {:>10.4}  {:>8.2}%  {:>9.4}  {:>8.2}%  {:>8.1}  {:>8.4}  {:>7.1}",
+            "{:>5}  {:>10.4}  {:>8.2}%  {loss:>9}  {accuracy:>9}  {:>8.1}  {:>8.4}  {:>7.1}",
             m.epoch,
             m.train_loss,
             100.0 * m.train_accuracy,
-            m.test_loss,
-            100.0 * m.test_accuracy,
             m.images_per_second,
             m.sparsity,
             m.seconds

@@ -101,8 +101,14 @@ fn draw(svg: &mut String, history: &[EpochMetrics]) -> Result<(), Box<dyn std::e
     let root = SVGBackend::with_string(svg, (960, 380)).into_drawing_area();
     root.fill(&WHITE)?;
     let (left, right) = root.split_horizontally(480);
-    let accuracy: [Curve; 2] = [|m| 100.0 * m.train_accuracy, |m| 100.0 * m.test_accuracy];
-    let loss: [Curve; 2] = [|m| m.train_loss, |m| m.test_loss];
+    let accuracy: [Curve; 2] = [
+        |m| 100.0 * m.train_accuracy,
+        |m| m.test.map_or(f64::NAN, |test| 100.0 * test.test_accuracy),
+    ];
+    let loss: [Curve; 2] = [
+        |m| m.train_loss,
+        |m| m.test.map_or(f64::NAN, |test| test.test_loss),
+    ];
     for (area, title, curves) in [(left, "accuracy (%)", accuracy), (right, "loss", loss)] {
         let values = || history.iter().flat_map(|m| curves.map(|curve| curve(m)));
         let finite = || values().filter(|value| value.is_finite());

@@ -3,14 +3,22 @@
 use serde::{Deserialize, Serialize};
 use zosam::objective::Passes;
 
+/// Loss and accuracy on the test images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Tested {
+    pub test_loss: f64,
+    pub test_accuracy: f64,
+}
+
 /// One epoch's results: a line of metrics.jsonl.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     pub epoch: usize,
     pub train_loss: f64,
     pub train_accuracy: f64,
-    pub test_loss: f64,
-    pub test_accuracy: f64,
+    /// Loss and accuracy on the test images, after epochs that are tested.
+    #[serde(flatten)]
+    pub test: Option<Tested>,
     pub images_per_second: f64,
     pub forwards: u64,
     pub backwards: u64,
@@ -50,21 +58,15 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Closes the current epoch with the test results; they are not in the history yet.
-    pub fn finish_epoch(
-        &mut self,
-        test_loss: f64,
-        test_accuracy: f64,
-        sparsity: f64,
-    ) -> EpochMetrics {
+    /// Closes the current epoch with the test results, if there are any; they are not in the history yet.
+    pub fn finish_epoch(&mut self, test: Option<Tested>, sparsity: f64) -> EpochMetrics {
         let totals = std::mem::take(&mut self.totals);
         let images = totals.images.max(1) as f64;
         let metrics = EpochMetrics {
             epoch: self.epoch,
             train_loss: totals.loss / images,
             train_accuracy: totals.correct as f64 / images,
-            test_loss,
-            test_accuracy,
+            test,
             images_per_second: images / totals.seconds.max(1e-9),
             forwards: totals.passes.forwards,
             backwards: totals.passes.backwards,

@@ -56,6 +56,9 @@ pub struct SharpnessArgs {
     /// LookSAM: distance of the steps with an ascent.
     #[arg(long, value_name = "STEPS", default_value_t = 5)]
     pub look_every: u64,
+    /// LookSAM: weight of the part that is kept between ascents [default: the paper's, 0.7].
+    #[arg(long)]
+    pub look_alpha: Option<f64>,
 }
 
 impl SharpnessArgs {
@@ -79,7 +82,9 @@ impl SharpnessArgs {
             SharpnessName::Gsam => at_rho!(Gsam, GsamConfig::new()),
             SharpnessName::Esam => at_rho!(Esam, EsamConfig::new()),
             SharpnessName::Looksam => {
-                at_rho!(LookSam, LookSamConfig::new().with_every(self.look_every))
+                let look = LookSamConfig::new().with_every(self.look_every);
+                let alpha = self.look_alpha.unwrap_or(look.alpha);
+                at_rho!(LookSam, look.with_alpha(alpha))
             }
             SharpnessName::S2sam => at_rho!(MomentumSam, MomentumSamConfig::s2sam()),
             SharpnessName::Msam => at_rho!(MomentumSam, MomentumSamConfig::new()),

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zosam::analysis::alignment;
 use zosam::checkpoint::{Store, claim, fingerprint};
 use zosam::data::{Batch, Loader, LoaderConfig, balanced};
+use zosam::masks::{Execution, Masks};
 use zosam::optim::WeightAverage;
 use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, SparsityReport};
@@ -23,7 +24,7 @@ use super::batch::Tensors;
 use super::config::{Config, device};
 use super::dataset;
 use super::output::{Done, Event, Output};
-use super::progress::Progress;
+use super::progress::{Progress, Tested};
 use super::{Classifier, Network, NetworkConfig};
 
 /// Trains as the arguments say.
@@ -203,16 +204,19 @@ impl<C: NetworkConfig> Run<C> {
             if self.stop.load(Ordering::Relaxed) && state.progress.batch < self.train.len() {
                 return self.interrupted(&state);
             }
-            let sparsity = &state.sparsity;
-            let (test_loss, test_accuracy) = sparsity.run(|| self.evaluate(&state.model))?;
+            let epoch = state.progress.epoch + 1;
+            let tested = epoch.is_multiple_of(self.args.evaluate_every.get()) || epoch == epochs;
+            let masks = state.sparsity.masks();
+            let test = tested.then(|| self.evaluate(&state.model, masks));
+            let test = test.transpose()?;
             let over_prunable = self.report(&state).sparsity_over_prunable();
-            let progress = &mut state.progress;
-            let mut metrics = progress.finish_epoch(test_loss, test_accuracy, over_prunable);
-            if let Some(average) = &state.average {
-                let average = average.sparse(state.sparsity.masks());
-                let (_, accuracy) = state.sparsity.run(|| self.evaluate(&average))?;
-                metrics.average_accuracy = Some(accuracy);
+            let mut metrics = state.progress.finish_epoch(test, over_prunable);
+            if let Some(average) = state.average.as_ref().filter(|_| tested) {
+                let masks = state.sparsity.masks();
+                let test = self.evaluate(&average.sparse(masks), masks)?;
+                metrics.average_accuracy = Some(test.test_accuracy);
             }
+            let progress = &mut state.progress;
             progress.history.push(metrics.clone());
             self.save(&state)?;
             self.output.keep(&metrics)?;
@@ -312,20 +316,24 @@ impl<C: NetworkConfig> Run<C> {
         })
     }
 
-    /// Loss and accuracy on the test images.
-    fn evaluate(&self, model: &C::Model) -> Result<(f64, f64)> {
+    /// Loss and accuracy on the test images, computed with the live weights only.
+    fn evaluate(&self, model: &C::Model, masks: &Masks) -> Result<Tested> {
         let model = model.valid();
         let device = self.device.clone().without_autodiff();
         let (mut loss, mut hits, mut count) = (0.0, 0, 0);
         for batch in self.test.epoch(0, 0) {
             let (images, labels) = batch?.to_tensors(&device);
             let size = labels.dims()[0];
-            let (mean, logits) = model.loss(images, labels.clone());
+            let evaluate = || model.loss(images, labels.clone());
+            let (mean, logits) = masks.run(self.config.execution, evaluate);
             loss += f64::from(mean.into_scalar::<f32>()) * size as f64;
             hits += correct(logits, labels);
             count += size as u64;
         }
-        Ok((loss / count as f64, hits as f64 / count as f64))
+        Ok(Tested {
+            test_loss: loss / count as f64,
+            test_accuracy: hits as f64 / count as f64,
+        })
     }
 
     fn interrupted<O: Optimizer>(&self, state: &State<C::Model, O>) -> Result<()> {
@@ -360,17 +368,16 @@ impl<C: NetworkConfig> Run<C> {
             self.output
                 .keep_model("model-average", &average.sparse(masks), masks)?;
         }
-        let last = progress
-            .history
-            .last()
-            .context("a finished run has an epoch")?;
-        eprintln!("test accuracy {:.2}%", 100.0 * last.test_accuracy);
+        let last = progress.history.last();
+        let last = last.context("a finished run has an epoch")?;
+        let test = last.test.context("the last epoch is tested")?;
+        eprintln!("test accuracy {:.2}%", 100.0 * test.test_accuracy);
         if let Some(accuracy) = last.average_accuracy {
             eprintln!("of the averaged weights {:.2}%", 100.0 * accuracy);
         }
         self.output.event(&Event::Done(Box::new(Done {
-            test_accuracy: last.test_accuracy,
-            test_loss: last.test_loss,
+            test_accuracy: test.test_accuracy,
+            test_loss: test.test_loss,
             sparsity_prunable: report.sparsity_over_prunable(),
             sparsity_model: report.sparsity_over_model(),
             live_weights: report.live_weights,
