@@ -112,7 +112,9 @@ fn steps<M: Module + 'static>(
     Box::new(move || {
         let current = model.take().expect("put back below");
         let (next, report) = optim
-            .step_with(1e-3, current, &mut sparsity, |model: &M| loss(model, &batch))
+            .step_with(1e-3, current, &mut sparsity, |model: &M| {
+                loss(model, &batch)
+            })
             .expect("a step");
         // The loss is read, as training loops do.
         assert!(report.loss.into_scalar::<f32>().is_finite());

@@ -10,8 +10,8 @@ mod scope;
 #[cfg(feature = "flex")]
 mod structures;
 
-pub(crate) use meter::{Meter, Product};
 pub use meter::Spent;
+pub(crate) use meter::{Meter, Product};
 pub use report::{ExecutionReport, LayerExecution};
 pub use scope::Execution;
 pub(crate) use scope::Scope;
@@ -167,6 +167,12 @@ impl Masks {
     pub(crate) fn conv(&self, id: ParamId, shape: ConvShape) -> Option<Arc<ConvStructure>> {
         let mask = self.get(id)?;
         mask.structures.conv(shape, || mask.live_set())
+    }
+
+    /// The compressed form of a convolution's weight as if it were dense; `None` if the kernels do not take it.
+    #[cfg(feature = "flex")]
+    pub(crate) fn whole_conv(&self, id: ParamId, shape: ConvShape) -> Option<Arc<ConvStructure>> {
+        self.get(id)?.structures.whole_conv(shape)
     }
 
     /// The compressed form of a linear layer's weight `[inputs, outputs]`; `None` if the kernels do not take it.

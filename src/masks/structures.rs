@@ -8,9 +8,13 @@ use crate::kernels::{ConvShape, ConvStructure, LinearStructure};
 #[derive(Debug, Default)]
 pub(crate) struct Structures {
     /// One per input size that was seen.
-    convs: Mutex<Vec<(ConvShape, Option<Arc<ConvStructure>>)>>,
+    convs: Mutex<Vec<Remembered>>,
+    /// The same as if every weight were live, for gradients of dead ones.
+    whole: Mutex<Vec<Remembered>>,
     linear: OnceLock<Option<Arc<LinearStructure>>>,
 }
+
+type Remembered = (ConvShape, Option<Arc<ConvStructure>>);
 
 /// Input sizes that are remembered: more come only from images of ever-changing sizes.
 const SIZES: usize = 8;
@@ -22,16 +26,12 @@ impl Structures {
         shape: ConvShape,
         live: impl FnOnce() -> Vec<bool>,
     ) -> Option<Arc<ConvStructure>> {
-        let mut convs = self.convs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, structure)) = convs.iter().find(|(known, _)| *known == shape) {
-            return structure.clone();
-        }
-        let structure = ConvStructure::new(shape, &live()).ok().map(Arc::new);
-        if convs.len() == SIZES {
-            convs.remove(0);
-        }
-        convs.push((shape, structure.clone()));
-        structure
+        remembered(&self.convs, shape, live)
+    }
+
+    /// The structure for a shape with all weights live; `None` if the kernels do not take it.
+    pub fn whole_conv(&self, shape: ConvShape) -> Option<Arc<ConvStructure>> {
+        remembered(&self.whole, shape, || vec![true; shape.weights()])
     }
 
     /// The structure of weights `[inputs, outputs]`; `None` if the kernels do not take them.
@@ -43,4 +43,21 @@ impl Structures {
         let build = || LinearStructure::transposed(inputs, outputs, &live()).ok();
         self.linear.get_or_init(|| build().map(Arc::new)).clone()
     }
+}
+
+fn remembered(
+    convs: &Mutex<Vec<Remembered>>,
+    shape: ConvShape,
+    live: impl FnOnce() -> Vec<bool>,
+) -> Option<Arc<ConvStructure>> {
+    let mut convs = convs.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, structure)) = convs.iter().find(|(known, _)| *known == shape) {
+        return structure.clone();
+    }
+    let structure = ConvStructure::new(shape, &live()).ok().map(Arc::new);
+    if convs.len() == SIZES {
+        convs.remove(0);
+    }
+    convs.push((shape, structure.clone()));
+    structure
 }

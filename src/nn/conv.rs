@@ -59,8 +59,7 @@ impl Conv2d {
         if let Some(plan) = self.plan(&input) {
             use super::flex::KernelOps;
             let weight = self.weight.val().into_dispatch();
-            let output =
-                burn::backend::Dispatch::masked_conv(input.into_dispatch(), weight, plan);
+            let output = burn::backend::Dispatch::masked_conv(input.into_dispatch(), weight, plan);
             let output = Tensor::from_dispatch(output);
             return match &self.bias {
                 Some(bias) => output + bias.val().reshape([1, -1, 1, 1]),
@@ -82,7 +81,8 @@ impl Conv2d {
         let [_, channels, height, width] = input.dims();
         let padding = self.equal_padding([height, width])?;
         let [outputs, per_group, _, _] = self.weight.dims();
-        let fits = channels == per_group * self.groups && self.weight.val().dtype() == input.dtype();
+        let fits =
+            channels == per_group * self.groups && self.weight.val().dtype() == input.dtype();
         if !fits {
             return None;
         }
@@ -96,10 +96,16 @@ impl Conv2d {
             true => scope.masks.conv(id, shape),
             false => None,
         };
+        // Where the kernels are faster than dense arithmetic even without a dead weight, they make dense gradients, too.
+        let gradient = match scope.dense_gradient {
+            true if crossover > 1.0 => scope.masks.whole_conv(id, shape),
+            true => None,
+            false => structure.clone(),
+        };
         Some(super::flex::ConvPlan {
             structure,
+            gradient,
             options: ConvOptions::new(self.stride, padding, self.dilation, self.groups),
-            dense_gradient: scope.dense_gradient,
             meter,
         })
     }
@@ -153,7 +159,6 @@ impl From<BurnConv2d> for Conv2d {
 
 impl ForwardTangent<4> for Conv2d {
     fn forward_tangent(&self, direction: &Self, input: Dual<4>) -> Dual<4> {
-        self.as_burn()
-            .forward_tangent(&direction.as_burn(), input)
+        self.as_burn().forward_tangent(&direction.as_burn(), input)
     }
 }

@@ -106,7 +106,6 @@ impl From<BurnLinear> for Linear {
 
 impl<const D: usize> ForwardTangent<D> for Linear {
     fn forward_tangent(&self, direction: &Self, input: Dual<D>) -> Dual<D> {
-        self.as_burn()
-            .forward_tangent(&direction.as_burn(), input)
+        self.as_burn().forward_tangent(&direction.as_burn(), input)
     }
 }

@@ -173,7 +173,6 @@ impl From<BurnBatchNorm> for BatchNorm {
 
 impl<const D: usize> ForwardTangent<D> for BatchNorm {
     fn forward_tangent(&self, direction: &Self, input: Dual<D>) -> Dual<D> {
-        self.as_burn()
-            .forward_tangent(&direction.as_burn(), input)
+        self.as_burn().forward_tangent(&direction.as_burn(), input)
     }
 }

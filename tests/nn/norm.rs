@@ -2,8 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::nn::BatchNormConfig;
-use burn::tensor::activation::relu;
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 use zosam::nn::BatchNorm;
 
 use super::{assert_close, device, random};
@@ -25,7 +25,12 @@ enum Then {
 type Pass = [Tensor<3>; 3];
 
 /// Output, and gradients of input and residual; then those of `γ` and `β`.
-fn pass(norm: &BatchNorm, fused: bool, then: Then, [x, r]: [&Tensor<3>; 2]) -> (Pass, [Tensor<1>; 2]) {
+fn pass(
+    norm: &BatchNorm,
+    fused: bool,
+    then: Then,
+    [x, r]: [&Tensor<3>; 2],
+) -> (Pass, [Tensor<1>; 2]) {
     let [x, r] = [x, r].map(|tensor| tensor.clone().detach().require_grad());
     let y = match (fused, then) {
         (true, Then::Nothing) => norm.forward(x.clone()),
@@ -37,7 +42,9 @@ fn pass(norm: &BatchNorm, fused: bool, then: Then, [x, r]: [&Tensor<3>; 2]) -> (
     };
     let slope = (y.clone().detach() * 3.0).cos();
     let gradients = (y.clone() * slope).sum().backward();
-    let of_r = r.grad(&gradients).unwrap_or_else(|| r.clone().inner().zeros_like());
+    let of_r = r
+        .grad(&gradients)
+        .unwrap_or_else(|| r.clone().inner().zeros_like());
     (
         [y.inner(), x.grad(&gradients).unwrap(), of_r],
         [
@@ -62,7 +69,12 @@ fn outputs_gradients_and_running_statistics() {
         for (found, expected) in found_weights.into_iter().zip(expected_weights) {
             assert_close(&format!("{then:?}"), found, expected);
         }
-        let running = |norm: &BatchNorm| [norm.running_mean.value_sync(), norm.running_var.value_sync()];
+        let running = |norm: &BatchNorm| {
+            [
+                norm.running_mean.value_sync(),
+                norm.running_var.value_sync(),
+            ]
+        };
         for (found, expected) in running(&ours).into_iter().zip(running(&burns)) {
             assert_close("running statistics", found, expected);
         }
@@ -77,8 +89,16 @@ fn running_statistics_in_validation_and_in_a_frozen_layer() {
     let frozen = norm.clone().freeze();
     let before = frozen.running_mean.value_sync().into_data();
     let found = frozen.forward_residual_relu(x.clone(), r.clone());
-    assert_close("frozen", found, relu(frozen.as_burn().forward(x.clone()) + r));
+    assert_close(
+        "frozen",
+        found,
+        relu(frozen.as_burn().forward(x.clone()) + r),
+    );
     assert_eq!(frozen.running_mean.value_sync().into_data(), before);
     let (valid, x) = (norm.valid(), x.inner());
-    assert_close("valid", valid.forward(x.clone()), valid.as_burn().forward(x));
+    assert_close(
+        "valid",
+        valid.forward(x.clone()),
+        valid.as_burn().forward(x),
+    );
 }

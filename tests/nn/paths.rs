@@ -39,7 +39,12 @@ fn conv(model: &Conv2d, masks: &Masks, how: Execution, x: &Tensor<4>) -> Vec<Ten
         flat(x.grad(&gradients).unwrap()),
         flat(model.weight.grad(&gradients).unwrap()),
     ];
-    all.extend(model.bias.as_ref().map(|bias| bias.grad(&gradients).unwrap()));
+    all.extend(
+        model
+            .bias
+            .as_ref()
+            .map(|bias| bias.grad(&gradients).unwrap()),
+    );
     all
 }
 
@@ -49,11 +54,22 @@ fn convolutions() {
     let same = |n| PaddingConfig2d::Explicit(n, n, n, n);
     let cases = [
         (base([4, 6], [3, 3]).with_padding(same(1)), [3, 4, 9, 7]),
-        (base([4, 6], [3, 3]).with_padding(same(1)).with_stride([2, 2]), [2, 4, 8, 8]),
+        (
+            base([4, 6], [3, 3])
+                .with_padding(same(1))
+                .with_stride([2, 2]),
+            [2, 4, 8, 8],
+        ),
         (base([3, 5], [1, 1]).with_stride([2, 2]), [17, 3, 6, 6]),
         (base([4, 4], [3, 3]).with_dilation([2, 2]), [2, 4, 11, 9]),
-        (base([4, 8], [3, 3]).with_groups(2).with_padding(same(1)), [2, 4, 5, 5]),
-        (base([3, 4], [5, 5]).with_padding(PaddingConfig2d::Same), [1, 3, 10, 10]),
+        (
+            base([4, 8], [3, 3]).with_groups(2).with_padding(same(1)),
+            [2, 4, 5, 5],
+        ),
+        (
+            base([3, 4], [5, 5]).with_padding(PaddingConfig2d::Same),
+            [1, 3, 10, 10],
+        ),
         (base([3, 8], [4, 4]).with_stride([4, 4]), [3, 3, 16, 16]),
     ];
     for (config, shape) in cases {
@@ -64,7 +80,12 @@ fn convolutions() {
             let expected = conv(&model, &dense, Execution::Dense, &x);
             let found = conv(&model, &sparse, Execution::Sparse, &x);
             assert_eq!(paths(&sparse), [[0; 3], [1; 3]], "{config}");
-            let names = ["output", "input gradient", "weight gradient", "bias gradient"];
+            let names = [
+                "output",
+                "input gradient",
+                "weight gradient",
+                "bias gradient",
+            ];
             for ((name, expected), found) in names.into_iter().zip(expected).zip(found) {
                 let expected = match name {
                     "weight gradient" => masked_like(expected, &model.weight),
@@ -88,7 +109,9 @@ fn uneven_padding_goes_the_dense_way() {
     let config = Conv2dConfig::new([2, 2], [2, 2]).with_padding(PaddingConfig2d::Same);
     let (model, sparsity) = masked(Conv2d::new(&config, &device()), 0.5);
     let x = random([1, 2, 5, 5]);
-    let found = sparsity.masks().run(Execution::Sparse, || model.forward(x.clone()));
+    let found = sparsity
+        .masks()
+        .run(Execution::Sparse, || model.forward(x.clone()));
     assert_close("output", found, model.as_burn().forward(x));
     assert!(sparsity.masks().execution_report().layers.is_empty());
 }
@@ -124,7 +147,9 @@ fn without_a_graph_and_in_validation() {
     let (model, sparsity) = masked(Conv2d::new(&config, &device()), 0.8);
     let model = model.valid();
     let x = random([2, 3, 6, 6]).inner();
-    let found = sparsity.masks().run(Execution::Sparse, || model.forward(x.clone()));
+    let found = sparsity
+        .masks()
+        .run(Execution::Sparse, || model.forward(x.clone()));
     assert_close("output", found, model.forward(x));
     assert_eq!(paths(sparsity.masks()), [[0; 3], [1, 0, 0]]);
 }
@@ -137,7 +162,10 @@ fn a_checkpointing_device_gives_the_same_gradients() {
         let y = sparsity.masks().run(Execution::Sparse, || {
             model.forward(burn::tensor::activation::relu(x))
         });
-        model.weight.grad(&y.powi_scalar(2).sum().backward()).unwrap()
+        model
+            .weight
+            .grad(&y.powi_scalar(2).sum().backward())
+            .unwrap()
     };
     let x = random([2, 3, 6, 6]);
     let plain = run(&model, x.clone());
@@ -157,7 +185,13 @@ fn a_scope_ends_where_it_should() {
     let (model, sparsity) = masked(Linear::new(&config, &device()), 0.5);
     let masks = sparsity.masks();
     let x = random([4, 8]);
-    let sparse_calls = || masks.execution_report().layers.first().map_or(0, |l| l.sparse.calls[0]);
+    let sparse_calls = || {
+        masks
+            .execution_report()
+            .layers
+            .first()
+            .map_or(0, |l| l.sparse.calls[0])
+    };
     model.forward(x.clone());
     assert_eq!(sparse_calls(), 0, "no scope yet");
     masks.run(Execution::Sparse, || {
@@ -186,7 +220,9 @@ fn other_element_types_go_the_dense_way() {
     model.weight = model.weight.map(wide);
     model.bias = None;
     let x = wide(random([3, 8]));
-    let found = sparsity.masks().run(Execution::Sparse, || model.forward(x.clone()));
+    let found = sparsity
+        .masks()
+        .run(Execution::Sparse, || model.forward(x.clone()));
     assert_eq!(found.into_data(), model.as_burn().forward(x).into_data());
     assert!(sparsity.masks().execution_report().layers.is_empty());
 }
@@ -200,7 +236,9 @@ fn burns_own_layers_are_left_alone() {
         .attach(layer, |_| -> Tensor<1> { unreachable!() })
         .unwrap();
     let x = random([4, 8]);
-    let inside = sparsity.masks().run(Execution::Sparse, || model.forward(x.clone()));
+    let inside = sparsity
+        .masks()
+        .run(Execution::Sparse, || model.forward(x.clone()));
     assert_eq!(inside.into_data(), model.forward(x).into_data());
     assert!(sparsity.masks().execution_report().layers.is_empty());
 }

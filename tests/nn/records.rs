@@ -34,7 +34,8 @@ impl Ours {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let hidden = self.norm.forward(self.conv.forward(x));
-        self.linear.forward(hidden.mean_dim(3).mean_dim(2).flatten(1, 3))
+        self.linear
+            .forward(hidden.mean_dim(3).mean_dim(2).flatten(1, 3))
     }
 }
 
@@ -49,7 +50,8 @@ impl Burns {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let hidden = self.norm.forward(self.conv.forward(x));
-        self.linear.forward(hidden.mean_dim(3).mean_dim(2).flatten(1, 3))
+        self.linear
+            .forward(hidden.mean_dim(3).mean_dim(2).flatten(1, 3))
     }
 }
 

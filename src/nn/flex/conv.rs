@@ -20,9 +20,9 @@ use crate::masks::{Meter, Product};
 pub(crate) struct ConvPlan {
     /// The live weights; `None` for burn's dense arithmetic.
     pub structure: Option<Arc<ConvStructure>>,
+    /// The weights that get gradients; `None` for burn's dense arithmetic, which gives all of them one.
+    pub gradient: Option<Arc<ConvStructure>>,
     pub options: ConvOptions<2>,
-    /// Whether dead weights get gradients, too: that product alone is dense then.
-    pub dense_gradient: bool,
     pub meter: Arc<Meter>,
 }
 
@@ -76,8 +76,7 @@ impl ConvPlan {
         weight: &FlexTensor,
         output_gradient: &FlexTensor,
     ) -> FlexTensor {
-        let sparse = self.structure.as_ref().filter(|_| !self.dense_gradient);
-        let Some(structure) = sparse else {
+        let Some(structure) = &self.gradient else {
             let options = self.options.clone();
             return self.meter.time(Product::WeightGradient, false, || {
                 let (input, weight) = (input.clone(), weight.clone());

@@ -11,9 +11,9 @@ pub(super) use conv::ConvPlan;
 pub(super) use linear::LinearPlan;
 pub(super) use norm::NormPlan;
 
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
