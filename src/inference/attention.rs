@@ -74,7 +74,7 @@ impl Layer for FirstTokens {
     }
 }
 
-/// `softmax(Qᵀ K / √d) Vᵀ` of each head: `[3 · width, tokens]`, queries first, to `[width, tokens]`.
+/// `V softmax(Kᵀ Q / √d)` of each head: `[3 · width, tokens]`, queries first, to `[width, tokens]`.
 #[derive(Debug, Clone)]
 pub(crate) struct Attention {
     pub width: usize,
@@ -100,11 +100,12 @@ impl Layer for Attention {
             };
             let [queries, keys, values] = [0, 1, 2].map(part);
             let scale = (queries.size[0] as f32).sqrt().recip();
+            // A row per key, so that softmax goes down the columns and the last product needs no transpose.
             let mut weights = vec![0.0; self.tokens * self.tokens];
-            product(queries.transposed(), keys, scale, false, &mut weights)?;
+            product(keys.transposed(), queries, scale, false, &mut weights)?;
             softmax(&mut weights, self.tokens);
             let weights = Matrix::rows(&weights, [self.tokens; 2]);
-            product(values, weights.transposed(), 1.0, false, output)
+            product(values, weights, 1.0, false, output)
         })
     }
 }

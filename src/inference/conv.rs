@@ -5,8 +5,19 @@ use super::layer::Layer;
 use crate::error::Result;
 use crate::kernels::{ConvShape, ConvStructure, Epilogue, PackedConv};
 
-/// Live weights of the rows that have any, from which on the dense product is faster; see docs/RESULTS.md.
-const CROSSOVER: f64 = 0.7;
+/// The density from which on the dense product is faster or not much slower, on AVX2; `measure` below prints both.
+fn crossover(shape: &ConvShape) -> f64 {
+    let [rows, columns] = shape.output_size();
+    let has_patches = shape.kernel != [1, 1];
+    match (has_patches, shape.stride) {
+        // Patches cost more than few outputs gain.
+        (true, _) if shape.channels[1] <= 64 => f64::INFINITY,
+        // Most lanes of a vector of positions would be idle; from 0.5 on, dense weights are smaller, too.
+        _ if rows * columns < 16 => 0.4,
+        (true, [1, 1]) => 0.7,
+        _ => 0.4,
+    }
+}
 
 /// `relu(W ⋆ x + b + residual)`, the last two if wanted.
 #[derive(Debug, Clone)]
@@ -33,7 +44,7 @@ impl Conv {
     ) -> Result<Self> {
         shape.check()?;
         let count = live.iter().filter(|live| **live).count();
-        let is_dense = count as f64 >= CROSSOVER * live.len() as f64;
+        let is_dense = count as f64 >= crossover(&shape) * live.len() as f64;
         let weights = match is_dense && DenseConv::takes(&shape) {
             true => Weights::Dense(DenseConv::new(shape, weight.to_vec(), count)),
             false => Weights::Sparse(ConvStructure::new(shape, live)?.packed(weight)?),

@@ -1,5 +1,7 @@
 //! Layers that make images smaller, without weights.
 
+use rayon::prelude::*;
+
 use super::layer::Layer;
 use crate::error::Result;
 
@@ -22,11 +24,17 @@ impl MaxPool {
         })
     }
 
-    /// The inputs of an output along an axis of some size.
-    fn window(&self, at: usize, size: usize) -> std::ops::Range<usize> {
-        let start = at * self.stride;
-        let end = (start + self.window).saturating_sub(self.padding);
-        start.saturating_sub(self.padding)..end.min(size)
+    /// The largest of each column under the windows of a row of outputs.
+    fn columns(&self, plane: &[f32], row: usize, highest: &mut [f32]) {
+        let [_, height, width] = self.input;
+        let end = (row * self.stride + self.window).saturating_sub(self.padding);
+        let start = (row * self.stride).saturating_sub(self.padding);
+        highest.fill(f32::NEG_INFINITY);
+        for line in plane[start * width..end.min(height) * width].chunks_exact(width) {
+            for (highest, &number) in highest[self.padding..].iter_mut().zip(line) {
+                *highest = larger(*highest, number);
+            }
+        }
     }
 }
 
@@ -45,23 +53,19 @@ impl Layer for MaxPool {
     fn run(&self, input: &[f32], output: &mut [f32]) -> Result<()> {
         let [_, height, width] = self.input;
         let [rows, columns] = self.output();
-        let mut highest = vec![0.0; width];
-        let planes = input.chunks_exact(height * width);
-        for (plane, output) in planes.zip(output.chunks_exact_mut(rows * columns)) {
+        let planes = input.par_chunks_exact(height * width);
+        let planes = planes.zip(output.par_chunks_exact_mut(rows * columns));
+        planes.for_each(|(plane, output)| {
+            let mut highest = vec![0.0; width + 2 * self.padding];
             for (row, output) in output.chunks_exact_mut(columns).enumerate() {
-                let window = self.window(row, height);
-                highest.fill(f32::NEG_INFINITY);
-                for line in plane[window.start * width..window.end * width].chunks_exact(width) {
-                    for (highest, &number) in highest.iter_mut().zip(line) {
-                        *highest = larger(*highest, number);
-                    }
-                }
-                for (column, output) in output.iter_mut().enumerate() {
-                    let window = &highest[self.window(column, width)];
-                    *output = window.iter().copied().fold(f32::NEG_INFINITY, larger);
+                self.columns(plane, row, &mut highest);
+                let windows = highest.windows(self.window).step_by(self.stride);
+                for (window, output) in windows.zip(output) {
+                    let (first, rest) = (window[0], &window[1..]);
+                    *output = rest.iter().fold(first, |a, &b| larger(a, b));
                 }
             }
-        }
+        });
         Ok(())
     }
 }
