@@ -195,8 +195,10 @@ fn densities() -> impl Strategy<Value = f32> {
     prop_oneof![Just(0.0), Just(1.0), 0.0f32..0.3, 0.0f32..1.0]
 }
 
+/// Fewer images than any vector has lanes, or enough that each quarter of a batch has a vector of 4 or 8 and some left over.
 fn cases() -> impl Strategy<Value = Case> {
-    (shapes(), 1usize..=6, densities(), any::<u64>())
+    let images = prop_oneof![3 => 1usize..=6, 1 => 7usize..=40];
+    (shapes(), images, densities(), any::<u64>())
         .prop_map(|(shape, images, density, seed)| Case::new(shape, images, density, seed))
 }
 
@@ -317,6 +319,26 @@ proptest! {
         }
     }
 
+    /// A packed convolution has the twin's outputs, the same to the bit for an image alone and among others.
+    #[test]
+    fn packed_outputs_do_not_depend_on_other_images(case in cases()) {
+        let [twin, ..] = case.twin();
+        for instructions in available() {
+            let packed = case.structure(instructions).packed(&case.weight).unwrap();
+            let mut all = vec![f32::NAN; case.gradient.len()];
+            packed.forward(&case.input, Epilogue::default(), &mut all).unwrap();
+            for (sum, found) in twin.iter().zip(&all) {
+                sum.check(*found)?;
+            }
+            let mut alone = vec![f32::NAN; case.gradient.len()];
+            let [inputs, outputs] = [case.shape.inputs(), case.shape.outputs()];
+            for (input, output) in case.input.chunks(inputs).zip(alone.chunks_mut(outputs)) {
+                packed.forward(input, Epilogue::default(), output).unwrap();
+            }
+            prop_assert_eq!(&all, &alone);
+        }
+    }
+
     #[test]
     fn linear_is_the_twins(
         count in prop_oneof![Just(0usize), 1usize..40, 180usize..210],
@@ -386,6 +408,36 @@ fn layers_of_real_networks() {
     ];
     for shape in shapes {
         let case = Case::new(shape, 2, 0.1, 7);
+        let twin = case.twin();
+        for instructions in available() {
+            for (sums, found) in twin.iter().zip(case.run(instructions)) {
+                for (sum, found) in sums.iter().zip(found) {
+                    sum.check(found).unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// Enough images that every quarter of the batch has a vector of 16 and some left over, and so much to read that channels are
+/// taken in several blocks and rows in several bands.
+#[test]
+#[cfg_attr(miri, ignore = "too large for an interpreter")]
+fn batches_of_real_layers() {
+    let conv = |channels, kernel: usize, size, stride| {
+        ConvShape::new(channels, [kernel; 2], [size; 2])
+            .with_stride([stride; 2])
+            .with_padding([kernel / 2; 2])
+    };
+    let shapes = [
+        (conv([32, 8], 3, 32, 1), 0.3),
+        (conv([16, 16], 3, 17, 2), 0.3),
+        (conv([8, 16], 1, 16, 2), 0.3),
+        (conv([64, 64], 3, 8, 1), 0.1),
+        (conv([64, 16], 3, 4, 1).with_groups(2), 0.4),
+    ];
+    for (shape, density) in shapes {
+        let case = Case::new(shape, 67, density, 7);
         let twin = case.twin();
         for instructions in available() {
             for (sums, found) in twin.iter().zip(case.run(instructions)) {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use zosam::masks::Execution;
 use zosam::sparse::Granularity;
 
 use super::sharpness::SharpnessArgs;
@@ -100,6 +101,12 @@ pub struct Args {
     /// Density of each layer [default: the method's paper's].
     #[arg(long, value_enum)]
     pub distribution: Option<DistributionName>,
+    /// Arithmetic of masked layers: auto (sparse where that was measured to be faster), dense or sparse.
+    #[arg(long, default_value = "auto", value_name = "auto|dense|sparse")]
+    pub execution: Execution,
+    /// Print at the end which path each masked layer took, and how long its products took on average.
+    #[arg(long)]
+    pub layer_times: bool,
     /// Steps between changes of masks [default: the method's paper's, scaled to the run].
     #[arg(long, value_name = "STEPS")]
     pub update_every: Option<u64>,

@@ -9,6 +9,7 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use zosam::masks::Execution;
 use zosam::perturb::{Schedule, SharpnessConfig};
 use zosam::sparse::{Granularity, Method, Sparsity};
 use zosam::tree;
@@ -29,6 +30,7 @@ pub struct Config<C> {
     pub method: Method,
     pub granularity: Granularity,
     pub densities: Vec<(String, f64)>,
+    pub execution: Execution,
     pub optimizer: OptimizerName,
     pub lr: f64,
     pub schedule: ScheduleName,
@@ -77,6 +79,7 @@ impl<C: NetworkConfig> Config<C> {
             method,
             granularity: args.granularity,
             densities: args.density.clone(),
+            execution: args.execution,
             optimizer: args.optimizer(),
             lr,
             schedule: args.schedule,
@@ -107,7 +110,9 @@ impl<C: NetworkConfig> Config<C> {
 
     /// The method with its units and densities by layer.
     pub fn sparsity<M: Module>(&self, model: &M) -> Result<Sparsity> {
-        let mut sparsity = Sparsity::from_boxed(self.method.clone().boxed()).with_seed(self.seed);
+        let mut sparsity = Sparsity::from_boxed(self.method.clone().boxed())
+            .with_seed(self.seed)
+            .with_execution(self.execution);
         let leaves = tree::leaves(model).into_iter();
         let whole =
             leaves.filter(|leaf| self.granularity.validate(&leaf.path, &leaf.shape).is_ok());

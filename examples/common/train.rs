@@ -203,13 +203,15 @@ impl<C: NetworkConfig> Run<C> {
             if self.stop.load(Ordering::Relaxed) && state.progress.batch < self.train.len() {
                 return self.interrupted(&state);
             }
-            let (test_loss, test_accuracy) = self.evaluate(&state.model)?;
+            let sparsity = &state.sparsity;
+            let (test_loss, test_accuracy) = sparsity.run(|| self.evaluate(&state.model))?;
             let over_prunable = self.report(&state).sparsity_over_prunable();
             let progress = &mut state.progress;
             let mut metrics = progress.finish_epoch(test_loss, test_accuracy, over_prunable);
             if let Some(average) = &state.average {
                 let average = average.sparse(state.sparsity.masks());
-                metrics.average_accuracy = Some(self.evaluate(&average)?.1);
+                let (_, accuracy) = state.sparsity.run(|| self.evaluate(&average))?;
+                metrics.average_accuracy = Some(accuracy);
             }
             progress.history.push(metrics.clone());
             self.save(&state)?;
@@ -343,6 +345,9 @@ impl<C: NetworkConfig> Run<C> {
     fn done<O: Optimizer>(&self, state: &State<C::Model, O>) -> Result<()> {
         let report = self.report(state);
         eprintln!("{report}");
+        if self.args.layer_times {
+            eprintln!("{}", state.sparsity.masks().execution_report());
+        }
         self.output.event(&Event::Sparsity {
             when: "end",
             report: &report,

@@ -8,7 +8,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::products::{Strided, accumulate_row};
-use super::rows::{Entry, Rows, TILE, multiply_tile};
+use super::rows::{Entry, Rows, Start, TILE, Vectors, multiply_tile};
 use super::scratch::{Scratch, Shared, tasks};
 use super::shape::{examples, length};
 use super::simd::{Instructions, Job, Simd};
@@ -298,8 +298,15 @@ impl Job for Multiply<'_> {
                         let starts = &self.rows.starts[row + index..];
                         let entries = &self.entries[starts[0]..starts[1]];
                         let bias = self.bias.map_or(0.0, |bias| bias[row + index]);
-                        let to = results.as_mut_ptr().add(index * block);
-                        multiply_tile::<S>(entries, packed.as_ptr(), bias, to, 0, vectors);
+                        let from = Vectors {
+                            first: packed.as_ptr(),
+                            step: S::LANES,
+                        };
+                        let to = Vectors {
+                            first: results.as_mut_ptr().add(index * block),
+                            step: S::LANES,
+                        };
+                        multiply_tile::<S>(entries, from, Start::Bias(bias), to, vectors);
                     }
                     let to = target.add(row);
                     let corner = corner.as_mut_ptr();
@@ -356,6 +363,7 @@ impl Job for Gradient<'_> {
                 let source = Strided {
                     first: source.as_ptr(),
                     stride: 0,
+                    step: S::LANES,
                 };
                 let mut row = self.rows.start;
                 while row < self.rows.end {
@@ -365,6 +373,7 @@ impl Job for Gradient<'_> {
                         let gradient = Strided {
                             first: gradient.as_ptr().add((index - row) * block),
                             stride: 0,
+                            step: S::LANES,
                         };
                         let offsets = &rows.offsets[rows.starts[index]..rows.starts[index + 1]];
                         let at = (rows.starts[index] - live.start) * S::LANES;

@@ -32,6 +32,7 @@ pub(crate) mod activation;
 mod conv;
 #[cfg(feature = "models")]
 pub(crate) mod dense;
+mod interleaved;
 mod linear;
 mod norm;
 mod plane;

@@ -6,6 +6,8 @@
 //! as the next row's left padding to keep them few. A stride of `s` splits the input into its `s` phases by rows and columns,
 //! each a plane in which the stride is one.
 
+use super::simd::Simd;
+
 /// One axis of a plane.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis {
@@ -99,7 +101,7 @@ impl Plane {
     /// # Safety
     /// `from` is valid for the inputs, `to` for `phases · length` numbers.
     #[inline(always)]
-    pub(crate) unsafe fn pack(&self, from: *const f32, to: *mut f32) {
+    pub(crate) unsafe fn pack<S: Simd>(&self, from: *const f32, to: *mut f32) {
         let mut plane = to;
         for &row_phase in &self.rows.phases {
             let (rows, first_row) = self.rows.filled(row_phase);
@@ -111,7 +113,7 @@ impl Plane {
                         let input = first_row + index * self.rows.stride;
                         let from = from.add(input * self.columns.inputs + first_column);
                         let to = plane.add(row * self.pitch + columns.start);
-                        copy(from, self.columns.stride, to, columns.len());
+                        copy::<S>(from, self.columns.stride, to, columns.len());
                     }
                 }
                 // SAFETY: at most one past the last plane.
@@ -125,12 +127,12 @@ impl Plane {
     /// # Safety
     /// `from` is valid for the outputs, `to` for `LANES · vectors` numbers.
     #[inline(always)]
-    pub(crate) unsafe fn pack_outputs(&self, from: *const f32, to: *mut f32) {
+    pub(crate) unsafe fn pack_outputs<S: Simd>(&self, from: *const f32, to: *mut f32) {
         let columns = self.columns.outputs;
         for row in 0..self.rows.outputs {
             // SAFETY: row `row` of the outputs and of the run exist.
             unsafe {
-                copy(
+                copy::<S>(
                     from.add(row * columns),
                     1,
                     to.add(row * self.pitch),
@@ -146,13 +148,44 @@ impl Plane {
 /// # Safety
 /// Both sides are valid for them and do not overlap.
 #[inline(always)]
-unsafe fn copy(from: *const f32, stride: usize, to: *mut f32, count: usize) {
+unsafe fn copy<S: Simd>(from: *const f32, stride: usize, to: *mut f32, count: usize) {
     // SAFETY: the caller's contract.
     unsafe {
         match stride {
-            1 => from.copy_to_nonoverlapping(to, count),
-            2 => (0..count).for_each(|index| *to.add(index) = *from.add(2 * index)),
+            1 => copy_run::<S>(from, to, count),
+            2 => {
+                // Eight at a time, so that the compiler uses vectors; nothing is read after the last number.
+                let whole = count.saturating_sub(1) / 8 * 8;
+                for index in (0..whole).step_by(8) {
+                    let pairs = from.add(2 * index).cast::<[f32; 16]>().read();
+                    let halves: [f32; 8] = std::array::from_fn(|i| pairs[2 * i]);
+                    to.add(index).cast::<[f32; 8]>().write(halves);
+                }
+                (whole..count).for_each(|index| *to.add(index) = *from.add(2 * index));
+            }
             _ => (0..count).for_each(|index| *to.add(index) = *from.add(stride * index)),
         }
+    }
+}
+
+/// Copies `count` numbers, vector by vector: rows are so short that a call of the library's copy would cost more.
+///
+/// # Safety
+/// Both sides are valid for them and do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn copy_run<S: Simd>(from: *const f32, to: *mut f32, count: usize) {
+    // SAFETY: the caller's contract; whole vectors end at or before `count`, and the last one overlaps with the one before.
+    unsafe {
+        if count < S::LANES {
+            (0..count).for_each(|index| *to.add(index) = *from.add(index));
+            return;
+        }
+        let last = count - S::LANES;
+        let mut index = 0;
+        while index < last {
+            S::store(to.add(index), S::load(from.add(index)));
+            index += S::LANES;
+        }
+        S::store(to.add(last), S::load(from.add(last)));
     }
 }

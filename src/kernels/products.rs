@@ -8,30 +8,34 @@ use super::simd::Simd;
 /// Weights that share a load of the output gradient: their pointers fit in x86's general registers.
 const SHARED: usize = 8;
 
-/// Adds `Σ_i gradient[i] · source[offset + i]`, `i < LANES · vectors`, to the sums of the weights of one row.
+/// Adds `Σ_i gradient[i] · source[offset + i]`, by lanes, to the sums of the weights of one row.
 ///
-/// Planes of several images may be strung together: `images` of them, at the given strides.
+/// The products run over `runs` runs of `vectors` vectors, both at the given distances.
 ///
 /// # Safety
-/// `gradient` is valid for `LANES · vectors` numbers in each image, `source` for as many at every offset, `sums` for
-/// `LANES` numbers per offset; the CPU has the instructions of `S`.
+/// `gradient` is valid for these vectors, `source` for as many at every offset, `sums` for `LANES` numbers per offset; the
+/// CPU has the instructions of `S`.
 #[inline(always)]
 pub(crate) unsafe fn accumulate_row<S: Simd>(
     offsets: &[u32],
     gradient: Strided,
     source: Strided,
-    images: usize,
+    runs: usize,
     vectors: usize,
     sums: *mut f32,
 ) {
-    for (chunk, offsets) in offsets.chunks(SHARED).enumerate() {
+    // As equal as they come: a chunk of few weights is a chain of few sums, each waiting for the last.
+    let chunks = offsets.len().div_ceil(SHARED);
+    for chunk in 0..chunks {
+        let first = chunk * offsets.len() / chunks;
+        let offsets = &offsets[first..(chunk + 1) * offsets.len() / chunks];
         macro_rules! sizes {
             ($($size:literal)*) => {
                 match offsets.len() {
                     $($size => unsafe {
                         // SAFETY: the caller's contract; the chunk's sums follow those of earlier chunks.
-                        let sums = sums.add(chunk * SHARED * S::LANES);
-                        shared::<S, $size>(offsets, gradient, source, images, vectors, sums);
+                        let sums = sums.add(first * S::LANES);
+                        shared::<S, $size>(offsets, gradient, source, runs, vectors, sums);
                     },)*
                     _ => unreachable!("chunks have 1 to {SHARED} weights"),
                 }
@@ -41,11 +45,12 @@ pub(crate) unsafe fn accumulate_row<S: Simd>(
     }
 }
 
-/// The first number of the first image, and the distance to the next image's.
+/// The first number of the first run, and the distances to the next run and to a run's next vector.
 #[derive(Clone, Copy)]
 pub(crate) struct Strided {
     pub(crate) first: *const f32,
     pub(crate) stride: usize,
+    pub(crate) step: usize,
 }
 
 /// # Safety
@@ -55,7 +60,7 @@ unsafe fn shared<S: Simd, const K: usize>(
     offsets: &[u32],
     gradient: Strided,
     source: Strided,
-    images: usize,
+    runs: usize,
     vectors: usize,
     sums: *mut f32,
 ) {
@@ -65,16 +70,15 @@ unsafe fn shared<S: Simd, const K: usize>(
         for (index, total) in totals.iter_mut().enumerate() {
             *total = S::load(sums.add(index * S::LANES));
         }
-        for image in 0..images {
-            let gradient = gradient.first.add(image * gradient.stride);
-            let source = source.first.add(image * source.stride);
-            let mut sources = [source; K];
+        for run in 0..runs {
+            let first = gradient.first.add(run * gradient.stride);
+            let mut sources = [source.first.add(run * source.stride); K];
             for (index, source) in sources.iter_mut().enumerate() {
                 *source = source.add(offsets[index] as usize);
             }
             for vector in 0..vectors {
-                let at = vector * S::LANES;
-                let shared = S::load(gradient.add(at));
+                let shared = S::load(first.add(vector * gradient.step));
+                let at = vector * source.step;
                 for (index, total) in totals.iter_mut().enumerate() {
                     *total = S::multiply_add(shared, S::load(sources[index].add(at)), *total);
                 }

@@ -15,6 +15,8 @@ pub(crate) struct Rows {
     pub(crate) starts: Vec<usize>,
     /// Distance in the packed source from the position of an output to what the weight multiplies.
     pub(crate) offsets: Vec<u32>,
+    /// The same where lanes are images, if that layout is used.
+    pub(crate) interleaved: Vec<u32>,
     /// Index in the dense weights.
     pub(crate) positions: Vec<u32>,
 }
@@ -44,13 +46,14 @@ impl Rows {
         self.starts.push(self.offsets.len());
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.starts.len() - 1
-    }
-
     /// The live values of dense weights.
     pub(crate) fn gather(&self, weights: &[f32]) -> Vec<Entry> {
-        let pairs = self.offsets.iter().zip(&self.positions);
+        self.gather_at(&self.offsets, weights)
+    }
+
+    /// The live values of dense weights, with offsets in another layout.
+    pub(crate) fn gather_at(&self, offsets: &[u32], weights: &[f32]) -> Vec<Entry> {
+        let pairs = offsets.iter().zip(&self.positions);
         let entry = |(&offset, &position): (&u32, &u32)| Entry {
             offset,
             weight: weights[position as usize],
@@ -59,7 +62,23 @@ impl Rows {
     }
 }
 
-/// One tile of a row: `to[i] = bias + Σ weight · from[offset + i]` for the vectors `start..start + count`, at most [`TILE`].
+/// What the products of a tile are added to.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    /// One number.
+    Bias(f32),
+    /// The numbers that the tile is to replace.
+    Sums,
+}
+
+/// A tile's first number, and the distance to its next vector.
+#[derive(Clone, Copy)]
+pub(crate) struct Vectors<P> {
+    pub(crate) first: P,
+    pub(crate) step: usize,
+}
+
+/// One tile of a row: `to[i] = start + Σ weight · from[offset + i]` for `count` vectors, at most [`TILE`].
 ///
 /// # Safety
 /// `from` is valid for the vectors of the tile at every offset of the entries, `to` for them; the CPU has the instructions
@@ -67,20 +86,16 @@ impl Rows {
 #[inline(always)]
 pub(crate) unsafe fn multiply_tile<S: Simd>(
     entries: &[Entry],
-    from: *const f32,
-    bias: f32,
-    to: *mut f32,
-    start: usize,
+    from: Vectors<*const f32>,
+    start: Start,
+    to: Vectors<*mut f32>,
     count: usize,
 ) {
     macro_rules! sizes {
         ($($size:literal)*) => {
             match count {
-                $($size => unsafe {
-                    // SAFETY: the caller's contract, moved to the tile's first number.
-                    let at = start * S::LANES;
-                    tile::<S, $size>(entries, from.add(at), bias, to.add(at));
-                },)*
+                // SAFETY: the caller's contract.
+                $($size => unsafe { tile::<S, $size>(entries, from, start, to) },)*
                 _ => unreachable!("tiles have 1 to {TILE} vectors"),
             }
         };
@@ -103,22 +118,25 @@ pub(crate) fn tiles(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
 #[inline(always)]
 unsafe fn tile<S: Simd, const T: usize>(
     entries: &[Entry],
-    from: *const f32,
-    bias: f32,
-    to: *mut f32,
+    from: Vectors<*const f32>,
+    start: Start,
+    to: Vectors<*mut f32>,
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        let mut sums = [S::splat(bias); T];
+        let mut sums = match start {
+            Start::Bias(bias) => [S::splat(bias); T],
+            Start::Sums => std::array::from_fn(|index| S::load(to.first.add(index * to.step))),
+        };
         for entry in entries {
             let weight = S::splat(entry.weight);
-            let from = from.add(entry.offset as usize);
+            let first = from.first.add(entry.offset as usize);
             for (index, sum) in sums.iter_mut().enumerate() {
-                *sum = S::multiply_add(weight, S::load(from.add(index * S::LANES)), *sum);
+                *sum = S::multiply_add(weight, S::load(first.add(index * from.step)), *sum);
             }
         }
         for (index, sum) in sums.into_iter().enumerate() {
-            S::store(to.add(index * S::LANES), sum);
+            S::store(to.first.add(index * to.step), sum);
         }
     }
 }

@@ -67,12 +67,12 @@ impl ConvStructure {
 }
 
 /// Some images and some rows of the gradient.
-struct Gradient<'a> {
-    structure: &'a ConvStructure,
-    input: &'a [f32],
-    output_gradient: &'a [f32],
+pub(super) struct Gradient<'a> {
+    pub(super) structure: &'a ConvStructure,
+    pub(super) input: &'a [f32],
+    pub(super) output_gradient: &'a [f32],
     images: Range<usize>,
-    rows: Range<usize>,
+    pub(super) rows: Range<usize>,
     sums: Shared,
     /// Where the sums of this part of the batch begin.
     first: usize,
@@ -81,27 +81,50 @@ struct Gradient<'a> {
 impl Job for Gradient<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let plane = &self.structure.forward.plane;
-        let starts = &self.structure.forward.parts[0].rows.starts;
-        let live = starts[self.rows.start]..starts[self.rows.end];
+        let direction = &self.structure.forward;
+        let starts = &direction.parts[0].rows.starts;
+        let segments = || (0..direction.blocks).map(|block| self.segments(block));
+        let live = segments()
+            .map(|s| starts[s.end] - starts[s.start])
+            .sum::<usize>();
+        // A vector of images at once as long as there are enough, the others one by one.
+        let many = match direction.interleaves {
+            true => self.images.len() / S::LANES * S::LANES,
+            false => 0,
+        };
+        let whole = self.images.start + many;
         let together = VECTORS
-            .div_ceil(plane.vectors.max(1))
-            .min(self.images.len());
-        let lengths = [
+            .div_ceil(direction.plane.vectors.max(1))
+            .min(self.images.end - whole);
+        let mut lengths = [
             together * self.source_length(),
-            together * plane.vectors * S::LANES,
-            live.len() * S::LANES,
+            together * direction.plane.vectors * S::LANES,
+            live * S::LANES,
         ];
+        if many > 0 {
+            let band = self.band().map(|vectors| vectors * S::LANES);
+            lengths = [lengths[0].max(band[0]), lengths[1].max(band[1]), lengths[2]];
+        }
         let (mut scratch, ranges) = Scratch::take(lengths);
         let [source, gradient, totals] = scratch.arrays(ranges);
-        let mut image = self.images.start;
+        for image in (self.images.start..whole).step_by(S::LANES) {
+            // SAFETY: the scratch has the sizes of a band; slices were checked to hold all images.
+            unsafe { self.accumulate_many::<S>(image, source, gradient, totals) };
+        }
+        if many > 0 && whole < self.images.end {
+            // Where the other layout has its padding, this one has left numbers.
+            source.fill(0.0);
+            gradient.fill(0.0);
+        }
+        let mut image = whole;
         while image < self.images.end {
             let end = self.images.end.min(image + together);
             // SAFETY: the scratch has the sizes of `together` images; slices were checked to hold all images.
             unsafe { self.accumulate::<S>(image..end, source, gradient, totals) };
             image = end;
         }
-        for (index, at) in live.enumerate() {
+        let positions = segments().flat_map(|s| starts[s.start]..starts[s.end]);
+        for (index, at) in positions.enumerate() {
             // SAFETY: a vector per live weight of these rows; no other task writes their sums of this part.
             unsafe {
                 let total = S::sum(S::load(totals.as_ptr().add(index * S::LANES)));
@@ -112,6 +135,13 @@ impl Job for Gradient<'_> {
 }
 
 impl Gradient<'_> {
+    /// This task's rows in a block of channels.
+    #[inline(always)]
+    pub(super) fn segments(&self, block: usize) -> Range<usize> {
+        let first = block * self.structure.forward.targets;
+        first + self.rows.start..first + self.rows.end
+    }
+
     /// Numbers in the packed planes of one image.
     fn source_length(&self) -> usize {
         let direction = &self.structure.forward;
@@ -128,38 +158,37 @@ impl Gradient<'_> {
         gradient: &mut [f32],
         totals: &mut [f32],
     ) {
-        let structure = self.structure;
-        let plane = &structure.forward.plane;
-        let rows = &structure.forward.parts[0].rows;
+        let direction = &self.structure.forward;
+        let (plane, rows) = (&direction.plane, &direction.parts[0].rows);
         let (count, run) = (images.len(), plane.vectors * S::LANES);
         // SAFETY: every index below is one of an image, channel or row that exists, on both sides.
         unsafe {
             for (index, image) in images.clone().enumerate() {
                 let to = source.as_mut_ptr().add(index * self.source_length());
-                self.pack(image, to);
+                self.pack::<S>(image, to);
             }
-            for row in self.rows.clone() {
+            let mut totals = totals.as_mut_ptr();
+            for segment in (0..direction.blocks).flat_map(|block| self.segments(block)) {
+                let row = segment % direction.targets;
                 for (index, image) in images.clone().enumerate() {
                     let outputs = plane.rows.outputs * plane.columns.outputs;
-                    let from = (image * structure.shape.channels[1] + row) * outputs;
+                    let from = (image * direction.targets + row) * outputs;
                     let from = self.output_gradient.as_ptr().add(from);
-                    plane.pack_outputs(from, gradient.as_mut_ptr().add(index * run));
+                    plane.pack_outputs::<S>(from, gradient.as_mut_ptr().add(index * run));
                 }
-                let first = rows.starts[row] - rows.starts[self.rows.start];
-                accumulate_row::<S>(
-                    &rows.offsets[rows.starts[row]..rows.starts[row + 1]],
-                    Strided {
-                        first: gradient.as_ptr(),
-                        stride: run,
-                    },
-                    Strided {
-                        first: source.as_ptr(),
-                        stride: self.source_length(),
-                    },
-                    count,
-                    plane.vectors,
-                    totals.as_mut_ptr().add(first * S::LANES),
-                );
+                let offsets = &rows.offsets[rows.starts[segment]..rows.starts[segment + 1]];
+                let gradient = Strided {
+                    first: gradient.as_ptr(),
+                    stride: run,
+                    step: S::LANES,
+                };
+                let source = Strided {
+                    first: source.as_ptr(),
+                    stride: self.source_length(),
+                    step: S::LANES,
+                };
+                accumulate_row::<S>(offsets, gradient, source, count, plane.vectors, totals);
+                totals = totals.add(offsets.len() * S::LANES);
             }
         }
     }
@@ -167,7 +196,7 @@ impl Gradient<'_> {
     /// # Safety
     /// `to` is valid for the planes of an image.
     #[inline(always)]
-    unsafe fn pack(&self, image: usize, to: *mut f32) {
+    unsafe fn pack<S: Simd>(&self, image: usize, to: *mut f32) {
         let direction = &self.structure.forward;
         let size = direction.plane.rows.inputs * direction.plane.columns.inputs;
         for channel in 0..direction.channels {
@@ -175,7 +204,7 @@ impl Gradient<'_> {
             // SAFETY: the image's channel lies in the input, its planes at `to`.
             unsafe {
                 let to = to.add(channel * direction.plane.phases() * direction.plane.length);
-                direction.plane.pack(self.input.as_ptr().add(from), to);
+                direction.plane.pack::<S>(self.input.as_ptr().add(from), to);
             }
         }
     }

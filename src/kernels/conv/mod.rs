@@ -1,7 +1,12 @@
 //! Sparse convolution: structure, and the three products of training.
 
+mod build;
+mod direction;
 mod gradient;
+mod gradient_many;
 mod multiply;
+mod multiply_many;
+mod multiply_one;
 mod packed;
 mod structure;
 

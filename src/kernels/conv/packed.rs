@@ -1,9 +1,10 @@
 //! A convolution whose weights do not change any more.
 
-use super::super::rows::Entry;
+use super::super::rows::{Entry, Rows};
 use super::super::shape::length;
-use super::multiply::Epilogue;
-use super::structure::{ConvStructure, Direction};
+use super::direction::Direction;
+use super::multiply::{Epilogue, Product};
+use super::structure::ConvStructure;
 use crate::error::Result;
 use crate::kernels::{ConvShape, Instructions};
 
@@ -37,10 +38,24 @@ impl ConvStructure {
         let mut direction = self.forward;
         let mut entries = Vec::new();
         for part in &mut direction.parts {
-            entries.push(part.rows.gather(weight));
-            part.rows.offsets = Vec::new();
-            part.rows.positions = Vec::new();
+            let all = part.rows.gather(weight);
+            let starts = &part.rows.starts;
+            // One block of channels, which is faster for one image at a time. The order in a row stays.
+            let (mut merged, mut ends) = (Vec::with_capacity(all.len()), vec![0]);
+            for row in 0..direction.targets {
+                for block in 0..direction.blocks {
+                    let segment = block * direction.targets + row;
+                    merged.extend_from_slice(&all[starts[segment]..starts[segment + 1]]);
+                }
+                ends.push(merged.len());
+            }
+            entries.push(merged);
+            part.rows = Rows {
+                starts: ends,
+                ..Rows::default()
+            };
         }
+        direction.blocks = 1;
         Ok(PackedConv {
             shape: self.shape,
             instructions: self.instructions,
@@ -57,8 +72,15 @@ impl PackedConv {
     /// A slice of the wrong length.
     pub fn forward(&self, input: &[f32], epilogue: Epilogue<'_>, output: &mut [f32]) -> Result<()> {
         let images = self.shape.images(input, epilogue, output)?;
-        let parts = (self.instructions, &self.direction, &self.entries[..]);
-        super::multiply::multiply(parts, input, epilogue, images, output);
+        let product = Product {
+            instructions: self.instructions,
+            direction: &self.direction,
+            entries: &self.entries,
+            // One by one: an image's outputs are the same to the bit alone or among others.
+            interleaved: &[],
+            together: 1,
+        };
+        product.multiply(input, epilogue, images, output);
         Ok(())
     }
 

@@ -1,0 +1,155 @@
+//! The products with the weights for one image after the other.
+
+use std::ops::Range;
+
+use super::super::plane::copy_run;
+use super::super::rows::{Entry, Vectors, multiply_tile, tiles};
+use super::super::scratch::{Scratch, Shared};
+use super::super::simd::{Job, Simd};
+use super::direction::{Direction, Part, Spread};
+use super::multiply::{Epilogue, blocks_and_rows, start_of};
+
+/// Some images and some rows of a product.
+pub(super) struct MultiplyOne<'a> {
+    pub(super) direction: &'a Direction,
+    pub(super) entries: &'a [Vec<Entry>],
+    pub(super) source: &'a [f32],
+    pub(super) epilogue: Epilogue<'a>,
+    pub(super) images: Range<usize>,
+    pub(super) rows: Range<usize>,
+    pub(super) target: Shared,
+}
+
+impl Job for MultiplyOne<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let plane = &self.direction.plane;
+        let packed = self.direction.channels * plane.phases() * plane.length;
+        let results = self.rows.len() * plane.vectors * S::LANES;
+        let (mut scratch, ranges) = Scratch::take([packed, results]);
+        let [packed, results] = scratch.arrays(ranges);
+        for image in self.images.clone() {
+            // SAFETY: the scratch has the plane's sizes; slices were checked to hold all images.
+            unsafe {
+                self.pack::<S>(image, packed);
+                for (part, entries) in self.direction.parts.iter().zip(self.entries) {
+                    self.compute::<S>(part, entries, packed, results);
+                    self.write::<S>(part, image, results);
+                }
+            }
+        }
+    }
+}
+
+impl MultiplyOne<'_> {
+    /// # Safety
+    /// `packed` holds all channels' planes.
+    #[inline(always)]
+    unsafe fn pack<S: Simd>(&self, image: usize, packed: &mut [f32]) {
+        let plane = &self.direction.plane;
+        let size = plane.rows.inputs * plane.columns.inputs;
+        for channel in 0..self.direction.channels {
+            let from = (image * self.direction.channels + channel) * size;
+            let to = channel * plane.phases() * plane.length;
+            // SAFETY: the image's channel lies in the source, its planes in the scratch.
+            unsafe {
+                let from = self.source.as_ptr().add(from);
+                plane.pack::<S>(from, packed.as_mut_ptr().add(to));
+            }
+        }
+    }
+
+    /// Tile by tile, all rows of each: what a tile reads stays in the first cache.
+    ///
+    /// # Safety
+    /// `packed` and `results` have the plane's sizes; the CPU has the instructions of `S`.
+    #[inline(always)]
+    unsafe fn compute<S: Simd>(
+        &self,
+        part: &Part,
+        entries: &[Entry],
+        packed: &[f32],
+        results: &mut [f32],
+    ) {
+        let plane = &self.direction.plane;
+        let Direction {
+            blocks, targets, ..
+        } = self.direction;
+        for (start, count) in tiles(plane.vectors) {
+            for (block, (index, row)) in blocks_and_rows(*blocks, &self.rows) {
+                let segment = block * targets + row;
+                let entries = &entries[part.rows.starts[segment]..part.rows.starts[segment + 1]];
+                // SAFETY: the plane's length covers every vector at every offset.
+                unsafe {
+                    let from = Vectors {
+                        first: packed.as_ptr().add(start * S::LANES),
+                        step: S::LANES,
+                    };
+                    let to = (index * plane.vectors + start) * S::LANES;
+                    let to = Vectors {
+                        first: results.as_mut_ptr().add(to),
+                        step: S::LANES,
+                    };
+                    let first = start_of(block, self.epilogue.bias, row);
+                    multiply_tile::<S>(entries, from, first, to, count);
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// `results` has the plane's size; no other task writes these rows of this image.
+    #[inline(always)]
+    unsafe fn write<S: Simd>(&self, part: &Part, image: usize, results: &[f32]) {
+        let [height, width] = self.direction.size;
+        let plane = &self.direction.plane;
+        let lengths = results.len() / self.rows.len().max(1);
+        let [down, across] = part.target;
+        let (ys, first_y) = down.inside(plane.rows.outputs, height);
+        let (xs, first_x) = across.inside(plane.columns.outputs, width);
+        for (index, row) in self.rows.clone().enumerate() {
+            let to = (image * self.direction.targets + row) * height * width;
+            for (line, y) in ys.clone().enumerate() {
+                let from = index * lengths + y * plane.pitch + xs.start;
+                let from = &results[from..from + xs.len()];
+                let at = to + (first_y + line * down.step) * width + first_x;
+                // SAFETY: `inside` keeps the line in the target.
+                unsafe { self.write_line::<S>(from, at, across.step) };
+            }
+        }
+    }
+
+    /// # Safety
+    /// The target has the numbers `at, at + step, …` for all of `from`, and no other task writes them.
+    #[inline(always)]
+    unsafe fn write_line<S: Simd>(&self, from: &[f32], at: usize, step: usize) {
+        // SAFETY: the caller's contract.
+        let to = unsafe { self.target.pointer().add(at) };
+        let (residual, relu) = (self.epilogue.residual, self.epilogue.relu);
+        if step == 1 && residual.is_none() && !relu {
+            // SAFETY: the caller's contract.
+            return unsafe { copy_run::<S>(from.as_ptr(), to, from.len()) };
+        }
+        for (index, &value) in from.iter().enumerate() {
+            let value = value + residual.map_or(0.0, |residual| residual[at + index * step]);
+            let value = if relu && value < 0.0 { 0.0 } else { value };
+            // SAFETY: the caller's contract.
+            unsafe { *to.add(index * step) = value };
+        }
+    }
+}
+
+impl Spread {
+    /// The indices below `count` that have a target position below `size`, and the first such position.
+    fn inside(&self, count: usize, size: usize) -> (Range<usize>, usize) {
+        let first = self
+            .start
+            .min(0)
+            .unsigned_abs()
+            .div_ceil(self.step)
+            .min(count);
+        let position = (self.start + (first * self.step) as isize) as usize;
+        let room = size.saturating_sub(position).div_ceil(self.step);
+        (first..first.saturating_add(room).min(count), position)
+    }
+}
