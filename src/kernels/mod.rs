@@ -27,7 +27,11 @@
 //! instruction set: `|error| ≤ n ε Σ |a b|` for sums of n products, `ε = 2⁻²³`. The sums of batch norm go on in `f64` after at
 //! most 2047 numbers.
 
+#[cfg(feature = "models")]
+pub(crate) mod activation;
 mod conv;
+#[cfg(feature = "models")]
+pub(crate) mod dense;
 mod interleaved;
 mod linear;
 mod norm;

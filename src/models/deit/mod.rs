@@ -3,6 +3,7 @@
 mod attention;
 mod block;
 mod config;
+mod inference;
 mod tangent;
 
 pub use attention::Attention;

@@ -2,6 +2,7 @@
 
 mod block;
 mod config;
+mod inference;
 mod tangent;
 
 pub use block::ResidualBlock;

@@ -2,47 +2,37 @@
 
 use super::{BasicBlock, ResNet};
 use crate::error::Result;
-use crate::inference::{Block, Conv, Head, Shortcut, SparseNetwork};
+use crate::inference::{Filters, Network, SparseNetwork};
 
 impl ResNet {
     /// The trained network for images of a height and width, on the CPU and without burn's tensors.
     ///
     /// # Errors
     ///
-    /// If the images are too small.
+    /// If the images have no pixels, or more than 8192 on a side.
     pub fn to_sparse_network(&self, image: [usize; 2]) -> Result<SparseNetwork> {
-        let stem = Conv::folded(&self.conv1, &self.bn1, image, true)?;
-        let mut size = stem.size();
-        let mut blocks = Vec::new();
-        for block in self.blocks() {
-            let block = block.folded(size)?;
-            size = block.second.size();
-            blocks.push(block);
-        }
-        let head = Head::new(&self.linear, size);
-        Ok(SparseNetwork::new(stem, blocks, head))
+        let stem = Filters::of(&self.conv1)?.norm(&self.bn1).relu();
+        let network = Network::new([stem.channels(), image[0], image[1]]).conv(stem)?;
+        let mut blocks = self.blocks();
+        let network = blocks.try_fold(network, |network, block| block.append(network))?;
+        let head = Filters::linear(&self.linear);
+        Ok(network.mean().conv(head)?.finish())
     }
 }
 
 impl BasicBlock {
-    fn folded(&self, size: [usize; 2]) -> Result<Block> {
-        let first = Conv::folded(&self.conv1, &self.bn1, size, true)?;
-        let second = Conv::folded(&self.conv2, &self.bn2, first.size(), true)?;
-        let shortcut = match &self.shortcut {
-            Some(around) => {
-                let conv = Conv::folded(&around.conv, &around.bn, size, false)?;
-                Shortcut::Conv(Box::new(conv))
+    fn append(&self, network: Network) -> Result<Network> {
+        let first = Filters::of(&self.conv1)?.norm(&self.bn1).relu();
+        let body = network.branch().conv(first)?;
+        let around = network.branch();
+        let around = match &self.shortcut {
+            Some(shortcut) => around.conv(Filters::of(&shortcut.conv)?.norm(&shortcut.bn))?,
+            None if self.appended > 0 => {
+                around.subsample([self.appended / 2, self.appended - self.appended / 2])
             }
-            None if self.appended > 0 => Shortcut::Subsampled {
-                input: [self.conv1.weight.dims()[1], size[0], size[1]],
-                zeros: [self.appended / 2, self.appended - self.appended / 2],
-            },
-            None => Shortcut::Same,
+            None => around,
         };
-        Ok(Block {
-            first,
-            second,
-            shortcut,
-        })
+        let last = Filters::of(&self.conv2)?.norm(&self.bn2).relu();
+        network.residual(body, last, around)
     }
 }

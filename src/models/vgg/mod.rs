@@ -1,6 +1,7 @@
 //! The CIFAR VGGs: 11, 13, 16 and 19 layers.
 
 mod config;
+mod inference;
 mod tangent;
 
 pub use config::VggConfig;
