@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zosam::analysis::alignment;
 use zosam::checkpoint::{Store, claim, fingerprint};
 use zosam::data::{Batch, Loader, LoaderConfig, balanced};
-use zosam::masks::{Execution, Masks};
+use zosam::masks::Masks;
 use zosam::optim::WeightAverage;
 use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, SparsityReport};
