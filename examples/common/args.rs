@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -174,9 +174,15 @@ pub struct Args {
     /// Threads that prepare batches.
     #[arg(long, default_value_t = 1)]
     pub workers: usize,
-    /// Every N steps measure the cosine of the perturbation with the batch's gradient; 0 for never.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub measure_cosine: u64,
+    /// Measurements beside training, columns of the metrics, separated by commas: cosine of the perturbation with the batch's
+    /// gradient; large-cosine, with that of eight batches; rise of the loss along it; worst-rise of ten random points at its
+    /// distance; noise, the gradient's norm and variance over eight batches; isotropic, cosines of estimates from 1, 4 and 16
+    /// directions, on the live weights and on all.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT,...")]
+    pub measure: Vec<MeasureName>,
+    /// Steps between measurements.
+    #[arg(long, value_name = "STEPS", default_value_t = const { NonZeroU64::new(25).unwrap() })]
+    pub measure_every: NonZeroU64,
     /// Folder for config.json, metrics.jsonl, checkpoints, curves.svg, density.svg and model.safetensors.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -291,6 +297,7 @@ names! {
     DecayName { All, Weights }
     ScheduleName { Cosine, Step }
     SharpnessName { None, Sam, Asam, Gsam, Esam, Looksam, S2sam, Msam, Fsam, Wsam, FisherSam, ZoSam, Random, RandomSign }
+    MeasureName { Cosine, LargeCosine, Rise, WorstRise, Noise, Isotropic }
     DirectionName { Isotropic, Orthogonal, Guided, Span, Blocks, Norms }
     DrawName { Gaussian, Rademacher, Sphere }
     SidesName { Two, One }

@@ -12,6 +12,7 @@ mod config;
 mod dataset;
 mod download;
 mod evaluate;
+mod measure;
 mod method;
 mod output;
 mod plot;

@@ -1,7 +1,11 @@
 //! How far a run is: what a checkpoint keeps beside model, optimizer and masks.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use zosam::objective::Passes;
+
+use super::measure::Sums;
 
 /// Loss and accuracy on the test images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -29,9 +33,9 @@ pub struct EpochMetrics {
     /// Of the average of the weights, if there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub average_accuracy: Option<f64>,
-    /// Mean cosine of the perturbation with the batch's gradient, if it was measured.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub cosine: Option<f64>,
+    /// What `--measure` asked for.
+    #[serde(flatten)]
+    pub measured: BTreeMap<String, f64>,
 }
 
 /// What the current epoch has added up so far.
@@ -43,8 +47,7 @@ pub struct Totals {
     pub passes: Passes,
     pub seconds: f64,
     pub plain_steps: u64,
-    pub cosine: f64,
-    pub cosines: u64,
+    pub measured: Sums,
 }
 
 /// Position in the data, and results so far.
@@ -74,7 +77,7 @@ impl Progress {
             seconds: totals.seconds,
             plain_steps: totals.plain_steps,
             average_accuracy: None,
-            cosine: (totals.cosines > 0).then(|| totals.cosine / totals.cosines as f64),
+            measured: totals.measured.means(),
         };
         self.epoch += 1;
         self.batch = 0;

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::optim::Optimizer;
 use burn::tensor::{Device, Int, Tensor};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use zosam::analysis::alignment;
 use zosam::checkpoint::{Store, claim, fingerprint};
 use zosam::data::{Batch, Loader, LoaderConfig, balanced};
 use zosam::masks::Masks;
@@ -19,10 +18,11 @@ use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, SparsityReport};
 use zosam::{SharpOptimizer, Sparsity};
 
-use super::args::{Args, OptimizerName};
+use super::args::{Args, MeasureName, OptimizerName};
 use super::batch::Tensors;
 use super::config::{Config, device};
 use super::dataset;
+use super::measure::{self, Measured};
 use super::output::{Done, Event, Output};
 use super::progress::{Progress, Tested};
 use super::{Classifier, Network, NetworkConfig};
@@ -169,15 +169,29 @@ impl<C: NetworkConfig> Run<C> {
             return balanced(&self.train, 10, 2, seed)
                 .context("GraSP scores weights on ten images of each class");
         }
-        // Scores are of hard labels, which mixed images do not have.
-        let config = LoaderConfig {
+        let first = self.plain()?.epoch(0, 0).next();
+        Ok(vec![first.context("there are no images")??])
+    }
+
+    /// What is measured on other batches than the step's is measured on these.
+    fn batches_to_measure(&self) -> Result<Vec<Tensors>> {
+        let others = [MeasureName::LargeCosine, MeasureName::Noise];
+        if !others.iter().any(|what| self.args.measure.contains(what)) {
+            return Ok(Vec::new());
+        }
+        let batches = self.plain()?.epoch(0, 0).take(measure::BATCHES);
+        batches
+            .map(|batch| Ok(Tensors::new(&batch?, &self.device)))
+            .collect()
+    }
+
+    /// The training images with hard labels, which mixed images do not have.
+    fn plain(&self) -> Result<Loader> {
+        Ok(self.train.with_config(LoaderConfig {
             mixup: None,
             label_smoothing: 0.0,
             ..self.train.config().clone()
-        };
-        let plain = self.train.with_config(config)?;
-        let first = plain.epoch(0, 0).next();
-        Ok(vec![first.context("there are no images")??])
+        })?)
     }
 
     fn newest_checkpoint(&self) -> Result<Option<(&Store, PathBuf)>> {
@@ -260,7 +274,8 @@ impl<C: NetworkConfig> Run<C> {
         let steps = self.steps_per_epoch() as u64;
         let total = self.config.epochs as u64 * steps;
         let before = progress.totals.seconds;
-        let started = Instant::now();
+        let others = self.batches_to_measure()?;
+        let (started, mut beside) = (Instant::now(), Duration::ZERO);
         let schedule_epoch = sparsity.schedule_step(optim.steps()) / steps;
         let mut batches = self.train.epoch(schedule_epoch, progress.batch).peekable();
         while batches.peek().is_some() {
@@ -271,9 +286,10 @@ impl<C: NetworkConfig> Run<C> {
             let lr = self
                 .config
                 .lr_at(sparsity.schedule_step(optim.steps()), total);
-            let measured = self.args.measure_cosine;
-            let start =
-                (measured > 0 && optim.steps().is_multiple_of(measured)).then(|| model.clone());
+            let step = optim.steps();
+            let measured = step.is_multiple_of(self.args.measure_every.get());
+            let start = (measured && !self.args.measure.is_empty())
+                .then(|| (model.clone(), sparsity.masks().clone()));
             let (next, report) = optim.step_accumulated(lr, model, &mut sparsity, &group)?;
             model = next;
             if let Some(average) = &mut average {
@@ -293,13 +309,21 @@ impl<C: NetworkConfig> Run<C> {
             totals.plain_steps += u64::from(report.plain.is_some());
             progress.passes += report.passes;
             progress.batch += group.len();
-            if let (Some(start), Some(offset), Some(batch)) = (start, &report.offset, group.last())
-                && let Some(cosine) = alignment(&start, offset, sparsity.masks(), batch)
-            {
-                totals.cosine += cosine;
-                totals.cosines += 1;
+            if let (Some((model, masks)), Some(batch)) = (&start, group.last()) {
+                let began = Instant::now();
+                let step = Measured {
+                    model,
+                    masks,
+                    batch,
+                    offset: report.offset.as_ref(),
+                    others: &others,
+                    seed: self.config.seed,
+                    step,
+                };
+                step.add(&self.args.measure, &mut totals.measured)?;
+                beside += began.elapsed();
             }
-            totals.seconds = before + started.elapsed().as_secs_f64();
+            totals.seconds = before + (started.elapsed() - beside).as_secs_f64();
             bar.inc(count as u64);
             bar.set_message(format!("loss {:.4}", totals.loss / totals.images as f64));
             if self.stop.load(Ordering::Relaxed) {

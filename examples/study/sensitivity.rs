@@ -33,7 +33,10 @@ pub fn study(runs: &mut Runs, setting: &Setting, out: &Path) -> Result<()> {
         for (j, (name, delta)) in DELTAS.into_iter().enumerate() {
             let cost = costs[1 + i * DELTAS.len() + j];
             cells.extend(RADII.map(|rho| {
-                let options = format!("{} --rho {rho} --measure-cosine 10", zo_sam(m, delta));
+                let options = format!(
+                    "{} --rho {rho} --measure cosine --measure-every 10",
+                    zo_sam(m, delta)
+                );
                 (format!("{m} | {name} | {rho}"), options, cost)
             }));
         }
