@@ -5,6 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{GradientCheckpointingStrategy, Tensor};
 
 use super::leaf::flatten;
+use super::vector::wide;
 use super::{ParamVector, twin};
 
 /// The autodiff settings that a parameter carries and that a new value must carry too.
@@ -64,8 +65,8 @@ where
         context.require_grad = (self.record)(id);
         let shape = tensor.shape();
         let plain = tensor.inner();
-        let new = match (self.new_value)(id, flatten(plain.clone())) {
-            Some(flat) => flat.reshape(shape),
+        let new = match (self.new_value)(id, wide(flatten(plain.clone()))) {
+            Some(flat) => flat.reshape(shape).cast(plain.dtype()),
             None => plain,
         };
         Param::from_mapped_value(id, context.lift(new, id), mapper)
@@ -136,6 +137,7 @@ impl ModuleVisitor for RegisterVisitor<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(component) = self.vector.get(param.id) {
             let gradient: Tensor<D> = component.clone().reshape(param.lazy_shape());
+            let gradient = gradient.cast(param.val().dtype());
             self.gradients.register(param.id, gradient);
         }
     }

@@ -1,14 +1,15 @@
 //! A vector in parameter space.
 
 use burn::module::ParamId;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, FloatDType, Tensor};
 
 use super::on_host;
 
 /// A vector in parameter space: one flat tensor per trainable parameter, in the module's order.
 ///
 /// Weights, gradients, random directions and perturbations are all of this type. Tensors are
-/// detached and live on the model's device.
+/// detached and live on the model's device. Components of half-precision parameters are kept in f32, so that norms, sums and scalings
+/// have its precision and its range.
 #[derive(Debug, Clone, Default)]
 pub struct ParamVector {
     entries: Vec<(ParamId, Tensor<1>)>,
@@ -17,7 +18,7 @@ pub struct ParamVector {
 impl ParamVector {
     /// Appends the component that belongs to a parameter.
     pub fn push(&mut self, id: ParamId, component: Tensor<1>) {
-        self.entries.push((id, component));
+        self.entries.push((id, wide(component)));
     }
 
     /// The components with their parameters' ids.
@@ -126,6 +127,14 @@ fn dot_on_the_device(pairs: &[(&Tensor<1>, &Tensor<1>)]) -> f64 {
     let wide = |tensor: &Tensor<1>| tensor.clone().cast(burn::tensor::FloatDType::F32);
     let sums = pairs.iter().map(|(a, b)| (wide(a) * wide(b)).sum());
     f64::from(Tensor::cat(sums.collect(), 0).sum().into_scalar::<f32>())
+}
+
+/// Half-precision tensors as f32, others as they are.
+pub(super) fn wide<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    match tensor.dtype() {
+        DType::F16 | DType::BF16 => tensor.cast(FloatDType::F32),
+        _ => tensor,
+    }
 }
 
 fn floats(data: &burn::tensor::TensorData) -> &[f32] {

@@ -1,0 +1,79 @@
+//! Members of the family are SAM, or each other, at the ends of their settings.
+
+use zosam::perturb::*;
+use zosam::tree;
+
+use super::setup::*;
+
+const RHO: f64 = 0.1;
+const STEPS: u64 = 6;
+
+fn trained(config: SharpnessConfig) -> Net {
+    let (net, mut sparsity) = attach(&methods()[3].1, Net::new(&device()));
+    let mut optim = config.init(sgd()).unwrap();
+    train(&mut optim, net, &mut sparsity, 0..STEPS)
+}
+
+fn sam() -> Net {
+    trained(SharpnessConfig::Sam(SamConfig::new().with_rho(RHO)))
+}
+
+/// Six steps, a change of masks among them, end in the same bits, running statistics included.
+#[test]
+fn ends_of_settings_are_sam_to_the_bit() {
+    let _turn = alone();
+    let expected = bits(&sam());
+    for (name, config) in [
+        (
+            "gsam, alpha 0",
+            SharpnessConfig::Gsam(GsamConfig::new().with_rho(RHO).with_alpha(0.0)),
+        ),
+        (
+            "looksam, every step",
+            SharpnessConfig::LookSam(LookSamConfig::new().with_rho(RHO).with_every(1)),
+        ),
+        (
+            "fsam, sigma 0",
+            SharpnessConfig::FriendlySam(FriendlySamConfig::new().with_rho(RHO).with_sigma(0.0)),
+        ),
+    ] {
+        assert!(bits(&trained(config)) == expected, "{name}");
+    }
+    let momentum = |config: MomentumSamConfig| SharpnessConfig::MomentumSam(config.with_rho(RHO));
+    let s2sam = bits(&trained(momentum(MomentumSamConfig::s2sam())));
+    let without = MomentumSamConfig::new().with_momentum(0.0);
+    assert!(bits(&trained(momentum(without))) == s2sam, "msam");
+}
+
+/// Where the arithmetic is another the weights agree to rounding.
+#[test]
+fn ends_of_settings_are_sam_to_rounding() {
+    let _turn = alone();
+    let expected = tree::values(&sam());
+    let wsam = WsamConfig::new().with_rho(RHO).with_gamma(0.5);
+    // With eta far above every weight, T is eta and the radius counts in units of it.
+    let eta = 1e4;
+    let asam = AsamConfig::new().with_rho(RHO / eta).with_eta(eta);
+    for (name, config, tolerance) in [
+        (
+            "wsam, gamma 1/2",
+            SharpnessConfig::Wsam(wsam.with_decoupled(false)),
+            1e-6,
+        ),
+        (
+            "fisher-sam, eta 0",
+            SharpnessConfig::FisherSam(FisherSamConfig::new().with_rho(RHO).with_eta(0.0)),
+            1e-6,
+        ),
+        // T differs from eta by weights below 1.
+        (
+            "asam, large eta",
+            SharpnessConfig::Asam(asam),
+            10.0 / eta * RHO,
+        ),
+    ] {
+        let distance = tree::values(&trained(config)).add_scaled(&expected, -1.0);
+        let share = distance.norm() / expected.norm();
+        assert!(share < tolerance, "{name}: {share}");
+    }
+}
