@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::products::{Strided, accumulate_row};
 use super::rows::{Entry, Rows, Start, TILE, Vectors, multiply_tile};
-use super::scratch::{Place, Scratch, Shared, places, tasks, written};
+use super::scratch::{Place, Scratch, Shared, places, tasks};
 use super::shape::{examples, length};
 use super::simd::{Instructions, Job, Simd};
 use crate::error::{Result, check};
@@ -162,12 +162,14 @@ impl LinearStructure {
     }
 
     /// [`forward`](Self::forward) without a bias into a new vector.
+    #[cfg(feature = "flex")]
     pub(crate) fn output(&self, input: &[f32], weight: &[f32]) -> Result<Vec<f32>> {
         let sides = [self.inputs, self.outputs];
         self.product(&self.forward, sides, input, weight)
     }
 
     /// [`input_gradient`](Self::input_gradient) into a new vector.
+    #[cfg(feature = "flex")]
     pub(crate) fn gradient_of_input(
         &self,
         output_gradient: &[f32],
@@ -177,6 +179,7 @@ impl LinearStructure {
         self.product(&self.backward, sides, output_gradient, weight)
     }
 
+    #[cfg(feature = "flex")]
     fn product(
         &self,
         rows: &Rows,
@@ -187,7 +190,7 @@ impl LinearStructure {
         let count = examples("the examples", source, sides[0])?;
         let write = |target: &mut [Place]| self.multiply(rows, sides, source, weight, None, target);
         // SAFETY: a product writes every number of its target, which the tests check on outputs filled with NaN.
-        unsafe { written(count.saturating_mul(sides[1]), write) }
+        unsafe { super::scratch::written(count.saturating_mul(sides[1]), write) }
     }
 
     /// Gradient of the inputs: `∂L/∂x[n, i] = Σ_o W[o, i] ∂L/∂y[n, o]` over the live weights.

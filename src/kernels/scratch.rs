@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+#[cfg(feature = "flex")]
 use crate::error::Result;
 
 thread_local! {
@@ -94,6 +95,7 @@ pub(crate) fn places(slice: &mut [f32]) -> &mut [Place] {
 ///
 /// # Safety
 /// `write` writes every place, or fails.
+#[cfg(feature = "flex")]
 pub(crate) unsafe fn written(
     count: usize,
     write: impl FnOnce(&mut [Place]) -> Result<()>,

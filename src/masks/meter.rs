@@ -1,9 +1,10 @@
 //! What each masked layer has computed, on which path, and how long it took.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The three products of a layer's training.
+#[cfg(feature = "flex")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Product {
     Forward,
@@ -43,8 +44,9 @@ impl Spent {
 
 impl Meter {
     /// Runs and times a product.
+    #[cfg(feature = "flex")]
     pub fn time<R>(&self, product: Product, sparse: bool, compute: impl FnOnce() -> R) -> R {
-        let start = Instant::now();
+        let start = std::time::Instant::now();
         let result = compute();
         let path = &self.paths[product as usize][usize::from(sparse)];
         path.calls.fetch_add(1, Relaxed);

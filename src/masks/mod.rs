@@ -10,8 +10,10 @@ mod scope;
 #[cfg(feature = "flex")]
 mod structures;
 
+pub(crate) use meter::Meter;
+#[cfg(feature = "flex")]
+pub(crate) use meter::Product;
 pub use meter::Spent;
-pub(crate) use meter::{Meter, Product};
 pub use report::{ExecutionReport, LayerExecution};
 pub use scope::Execution;
 pub(crate) use scope::Scope;

@@ -53,6 +53,10 @@ impl FromStr for Execution {
 
 /// Masks, and how to compute with them.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(
+    not(feature = "flex"),
+    allow(dead_code, reason = "only layers on flex look at it")
+)]
 pub(crate) struct Scope {
     pub masks: Masks,
     pub execution: Execution,

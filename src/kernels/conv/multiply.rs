@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::rows::{Entry, Start};
-use super::super::scratch::{Place, Shared, places, tasks, written};
+use super::super::scratch::{Place, Shared, places, tasks};
 use super::super::shape::{ConvShape, examples, length};
 use super::super::simd::Instructions;
 use super::direction::Direction;
@@ -46,6 +46,7 @@ impl ConvStructure {
     }
 
     /// [`forward`](Self::forward) into a new vector.
+    #[cfg(feature = "flex")]
     pub(crate) fn output(&self, input: &[f32], weight: &[f32]) -> Result<Vec<f32>> {
         let images = examples("the input", input, self.shape.inputs())?;
         let none = Epilogue::default();
@@ -53,7 +54,9 @@ impl ConvStructure {
             self.multiply(&self.forward, input, weight, none, images, output)
         };
         // SAFETY: a product writes every position of its target, which the tests check on outputs filled with NaN.
-        unsafe { written(images.saturating_mul(self.shape.outputs()), write) }
+        unsafe {
+            super::super::scratch::written(images.saturating_mul(self.shape.outputs()), write)
+        }
     }
 
     /// Gradient of the inputs: `∂L/∂x[n, c] = Σ_o W[o, c]ᵀ ⋆ ∂L/∂y[n, o]` over the live weights.
@@ -76,6 +79,7 @@ impl ConvStructure {
     }
 
     /// [`input_gradient`](Self::input_gradient) into a new vector.
+    #[cfg(feature = "flex")]
     pub(crate) fn gradient_of_input(
         &self,
         output_gradient: &[f32],
@@ -85,7 +89,7 @@ impl ConvStructure {
         let images = examples("the output gradient", output_gradient, outputs)?;
         let write = |into: &mut [Place]| self.multiply_back(output_gradient, weight, images, into);
         // SAFETY: as for `output`.
-        unsafe { written(images.saturating_mul(self.shape.inputs()), write) }
+        unsafe { super::super::scratch::written(images.saturating_mul(self.shape.inputs()), write) }
     }
 
     fn multiply_back(

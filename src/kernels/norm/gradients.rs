@@ -1,6 +1,6 @@
 //! What gradients are asked for, and where they go.
 
-use super::super::scratch::{Place, Shared, places, written};
+use super::super::scratch::{Place, Shared, places};
 use super::super::shape::length;
 use super::backward::Backward;
 use super::masked::{Open, Output, Recomputed};
@@ -78,6 +78,7 @@ impl BatchNorm {
     }
 
     /// New vectors of the gradients of input, residual (empty unless wanted), `γ` and `β`.
+    #[cfg(feature = "flex")]
     pub(crate) fn new_gradients(
         &self,
         source: Source<'_>,
@@ -94,11 +95,11 @@ impl BatchNorm {
                 self.gradients_to(source, input, Some(residual), &mut gamma, &mut beta)
             };
             // SAFETY: as below.
-            residual = unsafe { written(numbers, write) }?;
+            residual = unsafe { super::super::scratch::written(numbers, write) }?;
             Ok(())
         };
         // SAFETY: planes cover the input, and both gradients are written at every number of every plane.
-        let input = unsafe { written(numbers, write) }?;
+        let input = unsafe { super::super::scratch::written(numbers, write) }?;
         Ok([input, residual, gamma, beta])
     }
 

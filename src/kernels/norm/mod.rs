@@ -8,6 +8,7 @@ mod normalise;
 mod statistics;
 mod sweep;
 
+#[cfg(feature = "flex")]
 pub(crate) use gradients::Source;
 pub use gradients::{GradientMask, NormGradients};
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::super::scratch::{Place, places, written};
+use super::super::scratch::{Place, places};
 use super::super::shape::length;
 use super::super::simd::{Job, Simd};
 use super::sweep::{Access, Step, Sums, sweep};
@@ -32,6 +32,7 @@ impl BatchNorm {
     }
 
     /// [`normalise`](Self::normalise) into a new vector.
+    #[cfg(feature = "flex")]
     pub(crate) fn normalised(
         &self,
         input: &[f32],
@@ -42,7 +43,7 @@ impl BatchNorm {
         let write =
             |output: &mut [Place]| self.normalise_to(input, factors, residual, relu, output);
         // SAFETY: planes cover the input, and every number of every plane is written.
-        unsafe { written(input.len(), write) }
+        unsafe { super::super::scratch::written(input.len(), write) }
     }
 
     /// To places as many as the input's numbers.
