@@ -1,8 +1,9 @@
-//! What a step costs: time and memory of the perturbations, against burn's own SGD loop.
+//! What a step costs: time and memory of the perturbations, against SGD on the same masks.
 //!
 //! ```text
-//! cargo bench --bench step_cost            # ResNet-32, width 16, batches of 128 and 32, 5 rounds
-//! cargo bench --bench step_cost -- 32 9    # batch 32 only, 9 rounds
+//! cargo bench --bench step_cost                  # ResNet-32, width 16, batches of 128 and 32, 5 rounds
+//! cargo bench --bench step_cost -- 32 9          # batch 32 only, 9 rounds
+//! cargo bench --bench step_cost -- 32 9 dense    # masked weights, dense arithmetic
 //! ```
 //!
 //! The machine's speed drifts, so the variants take turns within each round; the table shows the median over
@@ -17,6 +18,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer, Sgd, SgdConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use peak_alloc::PeakAlloc;
+use zosam::masks::Execution;
 use zosam::models::{ResNet, ResNetConfig};
 use zosam::objective::Samples;
 use zosam::perturb::*;
@@ -36,14 +38,20 @@ fn main() {
     };
     let rounds = numbers.get(1).copied().unwrap_or(5);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("ResNet-32 width 16, 32x32 images, flex, {threads} threads, {rounds} rounds");
+    let execution = match std::env::args().any(|arg| arg == "dense") {
+        true => Execution::Dense,
+        false => Execution::Auto,
+    };
+    println!(
+        "ResNet-32 width 16, 32x32 images, flex, {threads} threads, {rounds} rounds, {execution:?} arithmetic"
+    );
     for batch in batches {
-        table(batch, rounds);
+        table(batch, rounds, execution);
     }
 }
 
-fn table(batch: usize, rounds: usize) {
-    let mut variants = variants(batch);
+fn table(batch: usize, rounds: usize, execution: Execution) {
+    let mut variants = variants(batch, execution);
     for variant in &mut variants {
         variant.step();
     }
@@ -100,12 +108,12 @@ impl Variant {
     }
 }
 
-fn variants(batch: usize) -> Vec<Variant> {
+fn variants(batch: usize, execution: Execution) -> Vec<Variant> {
     let zo = ZoSamConfig::new;
     let zo_sam = SharpnessConfig::ZoSam;
     let guided = || Directions::Guided(Guide::default());
     let sharp = [
-        ("SGD through zosam, RigL", SharpnessConfig::None),
+        ("SGD, RigL", SharpnessConfig::None),
         ("SAM, RigL", SharpnessConfig::Sam(SamConfig::new())),
         ("ZO-SAM, RigL", zo_sam(zo())),
         (
@@ -149,8 +157,9 @@ fn variants(batch: usize) -> Vec<Variant> {
             SharpnessConfig::MomentumSam(MomentumSamConfig::s2sam()),
         ),
     ];
-    let mut variants = vec![burns_own(batch)];
-    variants.extend(sharp.map(|(name, config)| with_zosam(name, config, batch)));
+    let with_zosam = |(name, config)| with_zosam(name, config, batch, execution);
+    let mut variants: Vec<Variant> = sharp.map(with_zosam).into();
+    variants.push(burns_own(batch));
     variants
 }
 
@@ -186,12 +195,17 @@ fn burns_own(batch: usize) -> Variant {
     }
 }
 
-fn with_zosam(name: &'static str, config: SharpnessConfig, batch: usize) -> Variant {
+fn with_zosam(
+    name: &'static str,
+    config: SharpnessConfig,
+    batch: usize,
+    execution: Execution,
+) -> Variant {
     let loss = Samples::new(data(batch), losses);
     let steps = period(&config);
     let mut optim: SharpOptimizer<Sharpness, Sgd> = config.init(sgd()).expect("valid");
     // An update of masks would make one step in a hundred differ; its cost is measured on its own.
-    let mut sparsity = Sparsity::new(RigL::new(0.9, 0));
+    let mut sparsity = Sparsity::new(RigL::new(0.9, 0)).with_execution(execution);
     let model = sparsity.attach(model(), |_: &ResNet| -> Tensor<1> {
         unreachable!("RigL starts at random")
     });

@@ -39,7 +39,7 @@ struct Cast(FloatDType);
 impl ModuleMapper for Cast {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let cast = Tensor::from_inner(tensor.inner().cast(self.0)).require_grad();
+        let cast = Tensor::<D>::from_inner(tensor.inner().cast(self.0)).require_grad();
         Param::from_mapped_value(id, cast, mapper)
     }
 }
@@ -47,7 +47,8 @@ impl ModuleMapper for Cast {
 fn batch(dtype: FloatDType) -> Tensor<2> {
     let device = Device::flex().autodiff();
     device.seed(2);
-    Tensor::random([32, 20], Distribution::Normal(0.0, 1.0), &device).cast(dtype)
+    let inputs = Tensor::<2>::random([32, 20], Distribution::Normal(0.0, 1.0), &device);
+    inputs.cast(dtype)
 }
 
 const HALVES: [FloatDType; 2] = [FloatDType::F16, FloatDType::BF16];

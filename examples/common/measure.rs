@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use zosam::ZoSamConfig;
 use zosam::analysis::{alignment, gradient_noise, rise, worst_rise};
-use zosam::masks::Masks;
+use zosam::masks::{Execution, Masks};
 use zosam::objective::{Objective, Offset};
 use zosam::perturb::{Memory, Perturbation, Site, ZeroOrderMemory};
 use zosam::tree::{self, ParamVector};
@@ -62,6 +62,11 @@ pub struct Measured<'a, M> {
 impl<M: Classifier> Measured<'_, M> {
     /// Makes the measurements that are asked for. Those of `ε` are left out where there is none.
     pub fn add(&self, wanted: &[MeasureName], sums: &mut Sums) -> Result<()> {
+        let all = || self.add_all(wanted, sums);
+        self.masks.run(Execution::Auto, all)
+    }
+
+    fn add_all(&self, wanted: &[MeasureName], sums: &mut Sums) -> Result<()> {
         let Self {
             model,
             masks,
@@ -130,7 +135,8 @@ impl<M: Classifier> Measured<'_, M> {
             strength: 1.0,
         };
         let mut objective = Objective::new(self.model, self.batch, 0);
-        let ascent = estimator.ascend(&mut objective, site, &Memory::default());
+        let ascend = || estimator.ascend(&mut objective, site, &Memory::default());
+        let ascent = masks.run(Execution::Auto, ascend);
         let cosine = |offset| alignment(self.model, &offset, masks, self.batch);
         Ok(ascent.offset.and_then(cosine))
     }

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 
-use crate::masks::Masks;
+use crate::masks::{Execution, Masks};
 use crate::objective::{BatchLoss, Objective, Offset};
 
 /// Cosine of the angle between a perturbation and the gradient of the batch, on the live weights.
@@ -17,8 +17,8 @@ pub fn alignment<M: Module, F: BatchLoss<M>>(
     masks: &Masks,
     loss: F,
 ) -> Option<f64> {
-    let gradient = Objective::new(model, loss, 0).gradient(None).vector;
-    let gradient = masks.project(gradient);
+    let measure = || Objective::new(model, loss, 0).gradient(None).vector;
+    let gradient = masks.project(masks.run(Execution::Auto, measure));
     let epsilon = offset.vector();
     let cosine = epsilon.dot(&gradient) / (epsilon.norm() * gradient.norm());
     cosine.is_finite().then_some(cosine)

@@ -111,7 +111,8 @@ pub struct Objective<'a, M, F> {
     loss: F,
     device: Option<Device>,
     seed: u64,
-    scope: Arc<Scope>,
+    /// Masks for every evaluation; without them it takes those of the caller's scope.
+    scope: Option<Arc<Scope>>,
     passes: Passes,
 }
 
@@ -125,14 +126,22 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
             model,
             loss,
             seed,
-            scope: Arc::default(),
+            scope: None,
             passes: Passes::default(),
         }
     }
 
     /// With masks in scope of every evaluation.
     pub(crate) fn within(self, scope: Arc<Scope>) -> Self {
+        let scope = Some(scope);
         Self { scope, ..self }
+    }
+
+    fn scoped<R>(&self, evaluate: impl FnOnce() -> R) -> R {
+        match &self.scope {
+            Some(scope) => scope.run(evaluate),
+            None => evaluate(),
+        }
     }
 
     /// The model at the unperturbed weights.
@@ -246,13 +255,13 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     }
 
     fn losses(&self, twin: &M, part: Option<&[usize]>) -> (Tensor<1>, F::Extra) {
-        let losses = self.scope.run(|| self.loss.each(twin, part));
+        let losses = self.scoped(|| self.loss.each(twin, part));
         losses.expect("a perturbation that looks at samples is refused for a closure")
     }
 
     fn evaluate(&mut self, offset: Option<&Offset>, record: bool) -> Forward<M, F::Extra> {
         let twin = self.twin(offset, |_| record);
-        let (loss, extra) = self.scope.run(|| self.loss.whole(&twin));
+        let (loss, extra) = self.scoped(|| self.loss.whole(&twin));
         Forward { twin, loss, extra }
     }
 

@@ -1,0 +1,151 @@
+//! From which density on a layer trains faster on burn's dense arithmetic than on the kernels.
+//!
+//! ```text
+//! RAYON_NUM_THREADS=1 cargo bench --bench crossover            # all layers
+//! RAYON_NUM_THREADS=1 cargo bench --bench crossover -- linear  # those whose line starts so
+//! ```
+//!
+//! Forward and both gradients through burn's autodiff on flex, masks random, the two paths taking turns; a cell is dense time over
+//! sparse time, the median of five turns. The last column is where the ratio falls to 1, interpolated.
+
+use std::time::Instant;
+
+use burn::module::{Module, Param};
+use burn::nn::conv::Conv2dConfig;
+use burn::nn::{LinearConfig, PaddingConfig2d};
+use burn::tensor::{Device, Distribution, Tensor};
+use zosam::masks::{Execution, Masks};
+use zosam::nn::{Conv2d, Linear};
+use zosam::{RandomStatic, Sparsity};
+
+/// Images, channels in and out, kernel, stride, size.
+const CONVS: [[usize; 6]; 9] = [
+    [64, 3, 16, 3, 1, 32],
+    [64, 16, 16, 3, 1, 32],
+    [64, 32, 32, 3, 1, 16],
+    [64, 64, 64, 3, 1, 8],
+    [64, 32, 32, 3, 1, 32],
+    [64, 128, 128, 3, 1, 8],
+    [64, 32, 64, 3, 2, 32],
+    [64, 32, 64, 1, 2, 32],
+    [1, 64, 64, 3, 1, 16],
+];
+
+/// Examples, inputs, outputs.
+const LINEARS: [[usize; 3]; 6] = [
+    [3152, 384, 1152],
+    [3152, 1536, 384],
+    [1024, 64, 192],
+    [64, 64, 10],
+    [16, 384, 384],
+    [4, 384, 384],
+];
+
+const DENSITIES: [f64; 9] = [0.999, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02];
+const TURNS: usize = 5;
+
+fn main() {
+    let only = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let wanted = |line: &str| {
+        only.as_ref()
+            .is_none_or(|only| line.starts_with(only.as_str()))
+    };
+    println!(
+        "{} threads; dense time over sparse time",
+        rayon::current_num_threads()
+    );
+    let densities: Vec<String> = DENSITIES.iter().map(f64::to_string).collect();
+    println!("| layer | {} | crossover |", densities.join(" | "));
+    println!("|---|{}---|", "---|".repeat(DENSITIES.len()));
+    for sizes in CONVS {
+        let line = format!("conv {}", sizes.map(|size| size.to_string()).join(" "));
+        if wanted(&line) {
+            row(&line, |density| conv(sizes, density));
+        }
+    }
+    for sizes in LINEARS {
+        let line = format!("linear {}", sizes.map(|size| size.to_string()).join(" "));
+        if wanted(&line) {
+            row(&line, |density| linear(sizes, density));
+        }
+    }
+}
+
+fn row(line: &str, ratio: impl Fn(f64) -> f64) {
+    let ratios = DENSITIES.map(ratio);
+    let cells: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+    println!(
+        "| `{line}` | {} | {} |",
+        cells.join(" | "),
+        crossing(&ratios)
+    );
+}
+
+/// Densities fall, ratios rise.
+fn crossing(ratios: &[f64]) -> String {
+    if ratios[0] >= 1.0 {
+        return "> 1".into();
+    }
+    let pair = (1..ratios.len()).find(|i| ratios[*i] >= 1.0);
+    pair.map_or("never".into(), |i| {
+        let share = (1.0 - ratios[i - 1]) / (ratios[i] - ratios[i - 1]);
+        let crossing = DENSITIES[i - 1] + share * (DENSITIES[i] - DENSITIES[i - 1]);
+        format!("{crossing:.2}")
+    })
+}
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn masked<M: Module>(model: M, density: f64) -> (M, Masks) {
+    let mut sparsity = Sparsity::new(RandomStatic::new(1.0 - density));
+    let unused = |_: &M| -> Tensor<1> { unreachable!("random masks need no loss") };
+    let model = sparsity.attach(model, unused).expect("a sparsity in range");
+    (model, sparsity.masks().clone())
+}
+
+fn conv([images, from, to, kernel, stride, size]: [usize; 6], density: f64) -> f64 {
+    let padding = kernel / 2;
+    let config = Conv2dConfig::new([from, to], [kernel, kernel])
+        .with_stride([stride, stride])
+        .with_padding(PaddingConfig2d::Explicit(
+            padding, padding, padding, padding,
+        ))
+        .with_bias(false);
+    let (model, masks) = masked(Conv2d::new(&config, &device()), density);
+    let input = random([images, from, size, size]);
+    compare(&masks, || model.forward(input.val()))
+}
+
+fn linear([examples, inputs, outputs]: [usize; 3], density: f64) -> f64 {
+    let config = LinearConfig::new(inputs, outputs).with_bias(false);
+    let (model, masks) = masked(Linear::new(&config, &device()), density);
+    let input = random([examples, inputs]);
+    compare(&masks, || model.forward(input.val()))
+}
+
+/// A leaf that wants a gradient, as a layer's input does.
+fn random<const D: usize>(shape: [usize; D]) -> Param<Tensor<D>> {
+    Param::from_tensor(Tensor::random(
+        shape,
+        Distribution::Normal(0.0, 1.0),
+        &device(),
+    ))
+}
+
+fn compare<const D: usize>(masks: &Masks, forward: impl Fn() -> Tensor<D>) -> f64 {
+    let time = |execution| {
+        let start = Instant::now();
+        let gradients = masks.run(execution, &forward).sum().backward();
+        drop(gradients);
+        start.elapsed().as_secs_f64()
+    };
+    time(Execution::Dense);
+    time(Execution::Sparse);
+    let mut ratios: Vec<f64> = (0..TURNS)
+        .map(|_| time(Execution::Dense) / time(Execution::Sparse))
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios[TURNS / 2]
+}
