@@ -1,70 +1,205 @@
-//! How long a trained network takes, sparse and dense, and how large it is:
+//! How long a trained network takes, sparse and dense, and how large it is, also where sparse loses:
 //!
 //! ```text
-//! cargo run --release --example sparse_inference                         # random masks, several densities
-//! cargo run --release --example sparse_inference -- 32 DENSITY FILE      # width, density; keeps the model in FILE
+//! cargo run --release --example sparse_inference                               # every family, random masks, several densities
+//! cargo run --release --example sparse_inference -- --network vgg19 --density 0.1 --batch 8
+//! cargo run --release --example sparse_inference -- --network deit-small --density 0.1 --file model.safetensors
 //! ```
 //!
-//! `benches/inference_peer.py` runs the same network in PyTorch, taking turns with this program (`serve`).
+//! Weights are random: neither time nor size depends on their values. `benches/inference_peer.py` runs the same ResNet-32 in
+//! PyTorch, taking turns with this program (`serve`).
 
 use std::io::BufRead;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use clap::{Parser, Subcommand, ValueEnum};
 use zosam::inference::SparseNetwork;
-use zosam::model_file::save_model;
-use zosam::models::{ResNet, ResNetConfig, ResNetVariant};
+use zosam::model_file::{load_model, save_model};
+use zosam::models::{
+    Deit, DeitConfig, ImageNetResNet, ImageNetResNetConfig, ResNet, ResNetConfig, ResNetVariant,
+    Vgg, VggConfig, WideResNet, WideResNetConfig,
+};
 use zosam::{RandomStatic, Sparsity};
 
-const RUNS: usize = 7;
+/// Times trained networks, sparse and dense, and prints their sizes in memory and on disk.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Networks to time; all if left out.
+    #[arg(long)]
+    network: Vec<Choice>,
+    /// Shares of the weights that live, ERK between the layers.
+    #[arg(long, num_args = 1.., default_values_t = [1.0, 0.5, 0.2, 0.1, 0.05, 0.02])]
+    density: Vec<f64>,
+    /// Images at once.
+    #[arg(long, num_args = 1.., default_values_t = [1, 8])]
+    batch: Vec<usize>,
+    /// Passes of each, taking turns, of which the fastest is printed: what else runs on a machine only ever adds.
+    #[arg(long, default_value_t = 9)]
+    runs: usize,
+    /// Keeps the last network's model in a file.
+    #[arg(long)]
+    file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answers lines `WIDTH DENSITY BATCH` with the seconds of one pass of ResNet-32, for a peer that takes turns.
+    Serve,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Choice {
+    /// Width 16, 32² pixels.
+    Resnet32,
+    /// Width 32, 32² pixels.
+    Resnet32Wide,
+    /// 32² pixels.
+    Vgg19,
+    /// Four times as wide, 32² pixels.
+    Wrn22_4,
+    /// 224² pixels.
+    Resnet18,
+    /// 224² pixels.
+    Resnet50,
+    /// 224² pixels in patches of 16².
+    DeitTiny,
+    /// 224² pixels in patches of 16².
+    DeitSmall,
+}
+
+/// What this program asks of a family of networks.
+trait Family: Module {
+    fn dense(&self, images: Tensor<4>) -> Tensor<2>;
+    fn sparse(&self, image: [usize; 2]) -> zosam::Result<SparseNetwork>;
+}
+
+macro_rules! family {
+    ($($network:ty)*) => {
+        $(impl Family for $network {
+            fn dense(&self, images: Tensor<4>) -> Tensor<2> {
+                self.forward(images)
+            }
+
+            fn sparse(&self, image: [usize; 2]) -> zosam::Result<SparseNetwork> {
+                self.to_sparse_network(image)
+            }
+        })*
+    };
+}
+family!(ResNet Vgg WideResNet ImageNetResNet Deit);
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let width = arguments.first().filter(|word| *word != "serve");
-    let width: usize = width.map_or(Ok(32), |width| width.parse())?;
-    if arguments.iter().any(|word| word == "serve") {
+    let arguments = Arguments::parse();
+    if let Some(Command::Serve) = arguments.command {
         return serve();
     }
-    if let [_, density, file] = &arguments[..] {
-        let (model, sparsity) = network(width, density.parse()?)?;
-        save_model(file, &model, sparsity.masks())?;
-    }
-    let densities = match arguments.get(1) {
-        Some(density) => vec![density.parse()?],
-        None => vec![1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02],
-    };
     let threads = rayon::current_num_threads();
     println!(
-        "ResNet-32, width {width}, images of 3 × 32 × 32, {threads} threads; medians of {RUNS}"
+        "{threads} threads; the fastest of {} passes, taking turns",
+        arguments.runs
     );
-    println!("density  batch  burn, dense  sparse      times   in memory");
-    for density in densities {
-        let (model, _) = network(width, density)?;
-        let sparse = model.to_sparse_network([32, 32])?;
-        for batch in [1, 64] {
-            let images = images(batch);
-            let mut dense_seconds = Vec::new();
-            let mut sparse_seconds = Vec::new();
-            for _ in 0..RUNS {
-                dense_seconds.push(dense(&model, &images, batch));
-                sparse_seconds.push(seconds(&sparse, &images)?);
+    println!(
+        "network         density  batch  burn, dense      sparse   times  in memory    on disk"
+    );
+    let chosen = match arguments.network.is_empty() {
+        true => Choice::value_variants(),
+        false => &arguments.network,
+    };
+    for choice in chosen {
+        let device = Device::flex().autodiff();
+        device.seed(0);
+        match choice {
+            Choice::Resnet32 => compare("resnet32", 32, &arguments, || {
+                ResNetConfig::resnet32(10).init(&device)
+            }),
+            Choice::Resnet32Wide => compare("resnet32-wide", 32, &arguments, || {
+                ResNetConfig::resnet32_wide(10).init(&device)
+            }),
+            Choice::Vgg19 => compare("vgg19", 32, &arguments, || {
+                VggConfig::vgg19(10).init(&device)
+            }),
+            Choice::Wrn22_4 => compare("wrn-22-4", 32, &arguments, || {
+                WideResNetConfig::new(22, 4, 10).init(&device)
+            }),
+            Choice::Resnet18 => compare("resnet18", 224, &arguments, || {
+                ImageNetResNetConfig::resnet18(1000).init(&device)
+            }),
+            Choice::Resnet50 => compare("resnet50", 224, &arguments, || {
+                ImageNetResNetConfig::resnet50(1000).init(&device)
+            }),
+            Choice::DeitTiny => compare("deit-tiny", 224, &arguments, || {
+                DeitConfig::tiny(1000).init(&device)
+            }),
+            Choice::DeitSmall => compare("deit-small", 224, &arguments, || {
+                DeitConfig::small(1000).init(&device)
+            }),
+        }?;
+    }
+    Ok(())
+}
+
+/// Prints a line per density and batch.
+fn compare<M: Family>(
+    name: &str,
+    side: usize,
+    arguments: &Arguments,
+    init: impl Fn() -> zosam::Result<M>,
+) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for &density in &arguments.density {
+        let (model, sparsity) = masked(init()?, side, density)?;
+        // The way a program would get it: from the file.
+        let path = arguments.file.clone();
+        let path = path.unwrap_or(folder.path().join("model.safetensors"));
+        save_model(&path, &model, sparsity.masks())?;
+        let sparse = from_file(&path, model.clone(), side)?;
+        let (memory, disk) = (sparse.bytes(), std::fs::metadata(&path)?.len());
+        for &batch in &arguments.batch {
+            let images = images(batch, side);
+            let mut times = [Vec::new(), Vec::new()];
+            for _ in 0..arguments.runs {
+                times[0].push(dense_seconds(&model, &images, side));
+                times[1].push(seconds(&sparse, &images)?);
             }
-            let (dense, sparse_time) = (median(dense_seconds), median(sparse_seconds));
+            let [dense, seconds] = times.map(fastest);
             println!(
-                "{density:7}  {batch:5}  {:8.2} ms  {:7.2} ms  {:6.2}  {:6.0} kB",
+                "{name:14} {density:8}  {batch:5}  {:8.2} ms {:8.2} ms  {:6.2}  {:6.2} MB  {:6.2} MB",
                 1e3 * dense,
-                1e3 * sparse_time,
-                dense / sparse_time,
-                sparse.bytes() as f64 / 1e3,
+                1e3 * seconds,
+                dense / seconds,
+                memory as f64 / 1e6,
+                disk as f64 / 1e6,
             );
         }
     }
     Ok(())
 }
 
-/// Answers lines `WIDTH DENSITY BATCH` with the seconds of one pass, for a peer that takes turns.
+fn from_file<M: Family>(path: &Path, model: M, side: usize) -> Result<SparseNetwork> {
+    let (model, _masks) = load_model(path, model)?;
+    Ok(model.sparse([side, side])?)
+}
+
+/// A network with random ERK masks in evaluation, its statistics set by a batch.
+fn masked<M: Family>(model: M, side: usize, density: f64) -> Result<(M, Sparsity)> {
+    let device = Device::flex().autodiff();
+    let mut sparsity = match density {
+        1.0 => Sparsity::dense(),
+        _ => Sparsity::new(RandomStatic::new(1.0 - density)),
+    };
+    let model = sparsity.attach(model, |_: &M| Tensor::<1>::zeros([1], &device))?;
+    let normal = Distribution::Normal(0.0, 1.0);
+    let count = if side > 64 { 2 } else { 16 };
+    model.dense(Tensor::random([count, 3, side, side], normal, &device));
+    Ok((model.valid(), sparsity))
+}
+
 fn serve() -> Result<()> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -72,39 +207,31 @@ fn serve() -> Result<()> {
         let [width, density, batch] = words[..] else {
             anyhow::bail!("expected WIDTH DENSITY BATCH, found `{line}`");
         };
-        let (model, _) = network(width.parse()?, density.parse()?)?;
+        let config = ResNetConfig::resnet32(10).with_width(width.parse()?);
+        let config = config.with_variant(ResNetVariant::Grasp);
+        let device = Device::flex().autodiff();
+        device.seed(0);
+        let (model, _) = masked(config.init(&device)?, 32, density.parse()?)?;
         let sparse = model.to_sparse_network([32, 32])?;
-        let images = images(batch.parse()?);
+        let images = images(batch.parse()?, 32);
         seconds(&sparse, &images)?;
-        let runs: Result<Vec<f64>> = (0..RUNS).map(|_| seconds(&sparse, &images)).collect();
-        println!("{}", median(runs?));
+        let runs: Result<Vec<f64>> = (0..7).map(|_| seconds(&sparse, &images)).collect();
+        println!("{}", fastest(runs?));
     }
     Ok(())
 }
 
-/// The network of the sparse-training literature with ERK masks, its statistics set by a batch.
-fn network(width: usize, density: f64) -> Result<(ResNet, Sparsity)> {
-    let device = Device::flex().autodiff();
-    device.seed(0);
-    let config = ResNetConfig::resnet32(10).with_width(width);
-    let model = config.with_variant(ResNetVariant::Grasp).init(&device)?;
-    let mut sparsity = Sparsity::new(RandomStatic::new(1.0 - density));
-    let model = sparsity.attach(model, |_| Tensor::<1>::zeros([1], &device))?;
-    let normal = Distribution::Normal(0.0, 1.0);
-    model.forward(Tensor::random([16, 3, 32, 32], normal, &device));
-    Ok((model.valid(), sparsity))
-}
-
-fn images(count: usize) -> Vec<f32> {
+fn images(count: usize, side: usize) -> Vec<f32> {
     let number = |i: usize| ((i * 7919) % 100_003) as f32 / 50_000.0 - 1.0;
-    (0..count * 3 * 32 * 32).map(number).collect()
+    (0..count * 3 * side * side).map(number).collect()
 }
 
-fn dense(model: &ResNet, images: &[f32], batch: usize) -> f64 {
-    let data = TensorData::new(images.to_vec(), [batch, 3, 32, 32]);
+fn dense_seconds<M: Family>(model: &M, images: &[f32], side: usize) -> f64 {
+    let batch = images.len() / (3 * side * side);
+    let data = TensorData::new(images.to_vec(), [batch, 3, side, side]);
     let images = Tensor::from_data(data, &Device::flex());
     let start = Instant::now();
-    model.forward(images).into_data();
+    model.dense(images).into_data();
     start.elapsed().as_secs_f64()
 }
 
@@ -114,7 +241,6 @@ fn seconds(network: &SparseNetwork, images: &[f32]) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
+fn fastest(seconds: Vec<f64>) -> f64 {
+    seconds.into_iter().fold(f64::INFINITY, f64::min)
 }

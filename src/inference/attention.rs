@@ -102,10 +102,10 @@ impl Layer for Attention {
             let scale = (queries.size[0] as f32).sqrt().recip();
             // A row per key, so that softmax goes down the columns and the last product needs no transpose.
             let mut weights = vec![0.0; self.tokens * self.tokens];
-            product(keys.transposed(), queries, scale, false, &mut weights)?;
+            product(keys.transposed(), queries, scale, &mut weights)?;
             softmax(&mut weights, self.tokens);
             let weights = Matrix::rows(&weights, [self.tokens; 2]);
-            product(values, weights, 1.0, false, output)
+            product(values, weights, 1.0, output)
         })
     }
 }

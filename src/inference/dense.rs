@@ -1,4 +1,5 @@
-//! A convolution whose weights are nearly all live: a dense product, of patches unless its kernel is 1×1.
+//! A convolution whose output channels are nearly all live, or wholly dead: a dense product with those that live, of patches
+//! unless the kernel is 1×1.
 
 use std::borrow::Cow;
 
@@ -11,10 +12,12 @@ use crate::kernels::{ConvShape, Epilogue};
 /// Output channels of a task. Fixed, so that results do not depend on the number of threads.
 const TOGETHER: usize = 64;
 
-/// Dense weights, 4 bytes each.
+/// Dense weights of the live output channels, 4 bytes each.
 #[derive(Debug, Clone)]
 pub(crate) struct DenseConv {
     shape: ConvShape,
+    /// Output channels with a live weight, in order.
+    channels: Vec<usize>,
     weight: Vec<f32>,
     live: usize,
 }
@@ -25,11 +28,27 @@ impl DenseConv {
         shape.groups == 1 && shape.dilation == [1, 1]
     }
 
-    pub fn new(shape: ConvShape, weight: Vec<f32>, live: usize) -> Self {
+    /// Density of the output channels that have a live weight; 0 without any.
+    pub fn density(shape: &ConvShape, live: &[bool]) -> f64 {
+        let each = live.len() / shape.channels[1];
+        let counts = live.chunks_exact(each).map(|live| count(live));
+        let counts: Vec<usize> = counts.filter(|count| *count > 0).collect();
+        let weights = counts.len() * each;
+        counts.iter().sum::<usize>() as f64 / weights.max(1) as f64
+    }
+
+    /// Dense weights with those that are live.
+    pub fn new(shape: ConvShape, weight: &[f32], live: &[bool]) -> Self {
+        let each = live.len() / shape.channels[1];
+        let rows = live.chunks_exact(each).enumerate();
+        let rows = rows.filter(|(_, live)| count(live) > 0);
+        let channels: Vec<usize> = rows.map(|(channel, _)| channel).collect();
+        let row = |channel: &usize| &weight[channel * each..(channel + 1) * each];
         Self {
+            weight: channels.iter().flat_map(row).copied().collect(),
+            live: count(live),
+            channels,
             shape,
-            weight,
-            live,
         }
     }
 
@@ -50,30 +69,30 @@ impl DenseConv {
 
     fn image(&self, image: &[f32], epilogue: Epilogue, output: &mut [f32]) -> Result<()> {
         let patches = self.patches(image);
-        let each = self.weight.len() / self.shape.channels[1];
+        let each = self.shape.weights() / self.shape.channels[1];
         let positions = output.len() / self.shape.channels[1];
-        let parts = output.par_chunks_mut(TOGETHER * positions);
-        let parts = parts.zip(self.weight.par_chunks(TOGETHER * each));
-        parts.enumerate().try_for_each(|(part, (output, weight))| {
+        let patches = Matrix::rows(&patches, [each, positions]);
+        let parts = output.par_chunks_mut(TOGETHER * positions).enumerate();
+        parts.try_for_each(|(part, output)| {
             let first = part * TOGETHER;
-            if let Some(residual) = epilogue.residual {
-                let start = first * positions;
-                output.copy_from_slice(&residual[start..start + output.len()]);
-            }
-            for (channel, output) in output.chunks_exact_mut(positions).enumerate() {
-                let bias = epilogue.bias.map_or(0.0, |bias| bias[first + channel]);
-                match epilogue.residual {
-                    Some(_) => output.iter_mut().for_each(|output| *output += bias),
-                    None => output.fill(bias),
+            let row = |channel| self.channels.partition_point(|live| *live < channel);
+            let rows = row(first)..row(first + TOGETHER);
+            let weight = &self.weight[rows.start * each..rows.end * each];
+            let weight = Matrix::rows(weight, [rows.len(), each]);
+            let mut products = vec![0.0; rows.len() * positions];
+            product(weight, patches, 1.0, &mut products)?;
+            let mut rows = self.channels[rows]
+                .iter()
+                .zip(products.chunks_exact(positions));
+            let mut next = rows.next();
+            for (index, output) in output.chunks_exact_mut(positions).enumerate() {
+                let channel = first + index;
+                let live = next.filter(|(live, _)| **live == channel);
+                if live.is_some() {
+                    next = rows.next();
                 }
-            }
-            let weight = Matrix::rows(weight, [weight.len() / each, each]);
-            let patches = Matrix::rows(&patches, [each, positions]);
-            product(weight, patches, 1.0, true, output)?;
-            if epilogue.relu {
-                for output in output {
-                    *output = if *output < 0.0 { 0.0 } else { *output };
-                }
+                let products = live.map(|(_, products)| products);
+                finish(epilogue, channel, products, output);
             }
             Ok(())
         })
@@ -121,6 +140,34 @@ impl DenseConv {
 
     pub fn bytes(&self) -> usize {
         size_of_val(&self.weight[..])
+    }
+}
+
+fn count(live: &[bool]) -> usize {
+    live.iter().filter(|live| **live).count()
+}
+
+/// One channel: its products, if it lives, and what follows them.
+fn finish(epilogue: Epilogue, channel: usize, products: Option<&[f32]>, output: &mut [f32]) {
+    let bias = epilogue.bias.map_or(0.0, |bias| bias[channel]);
+    match products {
+        Some(products) => {
+            for (output, product) in output.iter_mut().zip(products) {
+                *output = product + bias;
+            }
+        }
+        None => output.fill(bias),
+    }
+    if let Some(residual) = epilogue.residual {
+        let residual = &residual[channel * output.len()..];
+        for (output, residual) in output.iter_mut().zip(residual) {
+            *output += residual;
+        }
+    }
+    if epilogue.relu {
+        for output in output {
+            *output = if *output < 0.0 { 0.0 } else { *output };
+        }
     }
 }
 

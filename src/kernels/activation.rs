@@ -74,7 +74,7 @@ impl Job for Softmax<'_> {
 /// Numerator and denominator of `erf(z) / z` in `z²`, lowest power first: least squares, reweighted until the error was level,
 /// on [0, 3.92], where it is 1.4e-9 before rounding. Beyond, erf is ±1 in `f32`.
 const NUMERATOR: [f32; 7] = [
-    1.128_379_2,
+    std::f32::consts::FRAC_2_SQRT_PI,
     0.184_700_34,
     0.054_278_508,
     0.003_832_38,

@@ -39,14 +39,14 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `to = base + factor · A B`, row after row; the base is what `to` holds, or zero.
+/// `to = factor · A B`, row after row.
 ///
 /// On one thread, so that the order of a sum depends on the sizes alone.
 ///
 /// # Errors
 ///
 /// Sizes that do not match, or a slice of another length than its matrix.
-pub(crate) fn product(a: Matrix, b: Matrix, factor: f32, add: bool, to: &mut [f32]) -> Result<()> {
+pub(crate) fn product(a: Matrix, b: Matrix, factor: f32, to: &mut [f32]) -> Result<()> {
     let ([rows, shared], [found, columns]) = (a.size, b.size);
     length("a matrix's row", found, shared)?;
     length("the product", to.len(), rows * columns)?;
@@ -54,9 +54,7 @@ pub(crate) fn product(a: Matrix, b: Matrix, factor: f32, add: bool, to: &mut [f3
         return Ok(());
     }
     if shared == 0 {
-        if !add {
-            to.fill(0.0);
-        }
+        to.fill(0.0);
         return Ok(());
     }
     for matrix in [&a, &b] {
@@ -73,14 +71,14 @@ pub(crate) fn product(a: Matrix, b: Matrix, factor: f32, add: bool, to: &mut [f3
             to.as_mut_ptr(),
             1,
             columns as isize,
-            add,
+            false,
             a.numbers.as_ptr(),
             a.strides[1] as isize,
             a.strides[0] as isize,
             b.numbers.as_ptr(),
             b.strides[1] as isize,
             b.strides[0] as isize,
-            1.0,
+            0.0,
             factor,
             false,
             false,
@@ -107,21 +105,15 @@ mod tests {
                 Matrix::rows(&a, [rows, shared]),
                 Matrix::rows(&b, [columns, shared]),
             );
-            product(left, right.transposed(), 2.0, true, &mut to).unwrap();
+            product(left, right.transposed(), 2.0, &mut to).unwrap();
             for (index, found) in to.iter().enumerate() {
                 let (row, column) = (index / columns, index % columns);
                 let terms = (0..shared).map(|i| a[row * shared + i] * b[column * shared + i]);
-                assert_eq!(*found, 1.0 + 2.0 * terms.sum::<f32>());
+                assert_eq!(*found, 2.0 * terms.sum::<f32>());
             }
-            product(left, right.transposed(), 1.0, false, &mut to[1..]).unwrap_err();
-            product(
-                left,
-                Matrix::rows(&b[1..], [shared, columns]),
-                1.0,
-                false,
-                &mut to,
-            )
-            .unwrap_err();
+            product(left, right.transposed(), 1.0, &mut to[1..]).unwrap_err();
+            let short = Matrix::rows(&b[1..], [shared, columns]);
+            product(left, short, 1.0, &mut to).unwrap_err();
         }
     }
 }
