@@ -137,9 +137,9 @@ fn polynomial<const N: usize>(coefficients: &[f32; N], x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// erf by its series, in `f64`.
+    /// erf by its series, in `f64`. Terms cancel: their rounding is 1e-9 at 4, from where on 1 is as near.
     fn series(z: f64) -> f64 {
-        if z.abs() > 6.0 {
+        if z.abs() > 4.0 {
             return z.signum();
         }
         let (mut term, mut sum) = (z, z);
@@ -184,7 +184,10 @@ mod tests {
                 for (&x, &y) in row.zip(found) {
                     let exact = weight(x) / sum;
                     let apart = (f64::from(y) - exact).abs();
-                    assert!(apart <= 1e-6 * exact + 1e-37, "{x}: {y}, {exact}");
+                    // The difference from the maximum is rounded before its exponential is taken.
+                    let rounding = f64::from(most - x) * f64::from(f32::EPSILON) / 2.0;
+                    let bound = (1e-6 + rounding) * exact + 1e-37;
+                    assert!(apart <= bound, "{x}: {y}, {exact}");
                 }
             }
         }
