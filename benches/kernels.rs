@@ -61,7 +61,7 @@ struct Run {
 
 enum Layer {
     Conv(Box<ConvStructure>),
-    Linear(LinearStructure),
+    Linear(Box<LinearStructure>),
 }
 
 fn request(line: &str) -> Run {
@@ -87,7 +87,7 @@ fn request(line: &str) -> Run {
             let sizes = [size(2) * size(3), size(2), size(3)];
             let mask = mask(sizes[0], density);
             let linear = LinearStructure::new(size(2), size(3), &mask).expect("valid");
-            (Layer::Linear(linear), sizes, 1)
+            (Layer::Linear(Box::new(linear)), sizes, 1)
         }
     };
     Run {

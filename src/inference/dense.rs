@@ -31,7 +31,7 @@ impl DenseConv {
     /// Density of the output channels that have a live weight; 0 without any.
     pub fn density(shape: &ConvShape, live: &[bool]) -> f64 {
         let each = live.len() / shape.channels[1];
-        let counts = live.chunks_exact(each).map(|live| count(live));
+        let counts = live.chunks_exact(each).map(count);
         let counts: Vec<usize> = counts.filter(|count| *count > 0).collect();
         let weights = counts.len() * each;
         counts.iter().sum::<usize>() as f64 / weights.max(1) as f64
