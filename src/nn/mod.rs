@@ -11,7 +11,7 @@
 //! | dense gradient | as above, in steps whose method ranks or trains dead weights | `∂L/∂w` at every position, the rest sparse |
 //! | dense | everywhere else, and any other backend | burn's own operations on weights that are zero where dead |
 //!
-//! [`Execution`](crate::masks::Execution) forces one or the other. [`BatchNorm`] fuses statistics, normalisation, residual and ReLU into
+//! [`crate::masks::Execution`] forces one or the other. [`BatchNorm`] fuses statistics, normalisation, residual and ReLU into
 //! two passes over memory on flex, masks or not.
 
 mod conv;
