@@ -59,7 +59,7 @@ impl Conv2d {
         if let Some(plan) = self.plan(&input) {
             use super::flex::KernelOps;
             let weight = self.weight.val().into_dispatch();
-            let output = burn::backend::Dispatch::masked_conv(input.into_dispatch(), weight, plan);
+            let output = burn::backend::Dispatch::masked(input.into_dispatch(), weight, plan);
             let output = Tensor::from_dispatch(output);
             return match &self.bias {
                 Some(bias) => output + bias.val().reshape([1, -1, 1, 1]),
@@ -71,7 +71,7 @@ impl Conv2d {
 
     /// How to compute with the mask in scope; `None` without one, or where the kernels do not go.
     #[cfg(feature = "flex")]
-    fn plan(&self, input: &Tensor<4>) -> Option<super::flex::ConvPlan> {
+    fn plan(&self, input: &Tensor<4>) -> Option<super::flex::Plan> {
         use crate::kernels::ConvShape;
         use burn::tensor::ops::ConvOptions;
 
@@ -102,12 +102,12 @@ impl Conv2d {
             true => None,
             false => structure.clone(),
         };
-        Some(super::flex::ConvPlan {
+        let products = std::sync::Arc::new(super::flex::Conv {
             structure,
             gradient,
             options: ConvOptions::new(self.stride, padding, self.dilation, self.groups),
-            meter,
-        })
+        });
+        Some(super::flex::Plan { products, meter })
     }
 
     /// Rows and columns of zeros on either side, where both sides have as many: burn computes `Same` from the sizes.

@@ -49,7 +49,7 @@ impl Linear {
             let [inputs, outputs] = self.weight.dims();
             let rows = input.reshape([-1, inputs as i32]);
             let weight = self.weight.val().into_dispatch();
-            let output = burn::backend::Dispatch::masked_linear(rows.into_dispatch(), weight, plan);
+            let output = burn::backend::Dispatch::masked(rows.into_dispatch(), weight, plan);
             let output = Tensor::<2>::from_dispatch(output);
             let output = match &self.bias {
                 Some(bias) => output + bias.val().unsqueeze(),
@@ -63,7 +63,7 @@ impl Linear {
 
     /// How to compute with the mask in scope; `None` without one, or where the kernels do not go.
     #[cfg(feature = "flex")]
-    fn plan<const D: usize>(&self, input: &Tensor<D>) -> Option<super::flex::LinearPlan> {
+    fn plan<const D: usize>(&self, input: &Tensor<D>) -> Option<super::flex::Plan> {
         let scope = super::scope_for(input)?;
         let id = self.weight.id;
         let (density, meter) = (scope.masks.density(id)?, scope.masks.meter(id)?);
@@ -79,11 +79,13 @@ impl Linear {
             true => scope.masks.linear(id, sizes),
             false => None,
         };
-        Some(super::flex::LinearPlan {
+        // Gradients of dead weights are a matrix product's: against those the kernels need dead weights to be faster.
+        let gradient = structure.clone().filter(|_| !scope.dense_gradient);
+        let products = std::sync::Arc::new(super::flex::Linear {
             structure,
-            dense_gradient: scope.dense_gradient,
-            meter,
-        })
+            gradient,
+        });
+        Some(super::flex::Plan { products, meter })
     }
 
     /// The same layer as burn's own; parameters are shared, not copied.

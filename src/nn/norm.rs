@@ -86,7 +86,7 @@ impl BatchNorm {
         with_relu: bool,
     ) -> Tensor<D> {
         #[cfg(feature = "flex")]
-        if super::flex::takes(&input) && residual.as_ref().is_none_or(super::flex::takes) {
+        if self.fits(&input) && residual.as_ref().is_none_or(super::flex::takes) {
             return self.on_flex(input, residual, with_relu);
         }
         let mut output = self.as_burn().forward(input);
@@ -94,6 +94,16 @@ impl BatchNorm {
             output = output + residual;
         }
         if with_relu { relu(output) } else { output }
+    }
+
+    /// Whether the kernels can compute with an input; others are burn's to compute or to refuse.
+    #[cfg(feature = "flex")]
+    fn fits<const D: usize>(&self, input: &Tensor<D>) -> bool {
+        use super::flex::takes;
+        let shape = input.dims();
+        let channels = self.gamma.dims() == [*shape.get(1).unwrap_or(&0)];
+        let parameters = takes(&self.gamma.val()) && takes(&self.beta.val());
+        channels && !shape.contains(&0) && takes(input) && parameters
     }
 
     #[cfg(feature = "flex")]
@@ -125,7 +135,7 @@ impl BatchNorm {
         let (output, mean, variance) = match residual {
             None => Dispatch::norm(input, gamma, beta, plan),
             Some(residual) => {
-                Dispatch::norm_with_residual(input, gamma, beta, residual.into_dispatch(), plan)
+                Dispatch::norm_onto(input, gamma, beta, residual.into_dispatch(), plan)
             }
         };
         if of_batch {

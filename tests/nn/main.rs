@@ -6,7 +6,15 @@ mod paths;
 mod records;
 mod steps;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use burn::tensor::{Device, Distribution, Tensor};
+
+/// Tests draw from the backend's generator, which all threads share: they take turns, so that seeds mean something.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn device() -> Device {
     Device::flex().autodiff()

@@ -11,7 +11,7 @@ use zosam::nn::{Conv2d, Linear};
 use zosam::sparse::{Method, RandomStatic};
 use zosam::{RigL, SamConfig, Set, Snfs, Sparsity, TopKast, ZoSamConfig, tree};
 
-use super::{device, random};
+use super::{alone, device, random};
 
 #[derive(Module, Debug)]
 struct Net {
@@ -93,6 +93,7 @@ fn methods() -> Vec<Method> {
 
 #[test]
 fn every_kind_of_method() {
+    let _turn = alone();
     for sam in [true, false] {
         for method in methods() {
             let dense = train(method.clone(), Execution::Dense, sam);
@@ -117,6 +118,7 @@ fn every_kind_of_method() {
 /// all the same, so that burn's arithmetic is used by the linear layer alone.
 #[test]
 fn dense_gradients_where_they_are_needed() {
+    let _turn = alone();
     let dense_weight_gradients = |method| train(method, Execution::Sparse, true).calls[0][2];
     let layers = 1;
     let backwards = 2;
@@ -129,6 +131,7 @@ fn dense_gradients_where_they_are_needed() {
 
 #[test]
 fn the_same_bits_again() {
+    let _turn = alone();
     let run = || {
         train(
             Method::RigL(RigL::new(0.7, 9).with_update_every(4)),

@@ -5,10 +5,12 @@
 
 mod conv;
 mod linear;
+mod masked;
 mod norm;
 
-pub(super) use conv::ConvPlan;
-pub(super) use linear::LinearPlan;
+pub(super) use conv::Conv;
+pub(super) use linear::Linear;
+pub(super) use masked::Plan;
 pub(super) use norm::NormPlan;
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -20,18 +22,11 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 /// What the layers need beyond burn's own operations.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait KernelOps: Backend {
-    fn masked_conv(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        plan: ConvPlan,
-    ) -> FloatTensor<Self>;
+    /// A layer whose weight is masked, without its bias.
+    fn masked(input: FloatTensor<Self>, weight: FloatTensor<Self>, plan: Plan)
+    -> FloatTensor<Self>;
 
-    fn masked_linear(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        plan: LinearPlan,
-    ) -> FloatTensor<Self>;
-
+    /// Batch norm: output, mean and variance.
     fn norm(
         input: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -39,7 +34,8 @@ pub(crate) trait KernelOps: Backend {
         plan: NormPlan,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    fn norm_with_residual(
+    /// The same with a residual. An operation of its own, because burn's extensions take no optional tensor.
+    fn norm_onto(
         input: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
@@ -47,6 +43,9 @@ pub(crate) trait KernelOps: Backend {
         plan: NormPlan,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
+
+/// A tensor with gradients.
+type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
 /// Whether the kernels can compute with a tensor.
 pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
@@ -73,12 +72,8 @@ fn tensor<const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> FlexTensor {
 }
 
 impl KernelOps for Flex {
-    fn masked_conv(input: FlexTensor, weight: FlexTensor, plan: ConvPlan) -> FlexTensor {
-        conv::forward(input, weight, &plan)
-    }
-
-    fn masked_linear(input: FlexTensor, weight: FlexTensor, plan: LinearPlan) -> FlexTensor {
-        linear::forward(input, weight, &plan)
+    fn masked(input: FlexTensor, weight: FlexTensor, plan: Plan) -> FlexTensor {
+        masked::forward(input, weight, &plan)
     }
 
     fn norm(
@@ -90,7 +85,7 @@ impl KernelOps for Flex {
         norm::forward(input, gamma, beta, None, plan)
     }
 
-    fn norm_with_residual(
+    fn norm_onto(
         input: FlexTensor,
         gamma: FlexTensor,
         beta: FlexTensor,
@@ -102,38 +97,26 @@ impl KernelOps for Flex {
 }
 
 impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
-    fn masked_conv(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        plan: ConvPlan,
-    ) -> FloatTensor<Self> {
-        conv::tracked::<C>(input, weight, plan)
-    }
-
-    fn masked_linear(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        plan: LinearPlan,
-    ) -> FloatTensor<Self> {
-        linear::tracked::<C>(input, weight, plan)
+    fn masked(input: Tracked<C>, weight: Tracked<C>, plan: Plan) -> Tracked<C> {
+        masked::tracked::<C>(input, weight, plan)
     }
 
     fn norm(
-        input: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
+        input: Tracked<C>,
+        gamma: Tracked<C>,
+        beta: Tracked<C>,
         plan: NormPlan,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        norm::tracked::<C>(input, gamma, beta, None, plan)
+    ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
+        norm::tracked::<C, 3>([input, gamma, beta], plan)
     }
 
-    fn norm_with_residual(
-        input: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        residual: FloatTensor<Self>,
+    fn norm_onto(
+        input: Tracked<C>,
+        gamma: Tracked<C>,
+        beta: Tracked<C>,
+        residual: Tracked<C>,
         plan: NormPlan,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        norm::tracked::<C>(input, gamma, beta, Some(residual), plan)
+    ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
+        norm::tracked::<C, 4>([input, gamma, beta, residual], plan)
     }
 }

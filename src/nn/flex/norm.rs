@@ -7,11 +7,10 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
-use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
 use burn::tensor::TensorData;
 
-use super::{contiguous, numbers, tensor};
+use super::{Tracked, contiguous, numbers, tensor};
 use crate::kernels::{BatchNorm, GradientMask, NormFactors, Source};
 
 /// How to normalise.
@@ -91,7 +90,7 @@ impl Normalised {
         (output, tensor(mean, channels), tensor(variance, channels))
     }
 
-    /// Gradients of input, residual, `γ` and `β`.
+    /// Gradients of input, `γ`, `β` and the residual.
     fn gradients(&self, output_gradient: &FlexTensor) -> [FlexTensor; 4] {
         let (shape, channels) = (self.input.shape(), [self.statistics[0].len()]);
         // Without a ReLU the gradient of the residual is that of the output.
@@ -118,9 +117,9 @@ impl Normalised {
         };
         [
             whole(input),
-            residual,
             tensor(gamma, channels),
             tensor(beta, channels),
+            residual,
         ]
     }
 }
@@ -146,37 +145,16 @@ fn factors<'a>(
     }
 }
 
+/// Of input, `γ` and `β`, and of a residual if there are four parents.
 #[derive(Debug)]
 struct Norm;
 
-impl Backward<Flex, 3> for Norm {
+impl<const N: usize> Backward<Flex, N> for Norm {
     type State = Normalised;
 
     fn backward(
         self,
-        ops: Ops<Normalised, 3>,
-        gradients: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let output_gradient = contiguous(&gradients.consume::<Flex>(&ops.node));
-        let [input, _, gamma, beta] = ops.state.gradients(&output_gradient);
-        for (node, gradient) in ops.parents.into_iter().zip([input, gamma, beta]) {
-            if let Some(node) = node {
-                gradients.register::<Flex>(node.id, gradient);
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct NormWithResidual;
-
-impl Backward<Flex, 4> for NormWithResidual {
-    type State = Normalised;
-
-    fn backward(
-        self,
-        ops: Ops<Normalised, 4>,
+        ops: Ops<Normalised, N>,
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
@@ -190,39 +168,23 @@ impl Backward<Flex, 4> for NormWithResidual {
     }
 }
 
-/// A tensor of a backend with gradients.
-type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
-
-/// Output, mean and variance of a pass with a graph; the statistics have none.
-pub(super) fn tracked<C: CheckpointStrategy>(
-    input: Tracked<C>,
-    gamma: Tracked<C>,
-    beta: Tracked<C>,
-    residual: Option<Tracked<C>>,
+/// Output, mean and variance of a pass with a graph; the statistics have none. Inputs are `x`, `γ`, `β` and perhaps a residual.
+pub(super) fn tracked<C: CheckpointStrategy, const N: usize>(
+    inputs: [Tracked<C>; N],
     plan: NormPlan,
 ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
-    let (input, input_node) = input.into_parts();
-    let (gamma, gamma_node) = gamma.into_parts();
-    let (beta, beta_node) = beta.into_parts();
-    let (residual, residual_node) = residual.map(|residual| residual.into_parts()).unzip();
+    let nodes = inputs.each_ref().map(|input| input.node());
+    let mut inputs = inputs.into_iter().map(|input| input.into_primitive());
+    let mut next = || inputs.next();
+    let (Some(input), Some(gamma), Some(beta), residual) = (next(), next(), next(), next()) else {
+        unreachable!("a norm has at least three inputs");
+    };
     let normalised = Normalised::new(input, gamma, beta, residual, plan);
     let (output, mean, variance) = normalised.outputs();
-    let output = match residual_node {
-        None => {
-            let nodes = [input_node, gamma_node, beta_node];
-            match Norm.prepare::<C>(nodes).compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish(normalised, output),
-                OpsKind::UnTracked(prepared) => prepared.finish(output),
-            }
-        }
-        Some(residual_node) => {
-            let nodes = [input_node, residual_node, gamma_node, beta_node];
-            let prepared = NormWithResidual.prepare::<C>(nodes);
-            match prepared.compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish(normalised, output),
-                OpsKind::UnTracked(prepared) => prepared.finish(output),
-            }
-        }
+    let prepared = Norm.prepare::<C>(nodes).compute_bound();
+    let output = match prepared.stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(normalised, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
     };
     let lifted = Autodiff::<Flex, C>::from_inner;
     (output, lifted(mean), lifted(variance))
