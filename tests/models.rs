@@ -1,11 +1,12 @@
 //! Every bundled network under everything at once: masks that change, ZO-SAM, a checkpoint in between.
 #![cfg(all(feature = "flex", feature = "models"))]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod turns;
 
 use burn::module::Module;
 use burn::optim::{SgdConfig, momentum::MomentumConfig};
 use burn::tensor::{Device, Distribution, Int, Tensor};
+use turns::alone;
 use zosam::checkpoint::{Store, fingerprint};
 use zosam::models::{
     ImageNetResNet, ImageNetResNetConfig, ResNet, ResNetConfig, Stem, Vgg, VggConfig, WideResNet,
@@ -16,12 +17,6 @@ use zosam::{RigL, Sparsity, ZoSamConfig};
 
 const STEPS: u64 = 6;
 const SAVED_AT: u64 = 3;
-
-/// Keeps the tests of this file apart: the backend's generator, which dropout draws from, is global.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn flat<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
     tensor.to_data().iter::<f32>().collect()

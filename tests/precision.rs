@@ -1,11 +1,14 @@
 //! Models in half precision: what is measured about them is in f32.
 #![cfg(feature = "flex")]
 
+mod turns;
+
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
+use turns::alone;
 use zosam::perturb::{PlainReason, SamConfig, Sharpness, SharpnessConfig, ZoSamConfig};
 use zosam::{RandomStatic, SharpOptimizer, Sparsity, tree};
 
@@ -80,6 +83,7 @@ fn all_finite(net: &Net) -> bool {
 /// `‖ε‖ = ρ` to f32's precision, dead weights are +0, weights keep their type.
 #[test]
 fn perturbations_have_their_length() {
+    let _turn = alone();
     for dtype in HALVES {
         for (name, config) in configs(0.05) {
             let mut optim = optimizer(config);
@@ -113,6 +117,7 @@ fn perturbations_have_their_length() {
 /// In f16 squares of small gradients vanish and sums of many overflow; in f32 neither.
 #[test]
 fn norms_have_the_range_of_f32() {
+    let _turn = alone();
     for (value, size) in [(1e-4, 1000), (60.0, 100_000)] {
         let component = Tensor::<1>::full([size], value, &Device::flex()).cast(FloatDType::F16);
         let rounded = f64::from(component.clone().max().into_scalar::<f32>());
@@ -126,6 +131,7 @@ fn norms_have_the_range_of_f32() {
 /// Where the perturbed point is out of f16's range the step is a plain one, and is counted; the weights stay numbers.
 #[test]
 fn overflow_gives_a_plain_step() {
+    let _turn = alone();
     for (name, config) in configs(1e4) {
         let mut optim = optimizer(config);
         let inputs = batch(FloatDType::F16);

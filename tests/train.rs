@@ -1,6 +1,6 @@
 //! Inside burn's learner: the same steps, and checkpoints that hold everything.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod turns;
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
@@ -12,6 +12,7 @@ use burn::optim::{
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, Tensor};
 use burn::train::TrainStep;
+use turns::alone;
 use zosam::checkpoint::fingerprint;
 use zosam::perturb::*;
 use zosam::sparse::{GradientMemory, Growth};
@@ -36,12 +37,6 @@ impl LossStep for Net {
         let output = self.last.forward(self.dropout.forward(hidden));
         (output.powi_scalar(2).mean(), ())
     }
-}
-
-/// Holds off the other tests: the backend's random generator, which decides weights, data and dropout, is one per process.
-fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn device() -> Device {

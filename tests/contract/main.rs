@@ -16,3 +16,5 @@ mod rewind;
 mod rule;
 mod samples;
 mod setup;
+#[path = "../turns/mod.rs"]
+mod turns;

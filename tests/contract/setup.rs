@@ -1,7 +1,6 @@
 //! The cross product under test, on a small net with batch norm and dropout.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+pub use super::turns::alone;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -49,13 +48,6 @@ impl Net {
         self.linear
             .forward(self.dropout.forward(hidden.flatten(1, 3)))
     }
-}
-
-/// Holds off the other tests of this process: the backend's random generator, which decides initial
-/// weights and dropout, is global to it.
-pub fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// flex, or wgpu with that feature and `ZOSAM_TEST_DEVICE=wgpu`: see docs/GPU.md.

@@ -5,16 +5,11 @@ mod norm;
 mod paths;
 mod records;
 mod steps;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+#[path = "../turns/mod.rs"]
+mod turns;
 
 use burn::tensor::{Device, Distribution, Tensor};
-
-/// Tests draw from the backend's generator, which all threads share: they take turns, so that seeds mean something.
-fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use turns::alone;
 
 fn device() -> Device {
     Device::flex().autodiff()
