@@ -1,12 +1,13 @@
-//! From which density on a layer trains faster on burn's dense arithmetic than on the kernels.
+//! From which density on a layer is faster on dense arithmetic than on the sparse kernels.
 //!
 //! ```text
-//! RAYON_NUM_THREADS=1 cargo bench --bench crossover            # all layers
-//! RAYON_NUM_THREADS=1 cargo bench --bench crossover -- linear  # those whose line starts so
+//! RAYON_NUM_THREADS=1 cargo bench --bench crossover               # all layers
+//! RAYON_NUM_THREADS=1 cargo bench --bench crossover -- inference  # those whose line starts so
 //! ```
 //!
-//! Forward and both gradients through burn's autodiff on flex, masks random, the two paths taking turns; a cell is dense time over
-//! sparse time, the median of five turns. The last column is where the ratio falls to 1, interpolated.
+//! `conv` and `linear`: forward and both gradients through burn's autodiff on flex, against flex's dense products. `inference`: one
+//! image through `PackedConv` against `DenseConv`. Masks are random, the two paths take turns; a cell is dense time over sparse time,
+//! the median of turns. The last column is where the ratio falls to 1, interpolated.
 
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use burn::module::{Module, Param};
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::{LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor};
+use zosam::kernels::{ConvShape, ConvStructure, DenseConv, Epilogue};
 use zosam::masks::{Execution, Masks};
 use zosam::nn::{Conv2d, Linear};
 use zosam::{RandomStatic, Sparsity};
@@ -39,6 +41,26 @@ const LINEARS: [[usize; 3]; 6] = [
     [64, 64, 10],
     [16, 384, 384],
     [4, 384, 384],
+];
+
+/// Channels in and out, kernel, height and width, stride. Linear layers are 1×1 convolutions over tokens.
+const INFERENCE: [[usize; 6]; 16] = [
+    [3, 64, 7, 224, 224, 2],
+    [32, 32, 3, 32, 32, 1],
+    [64, 64, 3, 16, 16, 1],
+    [64, 64, 3, 56, 56, 1],
+    [128, 128, 3, 8, 8, 1],
+    [128, 128, 3, 56, 56, 2],
+    [512, 512, 3, 7, 7, 1],
+    [512, 512, 3, 2, 2, 1],
+    [256, 64, 1, 56, 56, 1],
+    [1024, 256, 1, 14, 14, 1],
+    [512, 2048, 1, 7, 7, 1],
+    [3, 384, 16, 224, 224, 16],
+    [384, 1152, 1, 1, 197, 1],
+    [384, 1536, 1, 1, 197, 1],
+    [1536, 384, 1, 1, 197, 1],
+    [2048, 1000, 1, 1, 1, 1],
 ];
 
 const DENSITIES: [f64; 9] = [0.999, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02];
@@ -69,6 +91,14 @@ fn main() {
             row(&line, |density| linear(sizes, density));
         }
     }
+    if wanted("inference") {
+        INFERENCE.into_iter().for_each(row_of_inference);
+    }
+}
+
+fn row_of_inference(sizes: [usize; 6]) {
+    let line = format!("inference {}", sizes.map(|size| size.to_string()).join(" "));
+    row(&line, |density| inference(sizes, density));
 }
 
 fn row(line: &str, ratio: impl Fn(f64) -> f64) {
@@ -125,6 +155,31 @@ fn linear([examples, inputs, outputs]: [usize; 3], density: f64) -> f64 {
     compare(&masks, || model.forward(input.val()))
 }
 
+fn inference([from, to, kernel, height, width, stride]: [usize; 6], density: f64) -> f64 {
+    // A patch embedding has no padding.
+    let padding = if stride == kernel { 0 } else { kernel / 2 };
+    let shape = ConvShape::new([from, to], [kernel; 2], [height, width])
+        .with_padding([padding; 2])
+        .with_stride([stride; 2]);
+    // Spread evenly, though not in rows of any regular kind.
+    let live = |index: usize| ((index * 7919 % 1009) as f64) < density * 1009.0;
+    let live: Vec<bool> = (0..shape.weights()).map(live).collect();
+    let weight: Vec<f32> = live.iter().map(|live| f32::from(u8::from(*live))).collect();
+    let dense = DenseConv::new(shape, &weight, &live).expect("a shape that it takes");
+    let sparse = ConvStructure::new(shape, &live).and_then(|structure| structure.packed(&weight));
+    let sparse = sparse.expect("a valid shape");
+    let (input, none) = (vec![0.5; shape.inputs()], Epilogue::default());
+    let mut output = vec![0.0; shape.outputs()];
+    ratio(|is_sparse| match is_sparse {
+        true => sparse
+            .forward(&input, none, &mut output)
+            .expect("lengths fit"),
+        false => dense
+            .forward(&input, none, &mut output)
+            .expect("lengths fit"),
+    })
+}
+
 /// A leaf that wants a gradient, as a layer's input does.
 fn random<const D: usize>(shape: [usize; D]) -> Param<Tensor<D>> {
     Param::from_tensor(Tensor::random(
@@ -135,17 +190,25 @@ fn random<const D: usize>(shape: [usize; D]) -> Param<Tensor<D>> {
 }
 
 fn compare<const D: usize>(masks: &Masks, forward: impl Fn() -> Tensor<D>) -> f64 {
-    let time = |execution| {
+    ratio(|is_sparse| {
+        let execution = match is_sparse {
+            true => Execution::Sparse,
+            false => Execution::Dense,
+        };
+        masks.run(execution, &forward).sum().backward();
+    })
+}
+
+/// Dense over sparse time, of a call that is told which.
+fn ratio(mut run: impl FnMut(bool)) -> f64 {
+    let mut time = |is_sparse| {
         let start = Instant::now();
-        let gradients = masks.run(execution, &forward).sum().backward();
-        drop(gradients);
+        run(is_sparse);
         start.elapsed().as_secs_f64()
     };
-    time(Execution::Dense);
-    time(Execution::Sparse);
-    let mut ratios: Vec<f64> = (0..TURNS)
-        .map(|_| time(Execution::Dense) / time(Execution::Sparse))
-        .collect();
+    time(false);
+    time(true);
+    let mut ratios: Vec<f64> = (0..TURNS).map(|_| time(false) / time(true)).collect();
     ratios.sort_by(f64::total_cmp);
     ratios[TURNS / 2]
 }

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use burn::module::Module;
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Parser, Subcommand, ValueEnum};
 use zosam::inference::SparseNetwork;
 use zosam::model_file::{load_model, save_model};
@@ -23,7 +23,7 @@ use zosam::models::{
     Deit, DeitConfig, ImageNetResNet, ImageNetResNetConfig, ResNet, ResNetConfig, ResNetVariant,
     Vgg, VggConfig, WideResNet, WideResNetConfig,
 };
-use zosam::{RandomStatic, Sparsity};
+use zosam::sparse::{Distribution, RandomStatic, Sparsity};
 
 /// Times trained networks, sparse and dense, and prints their sizes in memory and on disk.
 #[derive(Parser)]
@@ -49,7 +49,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Answers lines `WIDTH DENSITY BATCH` with the seconds of one pass of ResNet-32, for a peer that takes turns.
+    /// Answers lines `WIDTH DENSITY DISTRIBUTION BATCH` with the seconds of one pass of ResNet-32, for a peer that takes turns.
     Serve,
 }
 
@@ -153,7 +153,7 @@ fn compare<M: Family>(
 ) -> Result<()> {
     let folder = tempfile::tempdir()?;
     for &density in &arguments.density {
-        let (model, sparsity) = masked(init()?, side, density)?;
+        let (model, sparsity) = masked(init()?, side, density, Distribution::default())?;
         // The way a program would get it: from the file.
         let path = arguments.file.clone();
         let path = path.unwrap_or(folder.path().join("model.safetensors"));
@@ -186,15 +186,20 @@ fn from_file<M: Family>(path: &Path, model: M, side: usize) -> Result<SparseNetw
     Ok(model.sparse([side, side])?)
 }
 
-/// A network with random ERK masks in evaluation, its statistics set by a batch.
-fn masked<M: Family>(model: M, side: usize, density: f64) -> Result<(M, Sparsity)> {
+/// A network with random masks in evaluation, its statistics set by a batch.
+fn masked<M: Family>(
+    model: M,
+    side: usize,
+    density: f64,
+    distribution: Distribution,
+) -> Result<(M, Sparsity)> {
     let device = Device::flex().autodiff();
     let mut sparsity = match density {
         1.0 => Sparsity::dense(),
-        _ => Sparsity::new(RandomStatic::new(1.0 - density)),
+        _ => Sparsity::new(RandomStatic::new(1.0 - density).with_distribution(distribution)),
     };
     let model = sparsity.attach(model, |_: &M| Tensor::<1>::zeros([1], &device))?;
-    let normal = Distribution::Normal(0.0, 1.0);
+    let normal = burn::tensor::Distribution::Normal(0.0, 1.0);
     let count = if side > 64 { 2 } else { 16 };
     model.dense(Tensor::random([count, 3, side, side], normal, &device));
     Ok((model.valid(), sparsity))
@@ -204,14 +209,19 @@ fn serve() -> Result<()> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [width, density, batch] = words[..] else {
-            anyhow::bail!("expected WIDTH DENSITY BATCH, found `{line}`");
+        let [width, density, distribution, batch] = words[..] else {
+            anyhow::bail!("expected WIDTH DENSITY DISTRIBUTION BATCH, found `{line}`");
         };
         let config = ResNetConfig::resnet32(10).with_width(width.parse()?);
         let config = config.with_variant(ResNetVariant::Grasp);
         let device = Device::flex().autodiff();
         device.seed(0);
-        let (model, _) = masked(config.init(&device)?, 32, density.parse()?)?;
+        let distribution = match distribution {
+            "uniform" => Distribution::Uniform,
+            _ => Distribution::default(),
+        };
+        let density: f64 = density.parse()?;
+        let (model, _) = masked(config.init(&device)?, 32, density, distribution)?;
         let sparse = model.to_sparse_network([32, 32])?;
         let images = images(batch.parse()?, 32);
         seconds(&sparse, &images)?;

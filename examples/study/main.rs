@@ -1,4 +1,4 @@
-//! Comparisons of many runs on real CIFAR-10: tables, and a heat map.
+//! Comparisons of many runs: tables, and a heat map.
 //!
 //! Every run is one of the resnet32 program, which has to be built and is looked for beside this one. Finished runs are lines of a file in
 //! `--out`; a study that was interrupted goes on with the same command.
@@ -23,11 +23,11 @@ use clap::{Parser, Subcommand};
 use runs::{Runs, words};
 
 #[derive(Debug, Parser)]
-#[command(about = "Compare many runs on CIFAR-10")]
+#[command(about = "Compare many runs")]
 struct Args {
-    /// Folder of CIFAR-10, with cifar-10-batches-bin.
+    /// Folder of CIFAR-10, with cifar-10-batches-bin [default: the built-in images].
     #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    data: Option<PathBuf>,
     /// Folder for finished runs, tables and pictures.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -108,7 +108,7 @@ fn main() -> ExitCode {
 
 fn study(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.out)?;
-    let open = |name: &str| Runs::open(&args.data, &args.out.join(name));
+    let open = |name: &str| Runs::open(args.data.as_deref(), &args.out.join(name));
     match args.study {
         Study::Sensitivity => {
             sensitivity::study(&mut open("sensitivity.jsonl")?, &args.setting, &args.out)

@@ -29,7 +29,7 @@ pub struct Run {
 /// The program, the data and the runs made so far.
 pub struct Runs {
     program: PathBuf,
-    data: PathBuf,
+    data: Option<PathBuf>,
     path: PathBuf,
     finished: Vec<Run>,
 }
@@ -40,7 +40,7 @@ impl Runs {
     /// # Errors
     ///
     /// If the program is not beside this one or the file cannot be read.
-    pub fn open(data: &Path, path: &Path) -> Result<Self> {
+    pub fn open(data: Option<&Path>, path: &Path) -> Result<Self> {
         let program = std::env::current_exe()?.with_file_name("resnet32");
         let program = program.with_extension(std::env::consts::EXE_EXTENSION);
         if !program.exists() {
@@ -64,7 +64,7 @@ impl Runs {
         }
         Ok(Self {
             program,
-            data: data.to_path_buf(),
+            data: data.map(Path::to_path_buf),
             path: path.to_path_buf(),
             finished,
         })
@@ -93,12 +93,12 @@ impl Runs {
     }
 
     fn make(&self, arguments: Vec<String>, turn: usize) -> Result<Run> {
-        let output = Command::new(&self.program)
-            .args(&arguments)
-            .args(["--dataset", "cifar10", "--json", "--data"])
-            .arg(&self.data)
-            .stdin(Stdio::null())
-            .output()?;
+        let mut command = Command::new(&self.program);
+        command.arg("--json").args(&arguments).stdin(Stdio::null());
+        if let Some(data) = &self.data {
+            command.args(["--dataset", "cifar10", "--data"]).arg(data);
+        }
+        let output = command.output()?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             bail!("resnet32 failed: {}", said.lines().last().unwrap_or("?"));

@@ -1,12 +1,13 @@
 //! Convolutions and linear layers, sparse or dense, whichever is faster.
 
-use super::dense::DenseConv;
 use super::layer::Layer;
 use crate::error::Result;
-use crate::kernels::{ConvShape, ConvStructure, Epilogue, PackedConv};
+use crate::kernels::{
+    ConvShape, ConvStructure, DenseConv, Epilogue, Frame, FramedConv, PackedConv,
+};
 
 /// The density of live output channels from which on the dense product is faster, or sparse no longer much faster: measured on AVX2, one thread, by
-/// `cargo test --release --lib measure_crossover -- --ignored --nocapture`.
+/// `RAYON_NUM_THREADS=1 cargo bench --bench crossover -- inference`.
 fn crossover(shape: &ConvShape) -> f64 {
     let [rows, columns] = shape.output_size();
     let has_patches = shape.kernel != [1, 1] && shape.stride[0] <= 2;
@@ -31,6 +32,8 @@ pub(crate) struct Conv {
 #[derive(Debug, Clone)]
 enum Weights {
     Sparse(Box<PackedConv>),
+    /// From frames to frames.
+    Framed(FramedConv),
     Dense(DenseConv),
 }
 
@@ -45,8 +48,11 @@ impl Conv {
     ) -> Result<Self> {
         shape.check()?;
         let is_dense = DenseConv::density(&shape, live) >= crossover(&shape);
+        // Tokens in one row stay as they are: what lies between their convolutions has no frames.
+        let framed = shape.input[0] > 1 && FramedConv::takes(&shape);
         let weights = match is_dense && DenseConv::takes(&shape) {
-            true => Weights::Dense(DenseConv::new(shape, weight, live)),
+            true => Weights::Dense(DenseConv::new(shape, weight, live)?),
+            false if framed => Weights::Framed(FramedConv::new(shape, weight, live)?),
             false => Weights::Sparse(Box::new(ConvStructure::new(shape, live)?.packed(weight)?)),
         };
         Ok(Self {
@@ -54,6 +60,14 @@ impl Conv {
             bias,
             relu,
         })
+    }
+
+    /// How images before and after it lie, if in frames.
+    pub fn frame(&self) -> Option<Frame> {
+        match &self.weights {
+            Weights::Framed(conv) => Some(conv.frame()),
+            Weights::Sparse(_) | Weights::Dense(_) => None,
+        }
     }
 
     /// With a residual of the output's size.
@@ -70,6 +84,7 @@ impl Conv {
         };
         match &self.weights {
             Weights::Sparse(conv) => conv.forward(input, epilogue, output),
+            Weights::Framed(conv) => conv.forward(input, epilogue, output),
             Weights::Dense(conv) => conv.forward(input, epilogue, output),
         }
     }
@@ -77,6 +92,7 @@ impl Conv {
     pub fn shape(&self) -> &ConvShape {
         match &self.weights {
             Weights::Sparse(conv) => conv.shape(),
+            Weights::Framed(conv) => conv.shape(),
             Weights::Dense(conv) => conv.shape(),
         }
     }
@@ -84,7 +100,12 @@ impl Conv {
 
 impl Layer for Conv {
     fn sizes(&self) -> [usize; 2] {
-        [self.shape().inputs(), self.shape().outputs()]
+        match &self.weights {
+            Weights::Framed(conv) => conv.numbers(),
+            Weights::Sparse(_) | Weights::Dense(_) => {
+                [self.shape().inputs(), self.shape().outputs()]
+            }
+        }
     }
 
     fn run(&self, input: &[f32], output: &mut [f32]) -> Result<()> {
@@ -94,6 +115,7 @@ impl Layer for Conv {
     fn live(&self) -> usize {
         match &self.weights {
             Weights::Sparse(conv) => conv.live(),
+            Weights::Framed(conv) => conv.live(),
             Weights::Dense(conv) => conv.live(),
         }
     }
@@ -101,87 +123,9 @@ impl Layer for Conv {
     fn bytes(&self) -> usize {
         let weights = match &self.weights {
             Weights::Sparse(conv) => conv.bytes(),
+            Weights::Framed(conv) => conv.bytes(),
             Weights::Dense(conv) => conv.bytes(),
         };
         weights + size_of_val(&self.bias[..])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-
-    /// Prints times; proves nothing, so it runs on demand only.
-    #[test]
-    #[ignore = "a measurement"]
-    fn measure_crossover() {
-        let square = |channels, kernel, size, stride| {
-            ConvShape::new(channels, [kernel; 2], [size; 2])
-                .with_padding([kernel / 2; 2])
-                .with_stride([stride; 2])
-        };
-        let tokens = |channels, count| ConvShape::new(channels, [1, 1], [1, count]);
-        let shapes = [
-            square([3, 64], 7, 224, 2),
-            square([32, 32], 3, 32, 1),
-            square([64, 64], 3, 16, 1),
-            square([64, 64], 3, 56, 1),
-            square([128, 128], 3, 8, 1),
-            square([128, 128], 3, 56, 2),
-            square([512, 512], 3, 7, 1),
-            square([512, 512], 3, 2, 1),
-            square([256, 64], 1, 56, 1),
-            square([1024, 256], 1, 14, 1),
-            square([512, 2048], 1, 7, 1),
-            ConvShape::new([3, 384], [16, 16], [224, 224]).with_stride([16, 16]),
-            tokens([384, 1152], 197),
-            tokens([384, 1536], 197),
-            tokens([1536, 384], 197),
-            tokens([2048, 1000], 1),
-        ];
-        println!(
-            "channels, kernel, input, stride: dense; sparse / dense at 1, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05"
-        );
-        for shape in shapes {
-            let weight = vec![0.5; shape.weights()];
-            let dense = DenseConv::new(shape, &weight, &vec![true; weight.len()]);
-            let (input, mut output) = (vec![0.5; shape.inputs()], vec![0.0; shape.outputs()]);
-            let none = Epilogue::default();
-            let seconds = median(|| dense.forward(&input, none, &mut output).unwrap());
-            let ConvShape {
-                channels,
-                kernel,
-                input: size,
-                stride,
-                ..
-            } = shape;
-            print!(
-                "{channels:?} {kernel:?} {size:?} {stride:?}: {:.3} ms;",
-                1e3 * seconds
-            );
-            for density in [1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05] {
-                let live = |i: usize| (i * 7919 % 10_007) as f64 / 10_007.0 < density;
-                let live: Vec<bool> = (0..weight.len()).map(live).collect();
-                let sparse = ConvStructure::new(shape, &live).unwrap();
-                let sparse = sparse.packed(&weight).unwrap();
-                let sparse = median(|| sparse.forward(&input, none, &mut output).unwrap());
-                print!(" {:.2}", sparse / seconds);
-            }
-            println!();
-        }
-    }
-
-    fn median(mut work: impl FnMut()) -> f64 {
-        let mut seconds: Vec<f64> = (0..15)
-            .map(|_| {
-                let start = Instant::now();
-                work();
-                start.elapsed().as_secs_f64()
-            })
-            .collect();
-        seconds.sort_by(f64::total_cmp);
-        seconds[seconds.len() / 2]
     }
 }

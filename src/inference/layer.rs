@@ -1,6 +1,8 @@
 //! What a network is made of: layers on slices, and sequences of them.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -42,11 +44,11 @@ impl Layer for Sequence {
             output.copy_from_slice(input);
             return Ok(());
         };
-        let mut hidden: Option<Vec<f32>> = None;
+        let mut hidden: Option<Buffer> = None;
         for layer in before {
             let from = hidden.as_deref().unwrap_or(input);
             let [inputs, outputs] = layer.sizes();
-            let mut to = vec![0.0; from.len() / inputs * outputs];
+            let mut to = Buffer::take(from.len() / inputs * outputs);
             layer.run(from, &mut to)?;
             hidden = Some(to);
         }
@@ -59,5 +61,52 @@ impl Layer for Sequence {
 
     fn bytes(&self) -> usize {
         self.layers.iter().map(|layer| layer.bytes()).sum()
+    }
+}
+
+thread_local! {
+    static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a layer writes, in memory that goes back to its thread when dropped: clearing it, or getting it from the system, would
+/// take as long as a layer of few weights. It holds what it held before.
+pub(crate) struct Buffer {
+    memory: Vec<f32>,
+    length: usize,
+}
+
+impl Buffer {
+    pub fn take(length: usize) -> Self {
+        let mut memory = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        if memory.len() < length {
+            memory.resize(length, 0.0);
+        }
+        if cfg!(debug_assertions) {
+            // A layer that leaves a number unwritten shows itself.
+            memory[..length].fill(f32::NAN);
+        }
+        Self { memory, length }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.memory[..self.length]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.memory[..self.length]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // A thread that is ending has no memory to give back to.
+        let memory = std::mem::take(&mut self.memory);
+        let _ = FREE.try_with(|free| free.borrow_mut().push(memory));
     }
 }

@@ -17,8 +17,8 @@
 
 mod attention;
 mod conv;
-mod dense;
 mod filters;
+mod frame;
 mod layer;
 mod network;
 mod norm;

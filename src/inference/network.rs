@@ -6,12 +6,15 @@ use burn::nn;
 
 use super::SparseNetwork;
 use super::attention::{Attention, FirstTokens, Gelu, Tokens};
+use super::conv::Conv;
 use super::filters::{Filters, factors, numbers};
+use super::frame::{IntoFrames, OutOfFrames, Planes};
 use super::layer::{Layer, Sequence};
 use super::norm::{LayerNorm, NormRelu};
 use super::pool::{MaxPool, Mean, Subsample};
 use super::residual::Residual;
 use crate::error::{Error, Result};
+use crate::kernels::Frame;
 use crate::nn::BatchNorm;
 
 /// Layers so far.
@@ -19,6 +22,8 @@ use crate::nn::BatchNorm;
 pub(crate) struct Network {
     /// Channels, height and width of the output.
     shape: [usize; 3],
+    /// How its planes lie, if in frames.
+    frame: Option<Frame>,
     layers: Sequence,
 }
 
@@ -29,22 +34,49 @@ impl Network {
         let layers = Vec::new();
         Self {
             shape,
+            frame: None,
             layers: Sequence { image, layers },
         }
     }
 
     /// An empty one for the output of this.
     pub fn branch(&self) -> Self {
-        Self::new(self.shape)
-    }
-
-    pub fn finish(self) -> SparseNetwork {
-        SparseNetwork {
-            layers: self.layers,
+        let image = self.layers.sizes()[1];
+        let layers = Vec::new();
+        Self {
+            shape: self.shape,
+            frame: self.frame,
+            layers: Sequence { image, layers },
         }
     }
 
-    fn then(mut self, layer: impl Layer + 'static, shape: [usize; 3]) -> Self {
+    pub fn finish(self) -> SparseNetwork {
+        let layers = self.lying(None).layers;
+        SparseNetwork { layers }
+    }
+
+    /// The same images in frames, or without.
+    fn lying(mut self, frame: Option<Frame>) -> Self {
+        let shape = self.shape;
+        let planes = |frame| Planes { frame, shape };
+        let layer: Arc<dyn Layer> = match (self.frame, frame) {
+            (None, Some(frame)) => Arc::new(IntoFrames(planes(frame))),
+            (Some(frame), None) => Arc::new(OutOfFrames(planes(frame))),
+            // Planes of one size have one frame.
+            (None, None) | (Some(_), Some(_)) => return self,
+        };
+        self.layers.layers.push(layer);
+        self.frame = frame;
+        self
+    }
+
+    /// A layer of planes without frames.
+    fn then(self, layer: impl Layer + 'static, shape: [usize; 3]) -> Self {
+        self.lying(None).then_lying(layer, shape)
+    }
+
+    /// A layer of planes as they lie.
+    fn then_lying(mut self, layer: impl Layer + 'static, shape: [usize; 3]) -> Self {
         self.layers.layers.push(Arc::new(layer));
         self.shape = shape;
         self
@@ -57,28 +89,29 @@ impl Network {
     /// A convolution or a linear layer.
     pub fn conv(self, filters: Filters) -> Result<Self> {
         let conv = filters.packed(self.shape)?;
-        let [rows, columns] = conv.shape().output_size();
-        let shape = [conv.shape().channels[1], rows, columns];
-        Ok(self.then(conv, shape))
+        let shape = output(&conv);
+        Ok(self.lying(conv.frame()).then_lying(conv, shape))
     }
 
     /// `last(body(x)) + around(x)`, then the ReLU of `last`.
     pub fn residual(self, body: Self, last: Filters, around: Self) -> Result<Self> {
         let last = last.packed(body.shape)?;
-        let [rows, columns] = last.shape().output_size();
-        let shape = [last.shape().channels[1], rows, columns];
+        let shape = output(&last);
         if around.shape != shape {
             return Err(Error::Mismatch {
                 what: "the shortcut",
                 reason: format!("{:?}, and {shape:?} to be added to", around.shape),
             });
         }
+        let frame = last.frame();
         let residual = Residual {
-            body: body.layers,
+            body: body.lying(frame).layers,
             last,
-            around: around.layers,
+            around: around.lying(frame).layers,
         };
-        Ok(self.then(residual, shape))
+        let mut network = self.then_lying(residual, shape);
+        network.frame = frame;
+        Ok(network)
     }
 
     /// Batch norm and ReLU on their own.
@@ -176,6 +209,12 @@ impl Network {
         let (size, shape) = (self.shape[0] * self.plane(), self.shape);
         self.then(Gelu { size }, shape)
     }
+}
+
+/// Channels, height and width behind a convolution.
+fn output(conv: &Conv) -> [usize; 3] {
+    let [rows, columns] = conv.shape().output_size();
+    [conv.shape().channels[1], rows, columns]
 }
 
 /// The transpose of rows of some width.

@@ -1,7 +1,7 @@
 //! A body and a way around it.
 
 use super::conv::Conv;
-use super::layer::{Layer, Sequence};
+use super::layer::{Buffer, Layer, Sequence};
 use crate::error::Result;
 
 /// `last(body(x)) + around(x)`, then the last convolution's ReLU if it has one: the sum costs no pass of its own.
@@ -19,12 +19,12 @@ impl Layer for Residual {
 
     fn run(&self, input: &[f32], output: &mut [f32]) -> Result<()> {
         let images = input.len() / self.sizes()[0];
-        let mut hidden = vec![0.0; images * self.body.sizes()[1]];
+        let mut hidden = Buffer::take(images * self.body.sizes()[1]);
         self.body.run(input, &mut hidden)?;
         if self.around.layers.is_empty() {
             return self.last.run_onto(&hidden, Some(input), output);
         }
-        let mut around = vec![0.0; output.len()];
+        let mut around = Buffer::take(output.len());
         self.around.run(input, &mut around)?;
         self.last.run_onto(&hidden, Some(&around), output)
     }

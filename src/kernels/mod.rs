@@ -32,6 +32,7 @@ pub(crate) mod activation;
 mod conv;
 #[cfg(feature = "models")]
 pub(crate) mod dense;
+mod frame;
 mod interleaved;
 mod linear;
 mod norm;
@@ -42,7 +43,10 @@ mod scratch;
 mod shape;
 mod simd;
 
-pub use conv::{ConvStructure, Epilogue, PackedConv};
+#[cfg(feature = "models")]
+pub use conv::DenseConv;
+pub use conv::{ConvStructure, Epilogue, FramedConv, PackedConv};
+pub use frame::Frame;
 pub use linear::LinearStructure;
 #[cfg(feature = "flex")]
 pub(crate) use norm::Source;

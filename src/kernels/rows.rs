@@ -69,6 +69,8 @@ pub(crate) enum Start {
     Bias(f32),
     /// The numbers that the tile is to replace.
     Sums,
+    /// Numbers that lie as the tile does, and one number.
+    Onto(*const f32, f32),
 }
 
 /// A tile's first number, and the distance to its next vector.
@@ -78,11 +80,11 @@ pub(crate) struct Vectors<P> {
     pub(crate) step: usize,
 }
 
-/// One tile of a row: `to[i] = start + Σ weight · from[offset + i]` for `count` vectors, at most [`TILE`].
+/// One tile of a row: `to[i] = start + Σ weight · from[offset + i]` for `count` vectors, at most [`TILE`], then ReLU if wanted.
 ///
 /// # Safety
-/// `from` is valid for the vectors of the tile at every offset of the entries, `to` for them; the CPU has the instructions
-/// of `S`.
+/// `from` is valid for the vectors of the tile at every offset of the entries, `to` and what it starts on for them; the CPU has the
+/// instructions of `S`.
 #[inline(always)]
 pub(crate) unsafe fn multiply_tile<S: Simd>(
     entries: &[Entry],
@@ -90,12 +92,13 @@ pub(crate) unsafe fn multiply_tile<S: Simd>(
     start: Start,
     to: Vectors<*mut f32>,
     count: usize,
+    relu: bool,
 ) {
     macro_rules! sizes {
         ($($size:literal)*) => {
             match count {
                 // SAFETY: the caller's contract.
-                $($size => unsafe { tile::<S, $size>(entries, from, start, to) },)*
+                $($size => unsafe { tile::<S, $size>(entries, from, start, to, relu) },)*
                 _ => unreachable!("tiles have 1 to {TILE} vectors"),
             }
         };
@@ -121,12 +124,17 @@ unsafe fn tile<S: Simd, const T: usize>(
     from: Vectors<*const f32>,
     start: Start,
     to: Vectors<*mut f32>,
+    relu: bool,
 ) {
     // SAFETY: the caller's contract.
     unsafe {
         let mut sums = match start {
             Start::Bias(bias) => [S::splat(bias); T],
             Start::Sums => std::array::from_fn(|index| S::load(to.first.add(index * to.step))),
+            Start::Onto(numbers, bias) => {
+                let bias = S::splat(bias);
+                std::array::from_fn(|index| S::add(S::load(numbers.add(index * to.step)), bias))
+            }
         };
         for entry in entries {
             let weight = S::splat(entry.weight);
@@ -136,6 +144,10 @@ unsafe fn tile<S: Simd, const T: usize>(
             }
         }
         for (index, sum) in sums.into_iter().enumerate() {
+            let sum = match relu {
+                true => S::pass_positive(sum, sum),
+                false => sum,
+            };
             S::store(to.first.add(index * to.step), sum);
         }
     }

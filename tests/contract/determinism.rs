@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::optim::Optimizer;
 use burn::store::ModuleRecord;
-use zosam::sparse::{Method, Sparsity};
+use zosam::sparse::Method;
 use zosam::{SharpnessConfig, ZoSamConfig, perturb::ZeroOrderMemory};
 
 use super::setup::*;
@@ -32,7 +32,7 @@ fn resume<O: Optimizer>(base: O, what: &str, method: &Method, config: &Sharpness
     device().seed(999);
     let record = ModuleRecord::from_bytes(model).unwrap();
     let net = Net::new(&device()).try_load_record(record).unwrap();
-    let mut sparsity = Sparsity::from_boxed(method.clone().boxed()).with_seed(3);
+    let mut sparsity = unattached(method);
     sparsity.load_parts(&net, parts).unwrap();
     let optim = config.init(base.clone()).unwrap().with_seed(5);
     let optim = optim.from_bytes(optimizer, steps).unwrap();

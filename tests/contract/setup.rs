@@ -1,14 +1,16 @@
-//! The cross product under test, on a small net with batch norm and dropout.
+//! The cross product under test, on a small net with batch norm and dropout, whose masked layers compute sparsely.
 
 pub use super::turns::alone;
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::conv::Conv2dConfig;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::nn::{BatchNormConfig, Dropout, DropoutConfig, LinearConfig};
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
-use burn::tensor::activation::{log_softmax, relu};
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Distribution, Int, Tensor};
+use zosam::masks::Execution;
+use zosam::nn::{BatchNorm, Conv2d, Linear};
 use zosam::objective::{BatchLoss, Samples};
 use zosam::perturb::*;
 use zosam::sparse::{
@@ -33,10 +35,10 @@ impl Net {
     pub fn new(device: &Device) -> Self {
         device.seed(7);
         let net = Self {
-            conv: Conv2dConfig::new([1, 6], [3, 3]).init(device),
-            norm: BatchNormConfig::new(6).init(device),
+            conv: Conv2d::new(&Conv2dConfig::new([1, 6], [3, 3]), device),
+            norm: BatchNorm::new(&BatchNormConfig::new(6), device),
             dropout: DropoutConfig::new(0.3).init(),
-            linear: LinearConfig::new(6 * 16, 5).init(device),
+            linear: Linear::new(&LinearConfig::new(6 * 16, 5), device),
         };
         // Parameters are initialised when they are first used; use them while the seed holds.
         tree::values(&net);
@@ -44,7 +46,7 @@ impl Net {
     }
 
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let hidden = relu(self.norm.forward(self.conv.forward(images)));
+        let hidden = self.norm.forward_relu(self.conv.forward(images));
         self.linear
             .forward(self.dropout.forward(hidden.flatten(1, 3)))
     }
@@ -315,8 +317,15 @@ pub fn adamw() -> AdamW {
     AdamWConfig::new().with_weight_decay(1e-2).build()
 }
 
+/// A method, not attached yet, under which masked layers compute sparsely.
+pub fn unattached(method: &Method) -> Sparsity {
+    Sparsity::from_boxed(method.clone().boxed())
+        .with_seed(3)
+        .with_execution(Execution::Sparse)
+}
+
 pub fn attach(method: &Method, net: Net) -> (Net, Sparsity) {
-    let mut sparsity = Sparsity::from_boxed(method.clone().boxed()).with_seed(3);
+    let mut sparsity = unattached(method);
     let batch = Batch::new(0);
     let net = sparsity.attach_on(net, &batch.evidence()).unwrap();
     (net, sparsity)

@@ -195,14 +195,14 @@ fn rows(segments: Vec<Vec<Weight>>) -> Rows {
 }
 
 /// A weight of an output channel: the input channel, the place in the kernel, and the index in the dense weights.
-struct Tap {
-    channel: usize,
-    at: [usize; 2],
-    position: usize,
+pub(super) struct Tap {
+    pub(super) channel: usize,
+    pub(super) at: [usize; 2],
+    pub(super) position: usize,
 }
 
 /// All weights of an output channel, in their order.
-fn taps(shape: &ConvShape, output: usize) -> impl Iterator<Item = Tap> {
+pub(super) fn taps(shape: &ConvShape, output: usize) -> impl Iterator<Item = Tap> {
     let [rows, columns] = shape.kernel;
     let [inputs, outputs] = shape.channels.map(|channels| channels / shape.groups);
     let first = output / outputs * inputs;

@@ -1,7 +1,10 @@
 //! Sparse convolution: structure, and the three products of training.
 
 mod build;
+#[cfg(feature = "models")]
+mod dense;
 mod direction;
+mod framed;
 mod gradient;
 mod gradient_many;
 mod multiply;
@@ -10,6 +13,9 @@ mod multiply_one;
 mod packed;
 mod structure;
 
+#[cfg(feature = "models")]
+pub use dense::DenseConv;
+pub use framed::FramedConv;
 pub use multiply::Epilogue;
 pub use packed::PackedConv;
 pub use structure::ConvStructure;

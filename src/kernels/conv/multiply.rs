@@ -25,6 +25,19 @@ pub struct Epilogue<'a> {
     pub relu: bool,
 }
 
+impl Epilogue<'_> {
+    /// Checks the lengths for a number of channels and of outputs.
+    pub(super) fn check(&self, channels: usize, outputs: usize) -> Result<()> {
+        if let Some(bias) = self.bias {
+            length("the bias", bias.len(), channels)?;
+        }
+        match self.residual {
+            Some(residual) => length("the residual", residual.len(), outputs),
+            None => Ok(()),
+        }
+    }
+}
+
 impl ConvStructure {
     /// Forward: `y[n, o] = Σ_c W[o, c] ⋆ x[n, c]` over the live weights, then the epilogue.
     ///
@@ -207,12 +220,7 @@ impl ConvShape {
     ) -> Result<usize> {
         let images = examples("the input", input, self.inputs())?;
         length("the output", output, images.saturating_mul(self.outputs()))?;
-        if let Some(bias) = epilogue.bias {
-            length("the bias", bias.len(), self.channels[1])?;
-        }
-        if let Some(residual) = epilogue.residual {
-            length("the residual", residual.len(), output)?;
-        }
+        epilogue.check(self.channels[1], output)?;
         Ok(images)
     }
 }

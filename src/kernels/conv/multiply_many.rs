@@ -137,14 +137,14 @@ impl MultiplyMany<'_> {
                             first: from,
                             step: S::LANES,
                         };
-                        multiply_tile::<S>(entries, from, start, to, count);
+                        multiply_tile::<S>(entries, from, start, to, count, false);
                     }
                     step => {
                         let from = Vectors {
                             first: from,
                             step: step * S::LANES,
                         };
-                        multiply_tile::<S>(entries, from, start, to, count);
+                        multiply_tile::<S>(entries, from, start, to, count, false);
                     }
                 }
             }

@@ -91,7 +91,7 @@ impl MultiplyOne<'_> {
                         step: S::LANES,
                     };
                     let first = start_of(block, self.epilogue.bias, row);
-                    multiply_tile::<S>(entries, from, first, to, count);
+                    multiply_tile::<S>(entries, from, first, to, count, false);
                 }
             }
         }
@@ -123,18 +123,62 @@ impl MultiplyOne<'_> {
     /// The target has the numbers `at, at + step, …` for all of `from`, and no other task writes them.
     #[inline(always)]
     unsafe fn write_line<S: Simd>(&self, from: &[f32], at: usize, step: usize) {
-        // SAFETY: the caller's contract.
-        let to = unsafe { self.target.pointer().add(at) };
-        let (residual, relu) = (self.epilogue.residual, self.epilogue.relu);
-        if step == 1 && residual.is_none() && !relu {
-            // SAFETY: the caller's contract.
-            return unsafe { copy_run::<S>(from.as_ptr(), to, from.len()) };
+        if from.is_empty() {
+            return;
         }
-        for (index, &value) in from.iter().enumerate() {
-            let value = value + residual.map_or(0.0, |residual| residual[at + index * step]);
-            let value = if relu && value < 0.0 { 0.0 } else { value };
-            // SAFETY: the caller's contract.
-            unsafe { *to.add(index * step) = value };
+        let (residual, relu) = (self.epilogue.residual, self.epilogue.relu);
+        let residual = residual.map(|residual| &residual[at..=at + (from.len() - 1) * step]);
+        // SAFETY: the caller's contract; the residual was just cut to the target's numbers.
+        unsafe {
+            let to = self.target.pointer().add(at);
+            match (step, residual) {
+                (1, None) if !relu => copy_run::<S>(from.as_ptr(), to, from.len()),
+                (1, residual) => finish_run::<S>(from, residual.map(<[f32]>::as_ptr), relu, to),
+                _ => {
+                    for (index, &value) in from.iter().enumerate() {
+                        let value = value + residual.map_or(0.0, |residual| residual[index * step]);
+                        let value = if relu && value < 0.0 { 0.0 } else { value };
+                        *to.add(index * step) = value;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes `from + residual`, then ReLU, each if wanted.
+///
+/// # Safety
+/// `residual` and `to` are valid for as many numbers as `from`; the CPU has the instructions of `S`.
+#[inline(always)]
+unsafe fn finish_run<S: Simd>(
+    from: &[f32],
+    residual: Option<*const f32>,
+    relu: bool,
+    to: *mut f32,
+) {
+    // SAFETY: the caller's contract; vectors end at or before the last number.
+    unsafe {
+        let finish = |mut value: S::Vector, residual: Option<S::Vector>| {
+            if let Some(residual) = residual {
+                value = S::add(value, residual);
+            }
+            match relu {
+                true => S::pass_positive(value, value),
+                false => value,
+            }
+        };
+        let (numbers, count) = (from.as_ptr(), from.len());
+        if count < S::LANES {
+            let value = S::load_part(numbers, count, 0.0);
+            let residual = residual.map(|residual| S::load_part(residual, count, 0.0));
+            return S::store_part(to, count, finish(value, residual));
+        }
+        // The last vector may overlap with the one before.
+        let starts = (0..count - S::LANES).step_by(S::LANES);
+        for at in starts.chain([count - S::LANES]) {
+            let residual = residual.map(|residual| S::load(residual.add(at)));
+            S::store(to.add(at), finish(S::load(numbers.add(at)), residual));
         }
     }
 }

@@ -1,80 +1,27 @@
-//! The sparse kernels against naive loops in `f64`, on every instruction set that the CPU has.
-//!
-//! Bounds: a sum of `n` products computed in `f32` is within `(n + 2) ε Σ |a b|` of the exact one, whatever the order, plus the
-//! smallest normal number per product, for underflow.
+//! Convolutions against their twin.
 
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
-use zosam::kernels::{ConvShape, ConvStructure, Epilogue, Instructions, LinearStructure};
+use zosam::kernels::{ConvShape, ConvStructure, Epilogue, Instructions};
 
-/// A sum in `f64` with what its rounding in `f32` may be.
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    value: f64,
-    size: f64,
-    terms: f64,
-}
-
-impl Sum {
-    fn add(&mut self, a: f32, b: f32) {
-        let product = f64::from(a) * f64::from(b);
-        self.value += product;
-        self.size += product.abs();
-        self.terms += 1.0;
-    }
-
-    fn check(&self, found: f32) -> Result<(), TestCaseError> {
-        let bound = (self.terms + 2.0)
-            * (f64::from(f32::EPSILON) * self.size + f64::from(f32::MIN_POSITIVE));
-        let found = f64::from(found);
-        let same = match self.value.is_finite() {
-            true => (found - self.value).abs() <= bound,
-            false => found == self.value || found.is_nan() && self.value.is_nan(),
-        };
-        prop_assert!(same, "{found} is not {} ± {bound}", self.value);
-        Ok(())
-    }
-}
+use super::stream::Stream;
+use super::twin::{Sum, check};
+use super::{available, cases_count, densities};
 
 /// Everything that a product reads.
 #[derive(Clone, Debug)]
-struct Case {
-    shape: ConvShape,
-    images: usize,
-    mask: Vec<bool>,
-    input: Vec<f32>,
-    weight: Vec<f32>,
-    gradient: Vec<f32>,
-}
-
-/// A stream of numbers from a seed (splitmix64), so that a failing case shrinks by its shape and not by its data.
-struct Stream(u64);
-
-impl Stream {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform on [-1, 1).
-    fn number(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
-
-    fn numbers(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.number()).collect()
-    }
-
-    fn mask(&mut self, count: usize, density: f32) -> Vec<bool> {
-        (0..count).map(|_| self.number().abs() < density).collect()
-    }
+pub struct Case {
+    pub shape: ConvShape,
+    pub images: usize,
+    pub mask: Vec<bool>,
+    pub input: Vec<f32>,
+    pub weight: Vec<f32>,
+    pub gradient: Vec<f32>,
 }
 
 impl Case {
-    fn new(shape: ConvShape, images: usize, density: f32, seed: u64) -> Self {
-        let mut stream = Stream(seed);
+    pub fn new(shape: ConvShape, images: usize, density: f32, seed: u64) -> Self {
+        let mut stream = Stream::new(seed);
         let mask = stream.mask(shape.weights(), density);
         let weight = stream.numbers(shape.weights());
         // A dead weight must not be read: whoever does gets NaN.
@@ -113,7 +60,7 @@ impl Case {
     }
 
     /// The same by loops over every output, live weight and kernel position; padding is a zero that is multiplied.
-    fn twin(&self) -> [Vec<Sum>; 3] {
+    pub fn twin(&self) -> [Vec<Sum>; 3] {
         let ConvShape {
             channels,
             kernel,
@@ -162,12 +109,6 @@ impl Case {
     }
 }
 
-fn available() -> impl Iterator<Item = Instructions> {
-    Instructions::ALL
-        .into_iter()
-        .filter(|set| set.is_available())
-}
-
 fn pair(low: usize, high: usize) -> impl Strategy<Value = [usize; 2]> {
     prop::array::uniform2(low..=high)
 }
@@ -191,23 +132,11 @@ fn shapes() -> impl Strategy<Value = ConvShape> {
         })
 }
 
-fn densities() -> impl Strategy<Value = f32> {
-    prop_oneof![Just(0.0), Just(1.0), 0.0f32..0.3, 0.0f32..1.0]
-}
-
 /// Fewer images than any vector has lanes, or enough that each quarter of a batch has a vector of 4 or 8 and some left over.
 fn cases() -> impl Strategy<Value = Case> {
     let images = prop_oneof![3 => 1usize..=6, 1 => 7usize..=40];
     (shapes(), images, densities(), any::<u64>())
         .prop_map(|(shape, images, density, seed)| Case::new(shape, images, density, seed))
-}
-
-fn cases_count(count: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: if cfg!(miri) { 2 } else { count },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
 }
 
 proptest! {
@@ -217,11 +146,7 @@ proptest! {
     fn convolution_is_the_twins(case in cases()) {
         let twin = case.twin();
         for instructions in available() {
-            for (sums, found) in twin.iter().zip(case.run(instructions)) {
-                for (sum, found) in sums.iter().zip(found) {
-                    sum.check(found)?;
-                }
-            }
+            check(&twin, &case.run(instructions))?;
         }
     }
 
@@ -229,19 +154,15 @@ proptest! {
     #[test]
     fn extremes_stay_within_the_bound(case in cases(), seed in any::<u64>()) {
         let mut case = case;
-        let mut stream = Stream(seed);
+        let mut stream = Stream::new(seed);
         for numbers in [&mut case.input, &mut case.weight, &mut case.gradient] {
             for number in numbers.iter_mut() {
-                *number *= [1e-30, 1.0, 1e15, 0.0][(stream.next() % 4) as usize];
+                *number *= [1e-30, 1.0, 1e15, 0.0][(stream.word() % 4) as usize];
             }
         }
         let twin = case.twin();
         for instructions in available() {
-            for (sums, found) in twin.iter().zip(case.run(instructions)) {
-                for (sum, found) in sums.iter().zip(found) {
-                    sum.check(found)?;
-                }
-            }
+            check(&twin, &case.run(instructions))?;
         }
     }
 
@@ -249,12 +170,12 @@ proptest! {
     #[test]
     fn numbers_that_are_not_finite_propagate(case in cases(), seed in any::<u64>()) {
         let mut case = case;
-        let mut stream = Stream(seed);
+        let mut stream = Stream::new(seed);
         let bad = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
-        let input = (stream.next() as usize) % case.input.len();
-        case.input[input] = bad[(stream.next() % 3) as usize];
-        let gradient = (stream.next() as usize) % case.gradient.len();
-        case.gradient[gradient] = bad[(stream.next() % 3) as usize];
+        let input = (stream.word() as usize) % case.input.len();
+        case.input[input] = bad[(stream.word() % 3) as usize];
+        let gradient = (stream.word() as usize) % case.gradient.len();
+        case.gradient[gradient] = bad[(stream.word() % 3) as usize];
         let shape = &case.shape;
         let channel = input / (shape.input[0] * shape.input[1]) % shape.channels[0];
         let taps = shape.kernel[0] * shape.kernel[1];
@@ -296,7 +217,7 @@ proptest! {
 
     #[test]
     fn the_epilogue_is_bias_residual_relu(case in cases(), relu in any::<bool>()) {
-        let mut stream = Stream(case.images as u64);
+        let mut stream = Stream::new(case.images as u64);
         let bias = stream.numbers(case.shape.channels[1]);
         let residual = stream.numbers(case.gradient.len());
         let [height, width] = case.shape.output_size();
@@ -338,64 +259,19 @@ proptest! {
             prop_assert_eq!(&all, &alone);
         }
     }
+}
 
-    #[test]
-    fn linear_is_the_twins(
-        count in prop_oneof![Just(0usize), 1usize..40, 180usize..210],
-        inputs in 1usize..40,
-        outputs in 1usize..40,
-        density in densities(),
-        seed in any::<u64>(),
-    ) {
-        let mut stream = Stream(seed);
-        let mask = stream.mask(inputs * outputs, density);
-        let mut weight = stream.numbers(inputs * outputs);
-        weight.iter_mut().zip(&mask).filter(|(_, live)| !**live).for_each(|(w, _)| *w = f32::NAN);
-        let (input, bias) = (stream.numbers(count * inputs), stream.numbers(outputs));
-        let gradient = stream.numbers(count * outputs);
-        let mut twins = [outputs * count, inputs * count, inputs * outputs].map(|n| vec![Sum::default(); n]);
-        for n in 0..count {
-            for o in 0..outputs {
-                twins[0][n * outputs + o].add(bias[o], 1.0);
-                for i in (0..inputs).filter(|i| mask[o * inputs + i]) {
-                    twins[0][n * outputs + o].add(weight[o * inputs + i], input[n * inputs + i]);
-                    twins[1][n * inputs + i].add(weight[o * inputs + i], gradient[n * outputs + o]);
-                    twins[2][o * inputs + i].add(gradient[n * outputs + o], input[n * inputs + i]);
-                }
-            }
-        }
-        for instructions in available() {
-            let run = |threads| {
-                let linear = LinearStructure::with_instructions(inputs, outputs, &mask, instructions).unwrap();
-                let mut found = twins.each_ref().map(|twin| vec![f32::NAN; twin.len()]);
-                let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                pool.install(|| {
-                    linear.forward(&input, &weight, Some(&bias), &mut found[0]).unwrap();
-                    linear.input_gradient(&gradient, &weight, &mut found[1]).unwrap();
-                    linear.weight_gradient(&input, &gradient, &mut found[2]).unwrap();
-                });
-                found
-            };
-            let found = run(1);
-            prop_assert_eq!(&found, &run(3));
-            for (sums, found) in twins.iter().zip(found) {
-                for (sum, found) in sums.iter().zip(found) {
-                    sum.check(found)?;
-                }
-            }
-        }
-    }
+/// A square convolution with "same" padding.
+fn conv(channels: [usize; 2], kernel: usize, size: usize, stride: usize) -> ConvShape {
+    ConvShape::new(channels, [kernel; 2], [size; 2])
+        .with_stride([stride; 2])
+        .with_padding([kernel / 2; 2])
 }
 
 /// The layers of ResNet-32 (width 32) and of an ImageNet stem, two images each.
 #[test]
 #[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn layers_of_real_networks() {
-    let conv = |channels, kernel: usize, size, stride| {
-        ConvShape::new(channels, [kernel; 2], [size; 2])
-            .with_stride([stride; 2])
-            .with_padding([kernel / 2; 2])
-    };
     let shapes = [
         conv([3, 32], 3, 32, 1),
         conv([32, 32], 3, 32, 1),
@@ -410,11 +286,7 @@ fn layers_of_real_networks() {
         let case = Case::new(shape, 2, 0.1, 7);
         let twin = case.twin();
         for instructions in available() {
-            for (sums, found) in twin.iter().zip(case.run(instructions)) {
-                for (sum, found) in sums.iter().zip(found) {
-                    sum.check(found).unwrap();
-                }
-            }
+            check(&twin, &case.run(instructions)).unwrap();
         }
     }
 }
@@ -424,11 +296,6 @@ fn layers_of_real_networks() {
 #[test]
 #[cfg_attr(miri, ignore = "too large for an interpreter")]
 fn batches_of_real_layers() {
-    let conv = |channels, kernel: usize, size, stride| {
-        ConvShape::new(channels, [kernel; 2], [size; 2])
-            .with_stride([stride; 2])
-            .with_padding([kernel / 2; 2])
-    };
     let shapes = [
         (conv([32, 8], 3, 32, 1), 0.3),
         (conv([16, 16], 3, 17, 2), 0.3),
@@ -440,11 +307,7 @@ fn batches_of_real_layers() {
         let case = Case::new(shape, 67, density, 7);
         let twin = case.twin();
         for instructions in available() {
-            for (sums, found) in twin.iter().zip(case.run(instructions)) {
-                for (sum, found) in sums.iter().zip(found) {
-                    sum.check(found).unwrap();
-                }
-            }
+            check(&twin, &case.run(instructions)).unwrap();
         }
     }
 }
@@ -502,8 +365,6 @@ fn wrong_shapes_and_lengths_are_errors() {
     let mut nothing = [1.0; 72];
     assert!(conv.weight_gradient(&[], &[], &mut nothing).is_ok());
     assert_eq!(nothing, [0.0; 72]);
-    assert!(LinearStructure::new(0, 1, &[]).is_err());
-    assert!(LinearStructure::new(1, 1, &[]).is_err());
 }
 
 #[test]

@@ -5,16 +5,32 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use crate::error::Result;
-use crate::kernels::dense::{Matrix, product};
-use crate::kernels::{ConvShape, Epilogue};
+use super::super::dense::{Matrix, product};
+use super::super::shape::{ConvShape, length};
+use super::multiply::Epilogue;
+use crate::error::{Result, check};
 
 /// Output channels of a task. Fixed, so that results do not depend on the number of threads.
 const TOGETHER: usize = 64;
 
-/// Dense weights of the live output channels, 4 bytes each.
+/// A convolution for inference of which too few weights are dead to skip them one by one: output channels that are wholly dead are
+/// left out, the others multiplied densely, 4 bytes a weight.
+///
+/// One group, no dilation. A dead weight of a channel that lives counts as a zero that is multiplied.
+///
+/// ```
+/// use zosam::kernels::{ConvShape, DenseConv, Epilogue};
+///
+/// let shape = ConvShape::new([1, 2], [1, 2], [2, 2]); // two outputs of two weights each
+/// let conv = DenseConv::new(shape, &[0.0, 10.0, 0.0, 0.0], &[false, true, false, false])?;
+/// let mut output = [f32::NAN; 4];
+/// conv.forward(&[1.0, 2.0, 3.0, 4.0], Epilogue::default(), &mut output)?;
+/// assert_eq!(output, [20.0, 40.0, 0.0, 0.0]);
+/// assert_eq!(conv.bytes(), 2 * 4);
+/// # Ok::<(), zosam::Error>(())
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct DenseConv {
+pub struct DenseConv {
     shape: ConvShape,
     /// Output channels with a live weight, in order.
     channels: Vec<usize>,
@@ -23,13 +39,13 @@ pub(crate) struct DenseConv {
 }
 
 impl DenseConv {
-    /// One group, no dilation.
-    pub fn takes(shape: &ConvShape) -> bool {
+    /// Whether a shape is one of those: one group, no dilation.
+    pub(crate) fn takes(shape: &ConvShape) -> bool {
         shape.groups == 1 && shape.dilation == [1, 1]
     }
 
     /// Density of the output channels that have a live weight; 0 without any.
-    pub fn density(shape: &ConvShape, live: &[bool]) -> f64 {
+    pub(crate) fn density(shape: &ConvShape, live: &[bool]) -> f64 {
         let each = live.len() / shape.channels[1];
         let counts = live.chunks_exact(each).map(count);
         let counts: Vec<usize> = counts.filter(|count| *count > 0).collect();
@@ -37,22 +53,36 @@ impl DenseConv {
         counts.iter().sum::<usize>() as f64 / weights.max(1) as f64
     }
 
-    /// Dense weights with those that are live.
-    pub fn new(shape: ConvShape, weight: &[f32], live: &[bool]) -> Self {
+    /// Takes dense weights, of which those that the mask calls dead are zero.
+    ///
+    /// # Errors
+    /// A shape that is not valid or not one of those above, or weights or a mask of the wrong length.
+    pub fn new(shape: ConvShape, weight: &[f32], live: &[bool]) -> Result<Self> {
+        shape.check()?;
+        check("groups", shape.groups as f64, shape.groups == 1, "1")?;
+        let dilation = shape.dilation[0].max(shape.dilation[1]);
+        check("dilation", dilation as f64, dilation == 1, "1")?;
+        length("the weight", weight.len(), shape.weights())?;
+        length("the mask", live.len(), shape.weights())?;
         let each = live.len() / shape.channels[1];
         let rows = live.chunks_exact(each).enumerate();
         let rows = rows.filter(|(_, live)| count(live) > 0);
         let channels: Vec<usize> = rows.map(|(channel, _)| channel).collect();
         let row = |channel: &usize| &weight[channel * each..(channel + 1) * each];
-        Self {
+        Ok(Self {
             weight: channels.iter().flat_map(row).copied().collect(),
             live: count(live),
             channels,
             shape,
-        }
+        })
     }
 
+    /// As [`ConvStructure::forward`](super::ConvStructure::forward), with the values it holds.
+    ///
+    /// # Errors
+    /// A slice of the wrong length.
     pub fn forward(&self, input: &[f32], epilogue: Epilogue, output: &mut [f32]) -> Result<()> {
+        self.shape.images(input, epilogue, output.len())?;
         let images = input.chunks_exact(self.shape.inputs());
         let outputs = output.chunks_exact_mut(self.shape.outputs());
         for (index, (image, output)) in images.zip(outputs).enumerate() {
@@ -130,14 +160,17 @@ impl DenseConv {
         Cow::Owned(patches)
     }
 
+    /// The shape.
     pub fn shape(&self) -> &ConvShape {
         &self.shape
     }
 
+    /// Number of live weights.
     pub fn live(&self) -> usize {
         self.live
     }
 
+    /// Bytes of weights.
     pub fn bytes(&self) -> usize {
         size_of_val(&self.weight[..])
     }

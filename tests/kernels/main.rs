@@ -1,0 +1,29 @@
+//! The kernels against naive loops in `f64`, on every instruction set that the CPU has.
+
+mod conv;
+mod framed;
+mod linear;
+mod norm;
+mod stream;
+mod twin;
+
+use proptest::prelude::*;
+use zosam::kernels::Instructions;
+
+fn available() -> impl Iterator<Item = Instructions> {
+    Instructions::ALL
+        .into_iter()
+        .filter(|set| set.is_available())
+}
+
+fn densities() -> impl Strategy<Value = f32> {
+    prop_oneof![Just(0.0), Just(1.0), 0.0f32..0.3, 0.0f32..1.0]
+}
+
+fn cases_count(count: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: if cfg!(miri) { 2 } else { count },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
