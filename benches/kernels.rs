@@ -6,8 +6,9 @@
 //! RAYON_NUM_THREADS=1 cargo bench --bench kernels  # one thread
 //! ```
 //!
-//! A request is a line `conv N C O K S SIZE DENSITY` or `linear N I O DENSITY`; the answer is the seconds of forward, input
-//! gradient and weight gradient, each the fastest of three calls, so that a peer can take turns with us.
+//! A request is a line `conv N C O K S SIZE DENSITY` or `linear N I O DENSITY`, with `blocks` at its end if masks are of blocks of 4
+//! outputs × 4 inputs; the answer is the seconds of forward, input gradient and weight gradient, each the fastest of three calls, so
+//! that a peer can take turns with us.
 
 use std::io::BufRead;
 use std::time::Instant;
@@ -40,12 +41,14 @@ fn main() {
     );
     for layer in LAYERS {
         for density in [0.3, 0.2, 0.1, 0.05, 0.02] {
-            let run = request(&format!("{layer} {density}"));
-            let rates = run.seconds().map(|seconds| run.flops / seconds / 1e9);
-            println!(
-                "{layer:24} density {density:4}: {:5.0} {:5.0} {:5.0}",
-                rates[0], rates[1], rates[2]
-            );
+            for blocks in ["", " blocks"] {
+                let run = request(&format!("{layer} {density}{blocks}"));
+                let rates = run.seconds().map(|seconds| run.flops / seconds / 1e9);
+                println!(
+                    "{layer:24} density {density:4}{blocks:7}: {:5.0} {:5.0} {:5.0}",
+                    rates[0], rates[1], rates[2]
+                );
+            }
         }
     }
 }
@@ -65,7 +68,14 @@ enum Layer {
 }
 
 fn request(line: &str) -> Run {
-    let words: Vec<&str> = line.split_whitespace().collect();
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    let unit = match words.last() {
+        Some(&"blocks") => 4,
+        _ => 1,
+    };
+    if unit > 1 {
+        words.pop();
+    }
     let size = |index: usize| words[index].parse::<usize>().expect("a size");
     let density: f64 = words
         .last()
@@ -77,7 +87,7 @@ fn request(line: &str) -> Run {
             let shape = ConvShape::new([size(2), size(3)], [size(4); 2], [size(6); 2])
                 .with_stride([size(5); 2])
                 .with_padding([size(4) / 2; 2]);
-            let mask = mask(shape.weights(), density);
+            let mask = mask([size(3), size(2) * size(4) * size(4)], unit, density);
             let conv = ConvStructure::new(shape, &mask).expect("valid");
             let [height, width] = shape.output_size();
             let sizes = [shape.weights(), shape.inputs(), shape.outputs()];
@@ -85,7 +95,7 @@ fn request(line: &str) -> Run {
         }
         _ => {
             let sizes = [size(2) * size(3), size(2), size(3)];
-            let mask = mask(sizes[0], density);
+            let mask = mask([size(3), size(2)], unit, density);
             let linear = LinearStructure::new(size(2), size(3), &mask).expect("valid");
             (Layer::Linear(Box::new(linear)), sizes, 1)
         }
@@ -134,15 +144,16 @@ fn best(mut call: impl FnMut() -> zosam::Result<()>) -> f64 {
     times.fold(f64::INFINITY, f64::min)
 }
 
-/// Scattered positions by a multiplicative hash.
-fn mask(count: usize, density: f64) -> Vec<bool> {
+/// Scattered units of a matrix of so many rows and columns, by a multiplicative hash.
+fn mask([rows, columns]: [usize; 2], unit: usize, density: f64) -> Vec<bool> {
     let hash = |index: usize| {
         (index as u64 + 1)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .rotate_left(29)
     };
     let hash = |index| (hash(index) ^ 0x5bd1).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40;
-    (0..count)
+    (0..rows * columns)
+        .map(|index| index / columns / unit * columns.div_ceil(unit) + index % columns / unit)
         .map(|index| (hash(index) as f64) < density * (1u64 << 24) as f64)
         .collect()
 }

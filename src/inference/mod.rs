@@ -2,7 +2,7 @@
 //!
 //! [`SparseNetwork`] is a network for one image size with batch norm folded into its convolutions and only live weights kept, 8
 //! bytes each. Weights are live if they are not zero, so a model file or a model after training is all it needs. Activations
-//! are plain slices; images are worked on a few at a time, so that their activations stay in the caches.
+//! are plain slices; a thread works on one image at a time, so that its activations stay in the caches.
 //!
 //! | network | beside sparse convolutions and linear layers |
 //! |---|---|
@@ -31,9 +31,6 @@ use crate::error::{Error, Result};
 pub(crate) use filters::Filters;
 use layer::{Layer, Sequence};
 pub(crate) use network::Network;
-
-/// Images that a thread takes through the network together.
-const TOGETHER: usize = 4;
 
 /// A trained network for inference on a CPU, made by a model's `to_sparse_network`.
 ///
@@ -78,9 +75,8 @@ impl SparseNetwork {
             });
         }
         let mut logits = vec![0.0; images.len() / image * classes];
-        let parts = images.par_chunks(TOGETHER * image);
-        let parts = parts.zip(logits.par_chunks_mut(TOGETHER * classes));
-        parts.try_for_each(|(images, logits)| self.layers.run(images, logits))?;
+        let each = images.par_chunks(image).zip(logits.par_chunks_mut(classes));
+        each.try_for_each(|(image, logits)| self.layers.run(image, logits))?;
         Ok(logits)
     }
 

@@ -1,7 +1,10 @@
 //! The core of both products with the weights: rows of live weights times tiles of positions.
 //!
 //! A tile of the output, up to [`TILE`] vectors of one row, stays in registers while the live weights of the row pass:
-//! each is broadcast once and multiplied with the tile of the source that lies at its offset.
+//! each is broadcast once and multiplied with the tile of the source that lies at its offset. Where rows come in
+//! pairs with the same offsets (blocks of outputs, or a dense layer), half a tile of both shares what it reads.
+
+use std::ops::Range;
 
 use super::simd::Simd;
 
@@ -19,6 +22,8 @@ pub(crate) struct Rows {
     pub(crate) interleaved: Vec<u32>,
     /// Index in the dense weights.
     pub(crate) positions: Vec<u32>,
+    /// Whether rows `2 k` and `2 k + 1` have the same offsets, for every `k`.
+    pub(crate) paired: bool,
 }
 
 /// A live weight and its offset, side by side.
@@ -46,9 +51,25 @@ impl Rows {
         self.starts.push(self.offsets.len());
     }
 
+    /// Finds out whether rows come in pairs, after the last of them; each block of sources has `targets` rows.
+    pub(crate) fn finish(mut self, targets: usize) -> Self {
+        let row = |row: usize| &self.offsets[self.starts[row]..self.starts[row + 1]];
+        let pairs = (1..self.starts.len() - 1).step_by(2);
+        self.paired = targets.is_multiple_of(2)
+            && pairs
+                .into_iter()
+                .all(|second| row(second - 1) == row(second));
+        self
+    }
+
     /// The live values of dense weights.
     pub(crate) fn gather(&self, weights: &[f32]) -> Vec<Entry> {
         self.gather_at(&self.offsets, weights)
+    }
+
+    /// The entries of a row, of those that were gathered.
+    pub(crate) fn of<'a>(&self, entries: &'a [Entry], row: usize) -> &'a [Entry] {
+        &entries[self.starts[row]..self.starts[row + 1]]
     }
 
     /// The live values of dense weights, with offsets in another layout.
@@ -73,37 +94,83 @@ pub(crate) enum Start {
     Onto(*const f32, f32),
 }
 
-/// A tile's first number, and the distance to its next vector.
+/// A row of a tile.
 #[derive(Clone, Copy)]
-pub(crate) struct Vectors<P> {
-    pub(crate) first: P,
-    pub(crate) step: usize,
+pub(crate) struct Row<'a> {
+    pub(crate) entries: &'a [Entry],
+    pub(crate) start: Start,
+    /// The tile's first number.
+    pub(crate) to: *mut f32,
 }
 
-/// One tile of a row: `to[i] = start + Σ weight · from[offset + i]` for `count` vectors, at most [`TILE`], then ReLU if wanted.
+/// The vectors of a tile: where the source's first is, and from one to the next on both sides.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile {
+    pub(crate) from: *const f32,
+    pub(crate) steps: [usize; 2],
+    /// At most [`TILE`].
+    pub(crate) count: usize,
+    /// Whether negative results become zero; NaN stays.
+    pub(crate) relu: bool,
+}
+
+/// One tile of some rows: `to[i] = start + Σ weight · from[offset + i]` for the tile's vectors, then ReLU if wanted.
 ///
 /// # Safety
-/// `from` is valid for the vectors of the tile at every offset of the entries, `to` and what it starts on for them; the CPU has the
-/// instructions of `S`.
+/// The tile's source is valid for its vectors at every offset of the entries, the rows' targets and what they start on for them;
+/// rows `2 k` and `2 k + 1` have the same offsets if rows are `paired`; the CPU has the instructions of `S`.
 #[inline(always)]
-pub(crate) unsafe fn multiply_tile<S: Simd>(
-    entries: &[Entry],
-    from: Vectors<*const f32>,
-    start: Start,
-    to: Vectors<*mut f32>,
-    count: usize,
-    relu: bool,
+pub(crate) unsafe fn multiply_rows<'a, S: Simd>(
+    rows: Range<usize>,
+    paired: bool,
+    tile: Tile,
+    row: impl Fn(usize) -> Row<'a>,
 ) {
-    macro_rules! sizes {
-        ($($size:literal)*) => {
-            match count {
-                // SAFETY: the caller's contract.
-                $($size => unsafe { tile::<S, $size>(entries, from, start, to, relu) },)*
-                _ => unreachable!("tiles have 1 to {TILE} vectors"),
+    let mut at = rows.start;
+    while at < rows.end {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if paired && at.is_multiple_of(2) && at + 1 < rows.end {
+                multiply_pair::<S>([row(at), row(at + 1)], tile);
+                at += 2;
+            } else {
+                multiply_row::<S>(row(at), tile);
+                at += 1;
             }
-        };
+        }
     }
-    sizes!(1 2 3 4 5 6 7 8 9 10 11 12);
+}
+
+/// Calls [`multiply`] with the number of vectors as a constant.
+macro_rules! multiply_vectors {
+    ($count:expr, $rows:expr, $tile:expr, $first:expr, $($size:literal)*) => {
+        match $count {
+            0 => {}
+            $($size => multiply::<S, _, $size>($rows, $tile, $first),)*
+            _ => unreachable!("tiles have at most {TILE} vectors"),
+        }
+    };
+}
+
+/// # Safety
+/// As for [`multiply_rows`].
+#[inline(always)]
+unsafe fn multiply_row<S: Simd>(row: Row<'_>, tile: Tile) {
+    // SAFETY: the caller's contract.
+    unsafe { multiply_vectors!(tile.count, [row], tile, 0, 1 2 3 4 5 6 7 8 9 10 11 12) }
+}
+
+/// Two rows with the same offsets, one half of the tile after the other, so that their sums fit in the registers.
+///
+/// # Safety
+/// As for [`multiply_rows`].
+#[inline(always)]
+unsafe fn multiply_pair<S: Simd>(rows: [Row<'_>; 2], tile: Tile) {
+    let half = tile.count.div_ceil(2);
+    for (first, count) in [(0, half), (half, tile.count - half)] {
+        // SAFETY: the caller's contract.
+        unsafe { multiply_vectors!(count, rows, tile, first, 1 2 3 4 5 6) }
+    }
 }
 
 /// The fewest tiles that cover the vectors, as equal as they come: (first vector, number of vectors).
@@ -116,39 +183,51 @@ pub(crate) fn tiles(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
+/// `T` vectors of `R` rows, from vector `first` on.
+///
 /// # Safety
-/// As for [`multiply_tile`], for `T` vectors from `from` and `to` on.
+/// As for [`multiply_rows`]; all rows have the offsets of the first.
 #[inline(always)]
-unsafe fn tile<S: Simd, const T: usize>(
-    entries: &[Entry],
-    from: Vectors<*const f32>,
-    start: Start,
-    to: Vectors<*mut f32>,
-    relu: bool,
+unsafe fn multiply<S: Simd, const R: usize, const T: usize>(
+    rows: [Row<'_>; R],
+    tile: Tile,
+    first: usize,
 ) {
+    let [from_step, to_step] = tile.steps;
     // SAFETY: the caller's contract.
     unsafe {
-        let mut sums = match start {
-            Start::Bias(bias) => [S::splat(bias); T],
-            Start::Sums => std::array::from_fn(|index| S::load(to.first.add(index * to.step))),
-            Start::Onto(numbers, bias) => {
-                let bias = S::splat(bias);
-                std::array::from_fn(|index| S::add(S::load(numbers.add(index * to.step)), bias))
+        let from = tile.from.add(first * from_step);
+        let mut sums: [[S::Vector; T]; R] = std::array::from_fn(|row| {
+            let to = rows[row].to.add(first * to_step);
+            match rows[row].start {
+                Start::Bias(bias) => [S::splat(bias); T],
+                Start::Sums => std::array::from_fn(|index| S::load(to.add(index * to_step))),
+                Start::Onto(numbers, bias) => {
+                    let (numbers, bias) = (numbers.add(first * to_step), S::splat(bias));
+                    std::array::from_fn(|index| S::add(S::load(numbers.add(index * to_step)), bias))
+                }
             }
-        };
-        for entry in entries {
-            let weight = S::splat(entry.weight);
-            let first = from.first.add(entry.offset as usize);
-            for (index, sum) in sums.iter_mut().enumerate() {
-                *sum = S::multiply_add(weight, S::load(first.add(index * from.step)), *sum);
+        });
+        for (at, entry) in rows[0].entries.iter().enumerate() {
+            let from = from.add(entry.offset as usize);
+            let weights: [S::Vector; R] =
+                std::array::from_fn(|row| S::splat(rows[row].entries.get_unchecked(at).weight));
+            for index in 0..T {
+                let source = S::load(from.add(index * from_step));
+                for (sums, &weight) in sums.iter_mut().zip(&weights) {
+                    sums[index] = S::multiply_add(weight, source, sums[index]);
+                }
             }
         }
-        for (index, sum) in sums.into_iter().enumerate() {
-            let sum = match relu {
-                true => S::pass_positive(sum, sum),
-                false => sum,
-            };
-            S::store(to.first.add(index * to.step), sum);
+        for (row, sums) in rows.iter().zip(sums) {
+            let to = row.to.add(first * to_step);
+            for (index, sum) in sums.into_iter().enumerate() {
+                let sum = match tile.relu {
+                    true => S::pass_positive(sum, sum),
+                    false => sum,
+                };
+                S::store(to.add(index * to_step), sum);
+            }
         }
     }
 }

@@ -214,7 +214,7 @@ impl<P: Perturbation> Shared<P> {
     }
 
     fn take_over<M: Module>(&self, model: &M, bytes: &[u8]) -> Result<()> {
-        let (saved, masks, history, memory) = decoded(bytes).ok_or_else(|| Error::Mismatch {
+        let (saved, [masks, history, memory]) = decoded(bytes).ok_or_else(|| Error::Mismatch {
             what: "the state of masks",
             reason: "it is damaged".to_string(),
         })?;
@@ -235,7 +235,8 @@ impl<P: Perturbation> Shared<P> {
     }
 }
 
-fn decoded(bytes: &[u8]) -> Option<(Saved, Vec<u8>, Vec<u8>, Vec<u8>)> {
+/// What was saved, and the bytes of masks, history and memory.
+fn decoded(bytes: &[u8]) -> Option<(Saved, [Vec<u8>; 3])> {
     let (length, rest) = bytes.split_first_chunk()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
     let mut whole = Vec::new();
@@ -249,7 +250,7 @@ fn decoded(bytes: &[u8]) -> Option<(Saved, Vec<u8>, Vec<u8>, Vec<u8>)> {
     let (masks, history) = rest.split_at_checked(saved.masks)?;
     let (history, memory) = history.split_at_checked(saved.history)?;
     let fits = memory.len() == saved.memory;
-    fits.then(|| (saved, masks.to_vec(), history.to_vec(), memory.to_vec()))
+    fits.then(|| (saved, [masks, history, memory].map(<[u8]>::to_vec)))
 }
 
 /// Bytes that the state never exceeds: four sets of a byte per position deflate to less than a bit each and a byte together,

@@ -22,7 +22,8 @@ pub struct Case {
 impl Case {
     pub fn new(shape: ConvShape, images: usize, density: f32, seed: u64) -> Self {
         let mut stream = Stream::new(seed);
-        let mask = stream.mask(shape.weights(), density);
+        let outputs = shape.channels[1];
+        let mask = stream.mask([outputs, shape.weights() / outputs], density);
         let weight = stream.numbers(shape.weights());
         // A dead weight must not be read: whoever does gets NaN.
         let dead = |(weight, live): (f32, &bool)| if *live { weight } else { f32::NAN };

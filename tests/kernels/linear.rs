@@ -20,7 +20,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let mut stream = Stream::new(seed);
-        let mask = stream.mask(inputs * outputs, density);
+        let mask = stream.mask([outputs, inputs], density);
         let mut weight = stream.numbers(inputs * outputs);
         weight.iter_mut().zip(&mask).filter(|(_, live)| !**live).for_each(|(w, _)| *w = f32::NAN);
         let (input, bias) = (stream.numbers(count * inputs), stream.numbers(outputs));
@@ -64,7 +64,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let mut stream = Stream::new(seed);
-        let mask = stream.mask(inputs * outputs, density);
+        let mask = stream.mask([outputs, inputs], density);
         let weight = stream.numbers(inputs * outputs);
         let (input, gradient) = (stream.numbers(count * inputs), stream.numbers(count * outputs));
         let place = |i: usize| i % outputs * inputs + i / outputs;

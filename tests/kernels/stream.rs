@@ -24,7 +24,14 @@ impl Stream {
         (0..count).map(|_| self.number()).collect()
     }
 
-    pub fn mask(&mut self, count: usize, density: f32) -> Vec<bool> {
-        (0..count).map(|_| self.number().abs() < density).collect()
+    /// A mask of a matrix; every other one is of blocks of 2 × 2, cut off at the borders, so that rows share what they read.
+    pub fn mask(&mut self, [rows, columns]: [usize; 2], density: f32) -> Vec<bool> {
+        let unit = 1 + (self.word() % 2) as usize;
+        let units = (0..rows.div_ceil(unit) * columns.div_ceil(unit))
+            .map(|_| self.number().abs() < density)
+            .collect::<Vec<_>>();
+        let unit_of =
+            |at: usize| at / columns / unit * columns.div_ceil(unit) + at % columns / unit;
+        (0..rows * columns).map(|at| units[unit_of(at)]).collect()
     }
 }

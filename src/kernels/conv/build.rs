@@ -69,7 +69,7 @@ pub(super) fn forward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Directi
         size,
         step: [1, 1],
         parts: vec![Part {
-            rows: rows(segments),
+            rows: rows(segments, targets),
             target: [Spread { start: 0, step: 1 }; 2],
             phase: [0, 0],
         }],
@@ -152,7 +152,7 @@ pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direct
             }
         }
         Part {
-            rows: rows(segments),
+            rows: rows(segments, targets),
             target,
             phase,
         }
@@ -182,7 +182,7 @@ struct Weight {
     position: usize,
 }
 
-fn rows(segments: Vec<Vec<Weight>>) -> Rows {
+fn rows(segments: Vec<Vec<Weight>>, targets: usize) -> Rows {
     let mut rows = Rows::new();
     for segment in segments {
         for weight in segment {
@@ -191,7 +191,7 @@ fn rows(segments: Vec<Vec<Weight>>) -> Rows {
         }
         rows.end_row();
     }
-    rows
+    rows.finish(targets)
 }
 
 /// A weight of an output channel: the input channel, the place in the kernel, and the index in the dense weights.

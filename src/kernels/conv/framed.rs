@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::frame::Frame;
-use super::super::rows::{Entry, Rows, Start, Vectors, multiply_tile, tiles};
+use super::super::rows::{Entry, Row, Rows, Start, Tile, multiply_rows, tiles};
 use super::super::scratch::{Shared, tasks};
 use super::super::shape::{ConvShape, examples, length};
 use super::super::simd::{Instructions, Job, Simd};
@@ -44,6 +44,8 @@ pub struct FramedConv {
     /// Row `r` owns the entries `starts[r]..starts[r + 1]`.
     starts: Vec<usize>,
     entries: Vec<Entry>,
+    /// Whether rows come in pairs, see [`Rows`].
+    paired: bool,
 }
 
 impl FramedConv {
@@ -101,8 +103,10 @@ impl FramedConv {
             }
             rows.end_row();
         }
+        let rows = rows.finish(shape.channels[1]);
         Ok(Self {
             entries: rows.gather(weight),
+            paired: rows.paired,
             starts: rows.starts,
             shape,
             frame,
@@ -184,33 +188,34 @@ impl Job for Multiply<'_> {
             frame,
             starts,
             entries,
+            paired,
             ..
         } = self.conv;
         let [inputs, outputs] = self.conv.numbers();
         for image in self.images.clone() {
             for (start, count) in tiles(frame.vectors(S::LANES)) {
-                for row in self.rows.clone() {
-                    let entries = &entries[starts[row]..starts[row + 1]];
-                    let bias = self.epilogue.bias.map_or(0.0, |bias| bias[row]);
-                    let at = image * outputs + row * frame.length();
-                    let at = at + frame.first() + start * S::LANES;
-                    // SAFETY: a frame's length covers every vector at every offset; no other task writes these channels of
-                    // these images; the residual has the output's length.
-                    unsafe {
-                        let first = match self.epilogue.residual {
-                            Some(residual) => Start::Onto(residual.as_ptr().add(at), bias),
-                            None => Start::Bias(bias),
-                        };
-                        let from = Vectors {
-                            first: self.input.as_ptr().add(image * inputs + start * S::LANES),
-                            step: S::LANES,
-                        };
-                        let to = Vectors {
-                            first: self.target.pointer().add(at),
-                            step: S::LANES,
-                        };
-                        multiply_tile::<S>(entries, from, first, to, count, self.epilogue.relu);
-                    }
+                let at = image * outputs + frame.first() + start * S::LANES;
+                // SAFETY: a frame's length covers every vector at every offset; no other task writes these channels of these
+                // images; the residual has the output's length.
+                unsafe {
+                    let tile = Tile {
+                        from: self.input.as_ptr().add(image * inputs + start * S::LANES),
+                        steps: [S::LANES; 2],
+                        count,
+                        relu: self.epilogue.relu,
+                    };
+                    multiply_rows::<S>(self.rows.clone(), *paired, tile, |row| {
+                        let at = at + row * frame.length();
+                        let bias = self.epilogue.bias.map_or(0.0, |bias| bias[row]);
+                        Row {
+                            entries: &entries[starts[row]..starts[row + 1]],
+                            start: match self.epilogue.residual {
+                                Some(residual) => Start::Onto(residual.as_ptr().add(at), bias),
+                                None => Start::Bias(bias),
+                            },
+                            to: self.target.pointer().add(at),
+                        }
+                    });
                 }
             }
             for row in self.rows.clone() {

@@ -1,7 +1,5 @@
 //! The two products with the weights: forward, and back to the inputs.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
 use super::super::rows::{Entry, Start};
@@ -223,15 +221,6 @@ impl ConvShape {
         epilogue.check(self.channels[1], output)?;
         Ok(images)
     }
-}
-
-/// All rows of a block, then of the next: (block, (index of the row among these, row)).
-#[inline(always)]
-pub(super) fn blocks_and_rows(
-    blocks: usize,
-    rows: &Range<usize>,
-) -> impl Iterator<Item = (usize, (usize, usize))> {
-    (0..blocks).flat_map(|block| rows.clone().enumerate().map(move |row| (block, row)))
 }
 
 /// Sums of the first block start from the bias, later ones go on.

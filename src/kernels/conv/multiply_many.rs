@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::super::interleaved::transpose_out;
-use super::super::rows::{Entry, Vectors, multiply_tile, tiles};
+use super::super::rows::{Entry, Row, Tile, multiply_rows, tiles};
 use super::super::scratch::{Scratch, Shared};
 use super::super::simd::{Job, Simd};
 use super::direction::{Direction, Part};
-use super::multiply::{blocks_and_rows, start_of};
+use super::multiply::start_of;
 
 /// Positions of a plane that go out together: in shorter pieces, scattered over as many places as there are channels and images,
 /// writing takes up to twice as long.
@@ -121,31 +121,26 @@ impl MultiplyMany<'_> {
             ..
         } = self.direction;
         let length = results.len() / self.rows.len().max(1);
-        for (block, (index, row)) in blocks_and_rows(*blocks, &self.rows) {
-            let segment = block * targets + row;
-            let entries = &entries[part.rows.starts[segment]..part.rows.starts[segment + 1]];
-            let start = start_of(block, self.bias, row);
-            // SAFETY: the caller's contract; a step that the compiler knows keeps addresses out of registers.
-            unsafe {
-                let to = Vectors {
-                    first: results.as_mut_ptr().add(index * length + to * S::LANES),
-                    step: step[1] * S::LANES,
+        // SAFETY: the caller's contract.
+        unsafe {
+            let to = results.as_mut_ptr().add(to * S::LANES);
+            for block in 0..*blocks {
+                let row = |row: usize| Row {
+                    entries: part.rows.of(entries, block * targets + row),
+                    start: start_of(block, self.bias, row),
+                    to: to.add((row - self.rows.start) * length),
                 };
+                let tile = |from_step: usize| Tile {
+                    from,
+                    steps: [from_step * S::LANES, step[1] * S::LANES],
+                    count,
+                    relu: false,
+                };
+                // A step that the compiler knows keeps addresses out of registers.
+                let (rows, paired) = (self.rows.clone(), part.rows.paired);
                 match interleaved.column_step() {
-                    1 => {
-                        let from = Vectors {
-                            first: from,
-                            step: S::LANES,
-                        };
-                        multiply_tile::<S>(entries, from, start, to, count, false);
-                    }
-                    step => {
-                        let from = Vectors {
-                            first: from,
-                            step: step * S::LANES,
-                        };
-                        multiply_tile::<S>(entries, from, start, to, count, false);
-                    }
+                    1 => multiply_rows::<S>(rows, paired, tile(1), row),
+                    step => multiply_rows::<S>(rows, paired, tile(step), row),
                 }
             }
         }

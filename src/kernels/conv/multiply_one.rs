@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::super::plane::copy_run;
-use super::super::rows::{Entry, Vectors, multiply_tile, tiles};
+use super::super::rows::{Entry, Row, Tile, multiply_rows, tiles};
 use super::super::scratch::{Scratch, Shared};
 use super::super::simd::{Job, Simd};
 use super::direction::{Direction, Part, Spread};
-use super::multiply::{Epilogue, blocks_and_rows, start_of};
+use super::multiply::{Epilogue, start_of};
 
 /// Some images and some rows of a product.
 pub(super) struct MultiplyOne<'a> {
@@ -76,22 +76,24 @@ impl MultiplyOne<'_> {
             blocks, targets, ..
         } = self.direction;
         for (start, count) in tiles(plane.vectors) {
-            for (block, (index, row)) in blocks_and_rows(*blocks, &self.rows) {
-                let segment = block * targets + row;
-                let entries = &entries[part.rows.starts[segment]..part.rows.starts[segment + 1]];
+            for block in 0..*blocks {
                 // SAFETY: the plane's length covers every vector at every offset.
                 unsafe {
-                    let from = Vectors {
-                        first: packed.as_ptr().add(start * S::LANES),
-                        step: S::LANES,
+                    let tile = Tile {
+                        from: packed.as_ptr().add(start * S::LANES),
+                        steps: [S::LANES; 2],
+                        count,
+                        relu: false,
                     };
-                    let to = (index * plane.vectors + start) * S::LANES;
-                    let to = Vectors {
-                        first: results.as_mut_ptr().add(to),
-                        step: S::LANES,
-                    };
-                    let first = start_of(block, self.epilogue.bias, row);
-                    multiply_tile::<S>(entries, from, first, to, count, false);
+                    let to = results.as_mut_ptr().add(start * S::LANES);
+                    multiply_rows::<S>(self.rows.clone(), part.rows.paired, tile, |row| {
+                        let index = row - self.rows.start;
+                        Row {
+                            entries: part.rows.of(entries, block * targets + row),
+                            start: start_of(block, self.epilogue.bias, row),
+                            to: to.add(index * plane.vectors * S::LANES),
+                        }
+                    });
                 }
             }
         }

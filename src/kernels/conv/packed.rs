@@ -53,6 +53,7 @@ impl ConvStructure {
             entries.push(merged);
             part.rows = Rows {
                 starts: ends,
+                paired: part.rows.paired,
                 ..Rows::default()
             };
         }

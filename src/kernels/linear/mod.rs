@@ -124,8 +124,8 @@ impl LinearStructure {
             inputs,
             outputs,
             instructions,
-            forward,
-            backward,
+            forward: forward.finish(outputs),
+            backward: backward.finish(inputs),
         })
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::super::rows::{Entry, Rows, Start, TILE, Vectors, multiply_tile};
+use super::super::rows::{Entry, Row, Rows, Start, TILE, Tile, multiply_rows};
 use super::super::scratch::{Place, Scratch, Shared, places, tasks};
 use super::super::shape::{examples, length};
 use super::super::simd::{Job, Simd};
@@ -156,20 +156,19 @@ impl Job for Multiply<'_> {
                 let mut row = self.outputs.start;
                 while row < self.outputs.end {
                     let together = S::LANES.min(self.outputs.end - row);
-                    for index in 0..together {
-                        let starts = &self.rows.starts[row + index..];
-                        let entries = &self.entries[starts[0]..starts[1]];
-                        let bias = self.bias.map_or(0.0, |bias| bias[row + index]);
-                        let from = Vectors {
-                            first: packed.as_ptr(),
-                            step: S::LANES,
-                        };
-                        let to = Vectors {
-                            first: results.as_mut_ptr().add(index * block),
-                            step: S::LANES,
-                        };
-                        multiply_tile::<S>(entries, from, Start::Bias(bias), to, vectors, false);
-                    }
+                    let tile = Tile {
+                        from: packed.as_ptr(),
+                        steps: [S::LANES; 2],
+                        count: vectors,
+                        relu: false,
+                    };
+                    let to = results.as_mut_ptr();
+                    let some = row..row + together;
+                    multiply_rows::<S>(some, self.rows.paired, tile, |index| Row {
+                        entries: self.rows.of(self.entries, index),
+                        start: Start::Bias(self.bias.map_or(0.0, |bias| bias[index])),
+                        to: to.add((index - row) * block),
+                    });
                     let to = target.add(row);
                     let corner = corner.as_mut_ptr();
                     unpack::<S>(
