@@ -1,10 +1,10 @@
 """The sparse kernels against PyTorch's dense ones, layer by layer, taking turns.
 
     cargo bench --bench kernels --no-run
-    RAYON_NUM_THREADS=1 python benches/kernels_peer.py target/release/deps/kernels-HASH [rounds]
+    RAYON_NUM_THREADS=1 python benches/kernels_peer.py target/release/deps/kernels-HASH [rounds [linear]]
 
 RAYON_NUM_THREADS sets the threads of both sides. PyTorch runs convolutions channels-last and linear layers as a GEMM (oneDNN or
-MKL, its choice), forward and then both gradients apart. Printed: PyTorch's dense GFLOP/s, our dense-equivalent ones, and the median
+MKL, its choice), forward and then both gradients apart. A last word selects the layers that start with it. Printed: PyTorch's dense GFLOP/s, our dense-equivalent ones, and the median
 over rounds of PyTorch's time over ours in the same round; last, the density below which forward plus both gradients are
 faster than PyTorch's, by interpolation between the measured ones.
 """
@@ -79,8 +79,9 @@ def main():
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     ours = subprocess.Popen([sys.argv[1], "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     print(f"PyTorch {torch.__version__}, {threads} thread(s), {rounds} rounds")
+    start = sys.argv[3] if len(sys.argv) > 3 else ""
     with torch.inference_mode():
-        for layer in LAYERS:
+        for layer in [layer for layer in LAYERS if layer.startswith(start)]:
             calls, flops = dense(layer)
             samples = {density: [] for density in DENSITIES}
             peers = []

@@ -13,30 +13,33 @@ pub struct Panel {
     pub rows: Vec<Vec<f64>>,
 }
 
-/// Draws panels whose columns and rows have a common name and labels each.
+/// Draws panels under a title; their columns and rows have a common name and labels each.
 ///
 /// # Errors
 ///
 /// If drawing fails.
 pub fn draw(
+    title: &str,
     panels: &[Panel],
     columns: (&str, &[String]),
     rows: (&str, &[String]),
 ) -> Result<String> {
     let mut svg = String::new();
-    paint(&mut svg, panels, columns, rows)
+    paint(&mut svg, title, panels, columns, rows)
         .map_err(|error| anyhow!("the heat map cannot be drawn: {error}"))?;
     Ok(svg)
 }
 
 fn paint(
     svg: &mut String,
+    title: &str,
     panels: &[Panel],
     columns: (&str, &[String]),
     rows: (&str, &[String]),
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let root = SVGBackend::with_string(svg, (300 * panels.len() as u32, 290)).into_drawing_area();
+    let root = SVGBackend::with_string(svg, (300 * panels.len() as u32, 320)).into_drawing_area();
     root.fill(&WHITE)?;
+    let root = root.titled(title, ("sans-serif", 17))?;
     let values = panels.iter().flat_map(|panel| panel.rows.iter().flatten());
     let largest = values.fold(1e-9_f64, |largest, value| largest.max(value.abs()));
     for (panel, area) in panels.iter().zip(root.split_evenly((1, panels.len()))) {
@@ -46,7 +49,10 @@ fn paint(
             .margin(10)
             .x_label_area_size(40)
             .y_label_area_size(52)
-            .build_cartesian_2d((0..width).into_segmented(), (0..height).into_segmented())?;
+            .build_cartesian_2d(
+                (0..width - 1).into_segmented(),
+                (0..height - 1).into_segmented(),
+            )?;
         let named = |labels: &[String], place: &SegmentValue<usize>| match place {
             SegmentValue::CenterOf(i) => labels.get(*i).cloned().unwrap_or_default(),
             _ => String::new(),
@@ -68,8 +74,7 @@ fn paint(
             let colour = if value < 0.0 { BELOW } else { ABOVE };
             let shade = colour.mix(value.abs() / largest).filled();
             let low = (SegmentValue::Exact(x), SegmentValue::Exact(y));
-            let high = (SegmentValue::Exact(x + 1), SegmentValue::Exact(y + 1));
-            Rectangle::new([low, high], shade)
+            Rectangle::new([low, (end(x, width), end(y, height))], shade)
         }))?;
         let style =
             ("sans-serif", 13)
@@ -80,9 +85,19 @@ fn paint(
                 ));
         chart.draw_series(cells.iter().map(|&(x, y, value)| {
             let place = (SegmentValue::CenterOf(x), SegmentValue::CenterOf(y));
+            // No "-0.0".
+            let value = (10.0 * value).round() / 10.0 + 0.0;
             Text::new(format!("{value:+.1}"), place, style.clone())
         }))?;
     }
     root.present()?;
     Ok(())
+}
+
+/// Where a cell ends; the axis has no place behind the last.
+fn end(index: usize, count: usize) -> SegmentValue<usize> {
+    match index + 1 < count {
+        true => SegmentValue::Exact(index + 1),
+        false => SegmentValue::Last,
+    }
 }

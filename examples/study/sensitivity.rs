@@ -101,6 +101,7 @@ fn picture(found: &[Vec<Run>]) -> Result<String> {
         })
         .collect();
     heat::draw(
+        "Test accuracy minus SGD's, in points",
         &panels,
         ("ρ", &RADII.map(|rho| rho.to_string())),
         ("δ", &DELTAS.map(|(name, _)| name.to_string())),

@@ -197,21 +197,31 @@ unsafe fn multiply<S: Simd, const R: usize, const T: usize>(
     // SAFETY: the caller's contract.
     unsafe {
         let from = tile.from.add(first * from_step);
-        let mut sums: [[S::Vector; T]; R] = std::array::from_fn(|row| {
-            let to = rows[row].to.add(first * to_step);
-            match rows[row].start {
-                Start::Bias(bias) => [S::splat(bias); T],
-                Start::Sums => std::array::from_fn(|index| S::load(to.add(index * to_step))),
+        // Loops and not closures: one that is not inlined has no vector instructions, and every operation becomes a call.
+        let mut sums = [[S::splat(0.0); T]; R];
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            let to = row.to.add(first * to_step);
+            match row.start {
+                Start::Bias(bias) => *sums = [S::splat(bias); T],
+                Start::Sums => {
+                    for (index, sum) in sums.iter_mut().enumerate() {
+                        *sum = S::load(to.add(index * to_step));
+                    }
+                }
                 Start::Onto(numbers, bias) => {
                     let (numbers, bias) = (numbers.add(first * to_step), S::splat(bias));
-                    std::array::from_fn(|index| S::add(S::load(numbers.add(index * to_step)), bias))
+                    for (index, sum) in sums.iter_mut().enumerate() {
+                        *sum = S::add(S::load(numbers.add(index * to_step)), bias);
+                    }
                 }
             }
-        });
+        }
         for (at, entry) in rows[0].entries.iter().enumerate() {
             let from = from.add(entry.offset as usize);
-            let weights: [S::Vector; R] =
-                std::array::from_fn(|row| S::splat(rows[row].entries.get_unchecked(at).weight));
+            let mut weights = [S::splat(0.0); R];
+            for (row, weight) in rows.iter().zip(&mut weights) {
+                *weight = S::splat(row.entries.get_unchecked(at).weight);
+            }
             for index in 0..T {
                 let source = S::load(from.add(index * from_step));
                 for (sums, &weight) in sums.iter_mut().zip(&weights) {
