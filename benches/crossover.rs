@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `conv` and `linear`: forward and both gradients through burn's autodiff on flex, against flex's dense products. `inference`: one
-//! image through `PackedConv` against `DenseConv`. Masks are random, the two paths take turns; a cell is dense time over sparse time,
+//! image through `FramedConv` or `PackedConv` against `DenseConv`. Masks are random, the two paths take turns; a cell is dense time over sparse time,
 //! the median of turns. The last column is where the ratio falls to 1, interpolated.
 
 use std::time::Instant;
@@ -15,7 +15,7 @@ use burn::module::{Module, Param};
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::{LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor};
-use zosam::kernels::{ConvShape, ConvStructure, DenseConv, Epilogue};
+use zosam::kernels::{ConvShape, ConvStructure, DenseConv, Epilogue, FramedConv};
 use zosam::masks::{Execution, Masks};
 use zosam::nn::{Conv2d, Linear};
 use zosam::{RandomStatic, Sparsity};
@@ -166,17 +166,32 @@ fn inference([from, to, kernel, height, width, stride]: [usize; 6], density: f64
     let live: Vec<bool> = (0..shape.weights()).map(live).collect();
     let weight: Vec<f32> = live.iter().map(|live| f32::from(u8::from(*live))).collect();
     let dense = DenseConv::new(shape, &weight, &live).expect("a shape that it takes");
-    let sparse = ConvStructure::new(shape, &live).and_then(|structure| structure.packed(&weight));
-    let sparse = sparse.expect("a valid shape");
     let (input, none) = (vec![0.5; shape.inputs()], Epilogue::default());
     let mut output = vec![0.0; shape.outputs()];
-    ratio(|is_sparse| match is_sparse {
-        true => sparse
-            .forward(&input, none, &mut output)
-            .expect("lengths fit"),
-        false => dense
-            .forward(&input, none, &mut output)
-            .expect("lengths fit"),
+    let mut run_dense = || dense.forward(&input, none, &mut output);
+    // As a network chooses.
+    if height > 1 && FramedConv::takes(&shape) {
+        let sparse = FramedConv::new(shape, &weight, &live).expect("a valid shape");
+        let [inputs, outputs] = sparse.numbers();
+        let (input, mut output) = (vec![0.5; inputs], vec![0.0; outputs]);
+        return ratio_of(&mut run_dense, || sparse.forward(&input, none, &mut output));
+    }
+    let sparse = ConvStructure::new(shape, &live).and_then(|structure| structure.packed(&weight));
+    let (sparse, mut output) = (sparse.expect("a valid shape"), vec![0.0; shape.outputs()]);
+    ratio_of(run_dense, || sparse.forward(&input, none, &mut output))
+}
+
+/// Dense over sparse time of two calls.
+fn ratio_of(
+    mut dense: impl FnMut() -> zosam::Result<()>,
+    mut sparse: impl FnMut() -> zosam::Result<()>,
+) -> f64 {
+    ratio(|is_sparse| {
+        let result = match is_sparse {
+            true => sparse(),
+            false => dense(),
+        };
+        result.expect("lengths fit");
     })
 }
 

@@ -37,7 +37,7 @@ fn main() {
         None => vec![128, 32],
     };
     let rounds = numbers.get(1).copied().unwrap_or(5);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = rayon::current_num_threads();
     let execution = match std::env::args().any(|arg| arg == "dense") {
         true => Execution::Dense,
         false => Execution::Auto,
