@@ -91,14 +91,12 @@ fn main() {
             row(&line, |density| linear(sizes, density));
         }
     }
-    if wanted("inference") {
-        INFERENCE.into_iter().for_each(row_of_inference);
+    for sizes in INFERENCE {
+        let line = format!("inference {}", sizes.map(|size| size.to_string()).join(" "));
+        if wanted(&line) {
+            row(&line, |density| inference(sizes, density));
+        }
     }
-}
-
-fn row_of_inference(sizes: [usize; 6]) {
-    let line = format!("inference {}", sizes.map(|size| size.to_string()).join(" "));
-    row(&line, |density| inference(sizes, density));
 }
 
 fn row(line: &str, ratio: impl Fn(f64) -> f64) {

@@ -1,11 +1,10 @@
 //! A convolution whose output channels are nearly all live, or wholly dead: a dense product with those that live, of patches
 //! unless the kernel is 1×1.
 
-use std::borrow::Cow;
-
 use rayon::prelude::*;
 
 use super::super::dense::{Matrix, product};
+use super::super::scratch::Scratch;
 use super::super::shape::{ConvShape, length};
 use super::multiply::Epilogue;
 use crate::error::{Result, check};
@@ -98,10 +97,28 @@ impl DenseConv {
     }
 
     fn image(&self, image: &[f32], epilogue: Epilogue, output: &mut [f32]) -> Result<()> {
-        let patches = self.patches(image);
+        let ConvShape {
+            kernel,
+            stride,
+            padding,
+            ..
+        } = self.shape;
+        if (kernel, stride, padding) == ([1, 1], [1, 1], [0, 0]) {
+            return self.multiply(image, epilogue, output);
+        }
+        let positions = output.len() / self.shape.channels[1];
+        let each = self.shape.weights() / self.shape.channels[1];
+        let (mut scratch, ranges) = Scratch::take([each * positions]);
+        let [patches] = scratch.arrays(ranges);
+        self.write_patches(image, patches);
+        self.multiply(patches, epilogue, output)
+    }
+
+    /// The output from what each weight of a channel is multiplied with.
+    fn multiply(&self, patches: &[f32], epilogue: Epilogue, output: &mut [f32]) -> Result<()> {
         let each = self.shape.weights() / self.shape.channels[1];
         let positions = output.len() / self.shape.channels[1];
-        let patches = Matrix::rows(&patches, [each, positions]);
+        let patches = Matrix::rows(patches, [each, positions]);
         let parts = output.par_chunks_mut(TOGETHER * positions).enumerate();
         parts.try_for_each(|(part, output)| {
             let first = part * TOGETHER;
@@ -109,27 +126,27 @@ impl DenseConv {
             let rows = row(first)..row(first + TOGETHER);
             let weight = &self.weight[rows.start * each..rows.end * each];
             let weight = Matrix::rows(weight, [rows.len(), each]);
-            let mut products = vec![0.0; rows.len() * positions];
-            product(weight, patches, 1.0, &mut products)?;
-            let mut rows = self.channels[rows]
-                .iter()
-                .zip(products.chunks_exact(positions));
-            let mut next = rows.next();
-            for (index, output) in output.chunks_exact_mut(positions).enumerate() {
-                let channel = first + index;
-                let live = next.filter(|(live, _)| **live == channel);
-                if live.is_some() {
-                    next = rows.next();
+            // The channels that live come first, then each goes to its place, the last one first.
+            let (live, dead) = output.split_at_mut(rows.len() * positions);
+            product(weight, patches, 1.0, live)?;
+            dead.fill(0.0);
+            for (index, channel) in self.channels[rows].iter().enumerate().rev() {
+                let place = channel - first;
+                if place > index {
+                    let from = index * positions..(index + 1) * positions;
+                    output.copy_within(from.clone(), place * positions);
+                    output[from].fill(0.0);
                 }
-                let products = live.map(|(_, products)| products);
-                finish(epilogue, channel, products, output);
+            }
+            for (index, output) in output.chunks_exact_mut(positions).enumerate() {
+                finish(epilogue, first + index, output);
             }
             Ok(())
         })
     }
 
-    /// What each weight of a channel is multiplied with, `[channels · height · width, positions]`.
-    fn patches<'a>(&self, image: &'a [f32]) -> Cow<'a, [f32]> {
+    /// Patches `[channels · height · width, positions]`, to where all is zero.
+    fn write_patches(&self, image: &[f32], patches: &mut [f32]) {
         let ConvShape {
             kernel,
             input,
@@ -137,12 +154,8 @@ impl DenseConv {
             padding,
             ..
         } = self.shape;
-        if (kernel, stride, padding) == ([1, 1], [1, 1], [0, 0]) {
-            return Cow::Borrowed(image);
-        }
         let [rows, columns] = self.shape.output_size();
         let taps = kernel[0] * kernel[1];
-        let mut patches = vec![0.0; self.shape.channels[0] * taps * rows * columns];
         let channels = patches.par_chunks_exact_mut(taps * rows * columns);
         let planes = image.par_chunks_exact(input[0] * input[1]);
         channels.zip(planes).for_each(|(patches, plane)| {
@@ -157,7 +170,6 @@ impl DenseConv {
                 }
             }
         });
-        Cow::Owned(patches)
     }
 
     /// The shape.
@@ -180,16 +192,11 @@ fn count(live: &[bool]) -> usize {
     live.iter().filter(|live| **live).count()
 }
 
-/// One channel: its products, if it lives, and what follows them.
-fn finish(epilogue: Epilogue, channel: usize, products: Option<&[f32]>, output: &mut [f32]) {
+/// What follows the products of one channel, whose numbers alone `output` has.
+fn finish(epilogue: Epilogue, channel: usize, output: &mut [f32]) {
     let bias = epilogue.bias.map_or(0.0, |bias| bias[channel]);
-    match products {
-        Some(products) => {
-            for (output, product) in output.iter_mut().zip(products) {
-                *output = product + bias;
-            }
-        }
-        None => output.fill(bias),
+    for output in output.iter_mut() {
+        *output += bias;
     }
     if let Some(residual) = epilogue.residual {
         let residual = &residual[channel * output.len()..];
