@@ -46,7 +46,7 @@ fn draw_densities(
         .margin(10)
         .x_label_area_size(24)
         .y_label_area_size(190)
-        .build_cartesian_2d(0.0..1.0, (0..layers).into_segmented())?;
+        .build_cartesian_2d(0.0..1.0, (0..layers.saturating_sub(1)).into_segmented())?;
     chart
         .configure_mesh()
         .disable_y_mesh()
@@ -63,10 +63,12 @@ fn draw_densities(
     // The first layer on top.
     let bar = |layer: usize, value: f64, style: ShapeStyle, margin: u32| {
         let place = layers - 1 - layer;
-        let corners = [
-            (0.0, SegmentValue::Exact(place)),
-            (value, SegmentValue::Exact(place + 1)),
-        ];
+        // The axis has no place behind the last layer's.
+        let end = match layer {
+            0 => SegmentValue::Last,
+            _ => SegmentValue::Exact(place + 1),
+        };
+        let corners = [(0.0, SegmentValue::Exact(place)), (value, end)];
         let mut bar = Rectangle::new(corners, style);
         bar.set_margin(margin, margin, 0, 0);
         bar
