@@ -81,6 +81,20 @@ pub enum Error {
         /// The difference.
         reason: String,
     },
+    /// A module cannot be made into a network of its own.
+    #[error("the module cannot be compiled: {reason}; {instead}")]
+    Compile {
+        /// What stands in the way.
+        reason: String,
+        /// What would do.
+        instead: &'static str,
+    },
+    /// A network for inference is not valid, or cannot go on.
+    #[error("the network is not valid: {reason}")]
+    Network {
+        /// What is wrong.
+        reason: String,
+    },
     /// A slice has the wrong length.
     #[error("{what} has {found} numbers: it must have {expected}")]
     Length {

@@ -55,6 +55,8 @@
 
 pub mod analysis;
 pub mod checkpoint;
+#[cfg(feature = "compile")]
+pub mod compile;
 #[cfg(feature = "data")]
 pub mod data;
 pub mod error;

@@ -7,8 +7,9 @@ use rayon::prelude::*;
 
 use super::layer::Layer;
 use crate::error::Result;
-use crate::kernels::activation::{gelu, softmax};
+use crate::kernels::activation::gelu;
 use crate::kernels::dense::{Matrix, product};
+use crate::kernels::softmax::softmax;
 
 /// Numbers of a task of GELU.
 const TOGETHER: usize = 1 << 14;
@@ -103,7 +104,7 @@ impl Layer for Attention {
             // A row per key, so that softmax goes down the columns and the last product needs no transpose.
             let mut weights = vec![0.0; self.tokens * self.tokens];
             product(keys.transposed(), queries, scale, &mut weights)?;
-            softmax(&mut weights, self.tokens);
+            softmax(&mut weights, [self.tokens; 2], false);
             let weights = Matrix::rows(&weights, [self.tokens; 2]);
             product(values, weights, 1.0, output)
         })

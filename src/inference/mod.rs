@@ -19,18 +19,35 @@ mod attention;
 mod conv;
 mod filters;
 mod frame;
+pub(crate) mod graph;
+#[cfg(feature = "interpreter")]
+mod interpreter;
+#[cfg(not(feature = "interpreter"))]
+#[path = "no_interpreter.rs"]
+mod interpreter;
 mod layer;
 mod network;
 mod norm;
+mod plan;
 mod pool;
 mod residual;
+mod rewrite;
+mod run;
+mod steps;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 pub(crate) use filters::Filters;
+use graph::{Graph, Kind};
 use layer::{Layer, Sequence};
 pub(crate) use network::Network;
+use plan::{Action, Plan};
+pub use run::{Input, Output};
+use run::{Memory, Target};
 
 /// A trained network for inference on a CPU, made by a model's `to_sparse_network`.
 ///
@@ -55,11 +72,74 @@ pub(crate) use network::Network;
 /// ```
 #[derive(Debug, Clone)]
 pub struct SparseNetwork {
-    layers: Sequence,
+    body: Body,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Layers(Sequence),
+    Compiled(Arc<Compiled>),
+}
+
+#[derive(Debug)]
+struct Compiled {
+    /// Without the constants that the plan's kernels have taken over.
+    graph: Graph,
+    plan: Plan,
+    /// Memory of runs that are at rest.
+    memory: Mutex<Vec<Memory>>,
 }
 
 impl SparseNetwork {
-    /// Logits `[images, classes]` of normalised images `[images, channels, height, width]`, in row-major order.
+    /// Of a graph as it was recorded.
+    pub(crate) fn new(mut graph: Graph) -> Result<Self> {
+        let check = |graph: &Graph| graph.check().map_err(|reason| Error::Network { reason });
+        check(&graph)?;
+        rewrite::rewrite(&mut graph);
+        check(&graph)?;
+        let plan = Plan::new(&graph)?;
+        for (id, _) in &plan.taken {
+            graph.constants.remove(id);
+        }
+        let compiled = Compiled {
+            graph,
+            plan,
+            memory: Mutex::default(),
+        };
+        Ok(Self {
+            body: Body::Compiled(Arc::new(compiled)),
+        })
+    }
+
+    fn layers(layers: Sequence) -> Self {
+        Self {
+            body: Body::Layers(layers),
+        }
+    }
+
+    /// Outputs of all images of some inputs, `[N, …]` each in row-major order.
+    ///
+    /// The same for any number of threads, and for an image alone or among others.
+    ///
+    /// # Errors
+    ///
+    /// If inputs are not those that the network was compiled for, but for the number of images.
+    pub fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Output>> {
+        match &self.body {
+            Body::Layers(layers) => {
+                let [Input::Float(images)] = inputs else {
+                    return Err(Error::Network {
+                        reason: "it takes images alone".to_string(),
+                    });
+                };
+                Ok(vec![Output::Float(run_layers(layers, images)?)])
+            }
+            Body::Compiled(compiled) => compiled.run(inputs),
+        }
+    }
+
+    /// Logits `[images, classes]` of normalised images `[images, channels, height, width]`, in row-major order: the first
+    /// output for a single input of floats.
     ///
     /// The same for any number of threads, and for an image alone or among others.
     ///
@@ -67,26 +147,149 @@ impl SparseNetwork {
     ///
     /// If the numbers are not those of whole images.
     pub fn logits(&self, images: &[f32]) -> Result<Vec<f32>> {
-        let [image, classes] = self.layers.sizes();
-        if !images.len().is_multiple_of(image) {
-            return Err(Error::Mismatch {
-                what: "the images",
-                reason: format!("{} numbers, {image} in an image", images.len()),
-            });
-        }
-        let mut logits = vec![0.0; images.len() / image * classes];
-        let each = images.par_chunks(image).zip(logits.par_chunks_mut(classes));
-        each.try_for_each(|(image, logits)| self.layers.run(image, logits))?;
-        Ok(logits)
+        let mut outputs = self.run(&[Input::Float(images)])?.into_iter();
+        let first = outputs.next().and_then(Output::floats);
+        first.ok_or_else(|| Error::Network {
+            reason: "its first output is none of floats".to_string(),
+        })
     }
 
     /// Number of live weights, those of norms and biases apart.
     pub fn live(&self) -> usize {
-        self.layers.live()
+        match &self.body {
+            Body::Layers(layers) => layers.live(),
+            Body::Compiled(compiled) => compiled.sum(|kernel| kernel.live()),
+        }
     }
 
     /// Bytes of weights, biases and of what finds the weights.
     pub fn bytes(&self) -> usize {
-        self.layers.bytes()
+        match &self.body {
+            Body::Layers(layers) => layers.bytes(),
+            Body::Compiled(compiled) => compiled.sum(|kernel| kernel.bytes()),
+        }
+    }
+}
+
+fn run_layers(layers: &Sequence, images: &[f32]) -> Result<Vec<f32>> {
+    let [image, classes] = layers.sizes();
+    if !images.len().is_multiple_of(image) {
+        return Err(Error::Mismatch {
+            what: "the images",
+            reason: format!("{} numbers, {image} in an image", images.len()),
+        });
+    }
+    let mut logits = vec![0.0; images.len() / image * classes];
+    let each = images.par_chunks(image).zip(logits.par_chunks_mut(classes));
+    each.try_for_each(|(image, logits)| layers.run(image, logits))?;
+    Ok(logits)
+}
+
+impl Compiled {
+    fn sum(&self, count: impl Fn(&dyn steps::Kernel) -> usize) -> usize {
+        let steps = self.plan.steps.iter();
+        let kernels = steps.map(|step| match &step.action {
+            Action::Run { kernel, .. } => count(&**kernel),
+            Action::Give { .. } | Action::Operate(_) | Action::Get { .. } => 0,
+        });
+        kernels.sum()
+    }
+
+    fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Output>> {
+        let images = self.images(inputs)?;
+        let each: Vec<usize> = self.graph.inputs.iter().map(|id| self.size(*id)).collect();
+        let mut outputs: Vec<Output> = self
+            .graph
+            .outputs
+            .iter()
+            .map(|id| {
+                let count = images * self.size(*id);
+                match self.graph.tensors[*id].kind {
+                    Kind::Float => Output::Float(vec![0.0; count]),
+                    Kind::Int | Kind::Bool => Output::Int(vec![0; count]),
+                }
+            })
+            .collect();
+        let mut targets: Vec<Vec<Target<'_>>> = (0..images).map(|_| Vec::new()).collect();
+        for (output, id) in outputs.iter_mut().zip(&self.graph.outputs) {
+            let size = self.size(*id).max(1);
+            let parts: Vec<Target<'_>> = match output {
+                Output::Float(numbers) => numbers.chunks_mut(size).map(Target::Float).collect(),
+                Output::Int(numbers) => numbers.chunks_mut(size).map(Target::Int).collect(),
+            };
+            parts
+                .into_iter()
+                .zip(&mut targets)
+                .for_each(|(part, targets)| targets.push(part));
+        }
+        targets
+            .into_par_iter()
+            .enumerate()
+            .try_for_each(|(image, mut targets)| {
+                let parts = inputs.iter().zip(&each);
+                let parts: Vec<Input<'_>> = parts
+                    .map(|(input, size)| input.part(image * size..(image + 1) * size))
+                    .collect();
+                self.run_one(&parts, &mut targets, None)
+            })?;
+        Ok(outputs)
+    }
+
+    fn run_one(
+        &self,
+        inputs: &[Input<'_>],
+        targets: &mut [Target<'_>],
+        times: Option<&mut [Duration]>,
+    ) -> Result<()> {
+        let memory = self.memory.lock().ok().and_then(|mut memory| memory.pop());
+        let mut memory = memory.unwrap_or_else(|| Memory::new(&self.plan));
+        self.plan.run(&mut memory, inputs, targets, times)?;
+        if let Ok(mut all) = self.memory.lock() {
+            all.push(memory);
+        }
+        Ok(())
+    }
+
+    fn size(&self, id: graph::Id) -> usize {
+        self.graph.tensors[id].count()
+    }
+
+    /// The number of images, if inputs are what they should be.
+    fn images(&self, inputs: &[Input<'_>]) -> Result<usize> {
+        if inputs.len() != self.graph.inputs.len() {
+            let (found, expected) = (inputs.len(), self.graph.inputs.len());
+            return Err(Error::Network {
+                reason: format!("{found} inputs, and it takes {expected}"),
+            });
+        }
+        let mut images = None;
+        for (at, (input, &id)) in inputs.iter().zip(&self.graph.inputs).enumerate() {
+            let (size, kind) = (self.size(id), self.graph.tensors[id].kind);
+            if matches!(input, Input::Float(_)) != (kind == Kind::Float) {
+                return Err(Error::Network {
+                    reason: format!("input {at} is to hold {kind:?} numbers"),
+                });
+            }
+            let count = match self.graph.is_each {
+                true if size > 0 && input.len().is_multiple_of(size) => input.len() / size,
+                false if input.len() == size => 1,
+                _ => {
+                    return Err(Error::Length {
+                        what: "an input",
+                        found: input.len(),
+                        expected: match self.graph.is_each {
+                            true => format!("a multiple of {size}"),
+                            false => size.to_string(),
+                        },
+                    });
+                }
+            };
+            if *images.get_or_insert(count) != count {
+                return Err(Error::Network {
+                    reason: format!("input {at} is of {count} images, and others are not"),
+                });
+            }
+        }
+        Ok(images.unwrap_or(1))
     }
 }

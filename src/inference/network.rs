@@ -52,7 +52,7 @@ impl Network {
 
     pub fn finish(self) -> SparseNetwork {
         let layers = self.lying(None).layers;
-        SparseNetwork { layers }
+        SparseNetwork::layers(layers)
     }
 
     /// The same images in frames, or without.

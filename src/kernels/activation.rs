@@ -1,6 +1,5 @@
-//! GELU and softmax on slices, in polynomials that compilers turn into vector instructions.
-//!
-//! `std`'s functions take one number at a time, and attention takes the exponential of every pair of tokens.
+//! GELU, exponentials and the like in polynomials, which compilers turn into vector instructions: `std`'s functions take one
+//! number at a time.
 
 use super::simd::{Instructions, Job, Simd};
 
@@ -14,17 +13,6 @@ pub(crate) fn gelu(input: &[f32], output: &mut [f32]) {
     Instructions::detect().run(Gelu { input, output });
 }
 
-/// Softmax down each column of rows of `columns` numbers: `exp(x − max) / Σ exp(x − max)`.
-///
-/// Columns, not rows: neighbours are independent then, and no vector has to be summed up.
-///
-/// # Panics
-///
-/// Without columns.
-pub(crate) fn softmax(numbers: &mut [f32], columns: usize) {
-    Instructions::detect().run(Softmax { numbers, columns });
-}
-
 struct Gelu<'a> {
     input: &'a [f32],
     output: &'a mut [f32],
@@ -35,40 +23,14 @@ impl Job for Gelu<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         for (to, &x) in self.output.iter_mut().zip(self.input) {
-            *to = 0.5 * x * (1.0 + erf(std::f32::consts::FRAC_1_SQRT_2 * x));
+            *to = gelu_of(x);
         }
     }
 }
 
-struct Softmax<'a> {
-    numbers: &'a mut [f32],
-    columns: usize,
-}
-
-impl Job for Softmax<'_> {
-    /// Safe code throughout: only the compiler uses the instructions.
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let mut most = vec![f32::NEG_INFINITY; self.columns];
-        for row in self.numbers.chunks_exact(self.columns) {
-            for (most, &number) in most.iter_mut().zip(row) {
-                *most = if number > *most { number } else { *most };
-            }
-        }
-        let mut sums = vec![0.0; self.columns];
-        for row in self.numbers.chunks_exact_mut(self.columns) {
-            for ((number, most), sum) in row.iter_mut().zip(&most).zip(&mut sums) {
-                *number = exp(*number - most);
-                *sum += *number;
-            }
-        }
-        sums.iter_mut().for_each(|sum| *sum = sum.recip());
-        for row in self.numbers.chunks_exact_mut(self.columns) {
-            for (number, factor) in row.iter_mut().zip(&sums) {
-                *number *= factor;
-            }
-        }
-    }
+#[inline(always)]
+pub(crate) fn gelu_of(x: f32) -> f32 {
+    0.5 * x * (1.0 + erf(std::f32::consts::FRAC_1_SQRT_2 * x))
 }
 
 /// Numerator and denominator of `erf(z) / z` in `z²`, lowest power first: least squares, reweighted until the error was level,
@@ -92,15 +54,16 @@ const DENOMINATOR: [f32; 6] = [
 ];
 
 #[inline(always)]
-fn erf(z: f32) -> f32 {
+pub(crate) fn erf(z: f32) -> f32 {
     let z = z.clamp(-3.92, 3.92);
     let ratio = polynomial(&NUMERATOR, z * z) / polynomial(&DENOMINATOR, z * z);
     (z * ratio).clamp(-1.0, 1.0)
 }
 
-/// `exp` of numbers that are not positive, NaN for NaN: `2ⁿ eʳ`, `|r| ≤ ln 2 / 2`, Taylor's series to the seventh power.
+/// NaN for NaN: `2ⁿ eʳ`, `|r| ≤ ln 2 / 2`, Taylor's series to the seventh power. Below -87 it is as at -87, where `2ⁿ` would
+/// not be a normal number; above 88.72 infinite.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const TAYLOR: [f32; 8] = [
         1.0,
         1.0,
@@ -115,17 +78,43 @@ fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, of which the first has so few bits that n times it is exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    // Below, 2ⁿ would not be a normal number. A comparison, because `max` would drop NaN.
+    // Comparisons, because `min` and `max` would drop NaN.
     let x = if x < -87.0 { -87.0 } else { x };
+    let x = if x > 89.0 { 89.0 } else { x };
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = x - n * LN_2[0] - n * LN_2[1];
-    let power = (shifted
-        .to_bits()
-        .wrapping_sub(ROUND.to_bits())
-        .wrapping_add(127))
-        << 23;
-    polynomial(&TAYLOR, r) * f32::from_bits(power)
+    // In two factors: at the upper end 2ⁿ alone would be infinite too early.
+    let bits = shifted.to_bits().wrapping_sub(ROUND.to_bits());
+    let half = (bits as i32) >> 1;
+    let power = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);
+    polynomial(&TAYLOR, r) * power(half) * power((bits as i32).wrapping_sub(half))
+}
+
+/// Numerator and denominator of `tanh(x) / x` in `x²`, lowest power first: the coefficients of the library Eigen
+/// (`generic_fast_tanh_float`), for |x| < 7.9; beyond, tanh is ±1 in `f32`.
+const TANH: ([f32; 7], [f32; 4]) = (
+    [
+        4.893_524_6e-3,
+        6.372_619e-4,
+        1.485_722_4e-5,
+        5.122_297e-8,
+        -8.604_672e-11,
+        2.000_188e-13,
+        -2.760_768_5e-16,
+    ],
+    [
+        4.893_525_2e-3,
+        2.268_434_6e-3,
+        1.185_347_1e-4,
+        1.198_258_4e-6,
+    ],
+);
+
+#[inline(always)]
+pub(crate) fn tanh(x: f32) -> f32 {
+    let z = x.clamp(-7.905_311, 7.905_311);
+    z * polynomial(&TANH.0, z * z) / polynomial(&TANH.1, z * z)
 }
 
 #[inline(always)]
@@ -169,30 +158,26 @@ mod tests {
     }
 
     #[test]
-    fn softmax_is_exact() {
-        for [rows, columns] in [[1, 1], [7, 3], [8, 17], [65, 64]] {
-            let number = |i: usize| ((i * i * 7919) % 1009) as f32 / 10.0 - 70.0;
-            let input: Vec<f32> = (0..rows * columns).map(number).collect();
-            let mut output = input.clone();
-            softmax(&mut output, columns);
-            for column in 0..columns {
-                let row = input.iter().skip(column).step_by(columns);
-                let found = output.iter().skip(column).step_by(columns);
-                let most = row.clone().copied().fold(f32::NEG_INFINITY, f32::max);
-                let weight = |x: f32| (f64::from(x) - f64::from(most)).exp();
-                let sum: f64 = row.clone().map(|x| weight(*x)).sum();
-                for (&x, &y) in row.zip(found) {
-                    let exact = weight(x) / sum;
-                    let apart = (f64::from(y) - exact).abs();
-                    // The difference from the maximum is rounded before its exponential is taken.
-                    let rounding = f64::from(most - x) * f64::from(f32::EPSILON) / 2.0;
-                    let bound = (1e-6 + rounding) * exact + 1e-37;
-                    assert!(apart <= bound, "{x}: {y}, {exact}");
-                }
+    fn exp_and_tanh_are_exact() {
+        for i in -4000..=4000 {
+            let x = i as f32 / 40.0;
+            let (found, exact) = (f64::from(exp(x)), f64::from(x).exp());
+            match x {
+                x if x > 88.7 => assert!(found > 3e38),
+                x if x < -87.0 => assert!(found < 2e-38),
+                // Seven terms of the series: 2e-7; the rounding of x log₂ e is 6e-8 |x|.
+                _ => assert!((found / exact - 1.0).abs() < 4e-7, "{x}: {found}, {exact}"),
             }
+            let x = x / 10.0;
+            let (found, exact) = (f64::from(tanh(x)), f64::from(x).tanh());
+            // A few units in the last place of sums of 7 and 4 terms.
+            assert!(
+                (found - exact).abs() <= 5e-7 * exact.abs(),
+                "{x}: {found}, {exact}"
+            );
         }
-        let mut row = [0.0, f32::NAN, 1.0];
-        softmax(&mut row, 1);
-        assert!(row.iter().all(|number| number.is_nan()));
+        assert!(exp(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
+        assert_eq!(exp(0.0), 1.0);
+        assert_eq!(exp(f32::INFINITY), f32::INFINITY);
     }
 }

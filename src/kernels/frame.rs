@@ -54,12 +54,12 @@ impl Frame {
     }
 
     /// Numbers from one row to the next.
-    pub(super) fn pitch(&self) -> usize {
+    pub(crate) fn pitch(&self) -> usize {
         self.size[1] + 1
     }
 
     /// The place of the first pixel.
-    pub(super) fn first(&self) -> usize {
+    pub(crate) fn first(&self) -> usize {
         self.pitch() + 1
     }
 

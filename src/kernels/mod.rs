@@ -27,25 +27,26 @@
 //! instruction set: `|error| ≤ n ε Σ |a b|` for sums of n products, `ε = 2⁻²³`. The sums of batch norm go on in `f64` after at
 //! most 2047 numbers.
 
-#[cfg(feature = "models")]
 pub(crate) mod activation;
 mod conv;
-#[cfg(feature = "models")]
 pub(crate) mod dense;
+pub(crate) mod elementwise;
 mod frame;
 mod interleaved;
 mod linear;
 mod norm;
 mod plane;
 mod products;
+pub(crate) mod reduce;
 mod rows;
 mod scratch;
 mod shape;
 mod simd;
+pub(crate) mod softmax;
+pub(crate) mod standardise;
+pub(crate) mod strided;
 
-#[cfg(feature = "models")]
-pub use conv::DenseConv;
-pub use conv::{ConvStructure, Epilogue, FramedConv, PackedConv};
+pub use conv::{ConvStructure, DenseConv, Epilogue, FramedConv, PackedConv};
 pub use frame::Frame;
 pub use linear::LinearStructure;
 #[cfg(feature = "flex")]

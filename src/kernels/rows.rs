@@ -33,6 +33,16 @@ pub(crate) struct Entry {
     weight: f32,
 }
 
+impl Entry {
+    pub(crate) fn offset(&self) -> usize {
+        self.offset as usize
+    }
+
+    pub(crate) fn weight(&self) -> f32 {
+        self.weight
+    }
+}
+
 impl Rows {
     /// Without rows; `push` and `end_row` add to it.
     pub(crate) fn new() -> Self {

@@ -38,7 +38,6 @@ pub(super) fn forward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Directi
     let [channels, targets] = shape.channels;
     let interleaved = Interleaved::new(shape.input, size, shape.stride, shifts, channels);
     let plane = Plane::new(axis(0), axis(1), lanes);
-    let per_channel = plane.phases() * plane.length;
     // A stride that skips inputs: packing a vector of images would pack those too.
     let skips = (0..2).any(|axis| shape.kernel[axis] < shape.stride[axis]);
     let interleaves = !skips && interleaves(size, shape.stride != [1, 1], targets, live);
@@ -49,11 +48,10 @@ pub(super) fn forward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Directi
     let mut segments = vec![Vec::new(); blocks * targets];
     for output in 0..targets {
         for tap in taps(shape, output).filter(|tap| mask[tap.position]) {
-            let [row, column] = [0, 1].map(|axis| tap.at[axis] * shape.dilation[axis]);
             let shifts = [0, 1].map(|axis| shift(axis, tap.at[axis]));
             let vector = tap.channel * interleaved.channel + interleaved.offset(shifts);
             segments[tap.channel * blocks / channels * targets + output].push(Weight {
-                offset: tap.channel * per_channel + plane.offset(row, column),
+                offset: forward_offset(shape, &plane, &tap),
                 interleaved: vector * lanes,
                 position: tap.position,
             });
@@ -76,6 +74,41 @@ pub(super) fn forward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Directi
     }
 }
 
+/// Where a weight finds its source in the planes of [`forward`].
+pub(super) fn forward_offset(shape: &ConvShape, plane: &Plane, tap: &Tap) -> usize {
+    let [row, column] = [0, 1].map(|axis| tap.at[axis] * shape.dilation[axis]);
+    tap.channel * plane.phases() * plane.length + plane.offset(row, column)
+}
+
+/// Where a weight finds its source in the planes of [`backward`], if inputs of a phase see it.
+pub(super) fn backward_offset(
+    shape: &ConvShape,
+    plane: &Plane,
+    phase: [usize; 2],
+    output: usize,
+    tap: &Tap,
+) -> Option<usize> {
+    let step = |axis: usize| {
+        shift(shape, axis, phase[axis], tap.at[axis])?;
+        Some(reach(shape, axis) - tap.at[axis] * shape.dilation[axis] / shape.stride[axis])
+    };
+    let (y, x) = step(0).zip(step(1))?;
+    Some(output * plane.length + y * plane.pitch + x)
+}
+
+/// Outputs from input `stride · i + first`, less `i`, that a weight multiplies; none if it meets other inputs.
+fn shift(shape: &ConvShape, axis: usize, first: usize, at: usize) -> Option<isize> {
+    let start = (first + shape.padding[axis]) as isize - (at * shape.dilation[axis]) as isize;
+    let stride = shape.stride[axis] as isize;
+    (start % stride == 0).then_some(start / stride)
+}
+
+/// The zeros before the outputs that the largest shift reads, and the outputs before the first input.
+fn reach(shape: &ConvShape, axis: usize) -> usize {
+    let shift = (shape.kernel[axis] - 1) * shape.dilation[axis] / shape.stride[axis];
+    shift.max(shape.padding[axis] / shape.stride[axis])
+}
+
 /// Input gradients from output gradients.
 ///
 /// Input `y` gets `w[k] · g[(y + padding − k · dilation) / stride]` where that is whole. Inputs of one phase,
@@ -86,10 +119,7 @@ pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direct
     let outputs = shape.output_size();
     // The first t with an input, and the zeros before g that the largest shift reads.
     let first = [0, 1].map(|axis| shape.padding[axis] / shape.stride[axis]);
-    let reach = [0, 1].map(|axis| {
-        let shift = (shape.kernel[axis] - 1) * shape.dilation[axis] / shape.stride[axis];
-        shift.max(first[axis])
-    });
+    let reach = [0, 1].map(|axis| reach(shape, axis));
     let axis = |axis: usize| Axis {
         inputs: outputs[axis],
         padding: reach[axis] - first[axis],
@@ -103,11 +133,7 @@ pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direct
     };
     let plane = Plane::new(axis(0), axis(1), lanes);
     // The same by the first input of a phase: input `stride · i + y` gets `g[i + (y + padding − k · dilation) / stride]`.
-    let shift = |axis: usize, first: usize, at: usize| {
-        let start = (first + shape.padding[axis]) as isize - (at * shape.dilation[axis]) as isize;
-        let stride = shape.stride[axis] as isize;
-        (start % stride == 0).then_some(start / stride)
-    };
+    let shift = |axis: usize, first: usize, at: usize| shift(shape, axis, first, at);
     let shifts = [0, 1].map(|axis| -> Vec<_> {
         let phases = 0..shape.stride[axis];
         let kernel = |phase| (0..shape.kernel[axis]).filter_map(move |at| shift(axis, phase, at));
@@ -138,13 +164,11 @@ pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direct
             let segments = &mut segments[output * blocks / channels * targets..];
             for tap in taps(shape, output).filter(|tap| mask[tap.position]) {
                 let [row, column] = [0, 1].map(|axis| shift(axis, phase[axis], tap.at[axis]));
-                if let Some((row, column)) = row.zip(column) {
-                    let [y, x] = [0, 1].map(|axis| {
-                        reach[axis] - tap.at[axis] * shape.dilation[axis] / shape.stride[axis]
-                    });
+                let offset = backward_offset(shape, &plane, phase, output, &tap);
+                if let Some(((row, column), offset)) = row.zip(column).zip(offset) {
                     let vector = output * interleaved.channel + interleaved.offset([row, column]);
                     segments[tap.channel].push(Weight {
-                        offset: output * plane.length + y * plane.pitch + x,
+                        offset,
                         interleaved: vector * lanes,
                         position: tap.position,
                     });

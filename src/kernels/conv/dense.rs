@@ -172,6 +172,16 @@ impl DenseConv {
         });
     }
 
+    /// The dense weights, zero in channels that are wholly dead.
+    pub fn weight(&self) -> Vec<f32> {
+        let each = self.shape.weights() / self.shape.channels[1];
+        let mut weight = vec![0.0; self.shape.weights()];
+        for (row, channel) in self.weight.chunks_exact(each).zip(&self.channels) {
+            weight[channel * each..(channel + 1) * each].copy_from_slice(row);
+        }
+        weight
+    }
+
     /// The shape.
     pub fn shape(&self) -> &ConvShape {
         &self.shape

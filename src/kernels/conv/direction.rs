@@ -3,7 +3,8 @@
 use super::super::interleaved::Interleaved;
 use super::super::plane::Plane;
 use super::super::rows::{Rows, TILE};
-use super::super::simd::Simd;
+use super::super::simd::{MAX_LANES, Simd};
+use crate::error::Result;
 
 /// A product with the weights: from planes of one side to the planes of the other.
 ///
@@ -46,6 +47,18 @@ pub(super) struct Spread {
 }
 
 impl Direction {
+    /// Checks that offsets fit into 32 bits.
+    pub(super) fn check(&self, weights: usize) -> Result<()> {
+        let planes = self.plane.phases() * self.plane.length;
+        let per_channel = match self.interleaves {
+            true => planes.max(self.interleaved.channel * MAX_LANES),
+            false => planes,
+        };
+        let numbers = self.channels as f64 * per_channel as f64;
+        let fits = numbers < f64::from(u32::MAX) && weights < u32::MAX as usize;
+        crate::error::check("size of an image", numbers, fits, "below 2³² numbers")
+    }
+
     /// Packs a band of `LANES` images, from row `band` of the run on.
     ///
     /// # Safety

@@ -9,7 +9,7 @@ use super::super::rows::{Entry, Row, Rows, Start, Tile, multiply_rows, tiles};
 use super::super::scratch::{Shared, tasks};
 use super::super::shape::{ConvShape, examples, length};
 use super::super::simd::{Instructions, Job, Simd};
-use super::build::taps;
+use super::build::{Tap, taps};
 use super::multiply::Epilogue;
 use crate::error::{Error, Result, check};
 
@@ -94,12 +94,7 @@ impl FramedConv {
         let mut rows = Rows::new();
         for output in 0..shape.channels[1] {
             for tap in taps(&shape, output).filter(|tap| live[tap.position]) {
-                // From the place of a pixel in its plane, shifted so that no offset is negative.
-                let [row, column] = [0, 1].map(|axis| {
-                    frame_step(shape.padding[axis], tap.at[axis] * shape.dilation[axis])
-                });
-                let offset = tap.channel * frame.length() + row * frame.pitch() + column;
-                rows.push(offset, tap.position);
+                rows.push(offset(&shape, &frame, &tap), tap.position);
             }
             rows.end_row();
         }
@@ -149,6 +144,23 @@ impl FramedConv {
         self.shape.channels.map(|count| count * self.frame.length())
     }
 
+    /// The dense weights, zero where dead.
+    pub fn weight(&self) -> Vec<f32> {
+        let mut weight = vec![0.0; self.shape.weights()];
+        for output in 0..self.shape.channels[1] {
+            // Live weights of a row are in the order of all weights.
+            let row = &self.entries[self.starts[output]..self.starts[output + 1]];
+            let mut row = row.iter().peekable();
+            for tap in taps(&self.shape, output) {
+                let at = offset(&self.shape, &self.frame, &tap);
+                if let Some(entry) = row.next_if(|entry| entry.offset() == at) {
+                    weight[tap.position] = entry.weight();
+                }
+            }
+        }
+        weight
+    }
+
     /// How images lie in memory.
     pub fn frame(&self) -> Frame {
         self.frame
@@ -174,9 +186,10 @@ impl FramedConv {
 /// images took twice as long through ResNet-32 (width 16, 90 %, uniform) when every layer was split. The number was not tuned.
 const ALONE: usize = 1 << 20;
 
-/// Rows or columns between a pixel, less one, and what a weight reads of it.
-fn frame_step(padding: usize, shift: usize) -> usize {
-    1 + shift - padding
+/// From the place of a pixel in its plane to what a weight reads, shifted so that it is never negative.
+fn offset(shape: &ConvShape, frame: &Frame, tap: &Tap) -> usize {
+    let step = |axis: usize| 1 + tap.at[axis] * shape.dilation[axis] - shape.padding[axis];
+    tap.channel * frame.length() + step(0) * frame.pitch() + step(1)
 }
 
 /// Some images and some output channels.

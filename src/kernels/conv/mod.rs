@@ -1,7 +1,6 @@
 //! Sparse convolution: structure, and the three products of training.
 
 mod build;
-#[cfg(feature = "models")]
 mod dense;
 mod direction;
 mod framed;
@@ -13,7 +12,6 @@ mod multiply_one;
 mod packed;
 mod structure;
 
-#[cfg(feature = "models")]
 pub use dense::DenseConv;
 pub use framed::FramedConv;
 pub use multiply::Epilogue;

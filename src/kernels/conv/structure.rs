@@ -1,7 +1,7 @@
 //! The live weights of a convolution, prepared for its three products.
 
 use super::super::shape::{ConvShape, length};
-use super::super::simd::{Instructions, MAX_LANES};
+use super::super::simd::Instructions;
 use super::build::{backward, forward};
 use super::direction::Direction;
 use crate::error::Result;
@@ -61,18 +61,8 @@ impl ConvStructure {
             shape,
             instructions,
         };
-        for direction in [&structure.forward, &structure.backward] {
-            let plane = &direction.plane;
-            let per_channel = match direction.interleaves {
-                true => {
-                    (plane.phases() * plane.length).max(direction.interleaved.channel * MAX_LANES)
-                }
-                false => plane.phases() * plane.length,
-            };
-            let numbers = direction.channels as f64 * per_channel as f64;
-            let fits = numbers < f64::from(u32::MAX) && mask.len() < u32::MAX as usize;
-            crate::error::check("size of an image", numbers, fits, "below 2³² numbers")?;
-        }
+        structure.forward.check(mask.len())?;
+        structure.backward.check(mask.len())?;
         Ok(structure)
     }
 

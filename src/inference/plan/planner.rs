@@ -1,0 +1,244 @@
+//! Where the tensors of a network lie, and the steps so far.
+
+use std::sync::Arc;
+
+use super::view::{Layout, View};
+use crate::error::Result;
+use crate::inference::graph::{Data, Graph, Id, Kind};
+use crate::inference::interpreter::Program;
+use crate::inference::steps::{Assemble, Kernel, Part, PutFrames, TakeFrames};
+use crate::kernels::Frame;
+use crate::kernels::strided::{self, Axes};
+
+/// Memory of a run, or what is there before it.
+#[derive(Clone, Debug)]
+pub(crate) enum Slot {
+    /// An input of the network.
+    Input(usize),
+    Constant(Arc<Data>),
+    /// So many floats that steps write.
+    Buffer(usize),
+}
+
+/// Some numbers of a slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Region {
+    pub slot: usize,
+    pub offset: usize,
+    pub length: usize,
+}
+
+impl Region {
+    pub const NONE: Self = Self {
+        slot: 0,
+        offset: 0,
+        length: 0,
+    };
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// A kernel from some regions to the whole of a slot.
+    Run {
+        kernel: Box<dyn Kernel>,
+        from: Vec<Region>,
+        to: usize,
+    },
+    /// Hands a tensor to burn.
+    Give { id: Id, from: Region },
+    /// An operation of burn's.
+    Operate(usize),
+    /// Takes a tensor from burn.
+    Get { id: Id, to: usize },
+}
+
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// The operation that it belongs to.
+    pub node: usize,
+    pub action: Action,
+}
+
+pub(crate) struct Planner<'g> {
+    pub graph: &'g Graph,
+    pub slots: Vec<Slot>,
+    pub steps: Vec<Step>,
+    /// The operation at hand.
+    pub node: usize,
+    views: Vec<Vec<View>>,
+    /// Constants that a step's kernel has taken over, with that step.
+    pub taken: Vec<(Id, usize)>,
+    /// Operations that are left to burn.
+    pub program: Program,
+    /// Tensors that burn has.
+    pub(super) given: Vec<bool>,
+}
+
+impl<'g> Planner<'g> {
+    pub fn new(graph: &'g Graph) -> Self {
+        let count = graph.tensors.len();
+        let mut planner = Self {
+            graph,
+            slots: Vec::new(),
+            steps: Vec::new(),
+            node: 0,
+            views: vec![Vec::new(); count],
+            taken: Vec::new(),
+            program: Program::default(),
+            given: vec![false; count],
+        };
+        for (index, &id) in graph.inputs.iter().enumerate() {
+            let slot = planner.slot(Slot::Input(index));
+            planner.lies(id, slot, Layout::plain(graph.shape(id)));
+        }
+        planner
+    }
+
+    pub fn slot(&mut self, slot: Slot) -> usize {
+        self.slots.push(slot);
+        self.slots.len() - 1
+    }
+
+    /// Says that a tensor lies at the beginning of a slot.
+    pub(super) fn lies(&mut self, id: Id, slot: usize, layout: Layout) {
+        let view = View {
+            slot,
+            offset: 0,
+            layout,
+        };
+        self.views[id].push(view);
+    }
+
+    /// Says where a tensor lies, too.
+    pub fn alias(&mut self, id: Id, view: View) {
+        self.views[id].push(view);
+    }
+
+    /// Where a tensor lies already.
+    pub fn views(&self, id: Id) -> &[View] {
+        &self.views[id]
+    }
+
+    pub fn shape(&self, id: Id) -> &'g [usize] {
+        self.graph.shape(id)
+    }
+
+    pub fn is_constant(&self, id: Id) -> bool {
+        self.graph.constants.contains_key(&id)
+    }
+
+    /// A tensor as it lies; the first place, if there are several.
+    pub fn any(&mut self, id: Id) -> Result<View> {
+        if let Some(view) = self.views[id].first() {
+            return Ok(view.clone());
+        }
+        match self.graph.constants.get(&id) {
+            Some(constant) => {
+                let slot = self.slot(Slot::Constant(constant.data.clone()));
+                self.lies(id, slot, Layout::plain(self.shape(id)));
+            }
+            None => self.get(id),
+        }
+        Ok(self.views[id][0].clone())
+    }
+
+    /// A tensor as it lies, if it lies in a layout.
+    pub fn find(&self, id: Id, layout: &Layout) -> Option<View> {
+        let shape = self.shape(id);
+        let mut views = self.views[id].iter();
+        views.find(|view| view.layout.is(layout, shape)).cloned()
+    }
+
+    /// A tensor in a layout without gaps or in frames, by a copy if it does not lie so yet.
+    pub fn view(&mut self, id: Id, layout: &Layout) -> Result<View> {
+        let first = self.any(id)?;
+        if let Some(view) = self.find(id, layout) {
+            return Ok(view);
+        }
+        let shape = self.shape(id);
+        if let Some(data) = self
+            .graph
+            .constants
+            .get(&id)
+            .map(|constant| &*constant.data)
+            && let (Data::Float(numbers), None) = (data, layout.frame)
+        {
+            let mut turned = vec![0.0; numbers.len()];
+            let axes = Axes::new(shape, [&first.layout.strides, &layout.strides]);
+            strided::copy(&axes, numbers, &mut turned);
+            let slot = self.slot(Slot::Constant(Arc::new(Data::Float(turned))));
+            self.lies(id, slot, layout.clone());
+            return Ok(self.views[id][self.views[id].len() - 1].clone());
+        }
+        let plain = Layout::plain(shape);
+        let (kernel, from): (Box<dyn Kernel>, _) = match (layout.frame, first.layout.frame) {
+            (Some(frame), _) => (Box::new(PutFrames(frame)), self.view(id, &plain)?),
+            (None, Some(frame)) if layout.is(&plain, shape) => (Box::new(TakeFrames(frame)), first),
+            (None, _) => {
+                let axes = Axes::new(shape, [&first.layout.strides, &layout.strides]);
+                let part = Part { axes, to: 0 };
+                (Box::new(Assemble::of(part)), first)
+            }
+        };
+        let from = match layout.frame.is_some()
+            || matches!(from.layout.frame, Some(_)) && layout.is(&plain, shape)
+        {
+            true => self.whole(id, &from),
+            false => self.pixels(id, &from),
+        };
+        Ok(self.run(kernel, vec![from], id, layout.clone()))
+    }
+
+    /// As [`view`](Self::view), row after row.
+    pub fn plain(&mut self, id: Id) -> Result<View> {
+        self.view(id, &Layout::plain(self.shape(id)))
+    }
+
+    /// The region of a view with its frames.
+    pub fn whole(&self, id: Id, view: &View) -> Region {
+        Region {
+            slot: view.slot,
+            offset: view.offset,
+            length: view.layout.span(self.shape(id)),
+        }
+    }
+
+    /// The region of a view from its first number on, for whoever walks by strides.
+    pub fn pixels(&self, id: Id, view: &View) -> Region {
+        let whole = self.whole(id, view);
+        let first = view.layout.first().min(whole.length);
+        Region {
+            offset: whole.offset + first,
+            length: whole.length - first,
+            ..whole
+        }
+    }
+
+    /// Adds a step that writes a tensor in a layout of its own slot.
+    pub fn run(
+        &mut self,
+        kernel: Box<dyn Kernel>,
+        from: Vec<Region>,
+        id: Id,
+        layout: Layout,
+    ) -> View {
+        let to = self.slot(Slot::Buffer(layout.span(self.shape(id))));
+        let action = Action::Run { kernel, from, to };
+        self.steps.push(Step {
+            node: self.node,
+            action,
+        });
+        self.lies(id, to, layout);
+        self.views[id][self.views[id].len() - 1].clone()
+    }
+
+    /// The frame that a tensor lies in.
+    pub fn frame(&self, id: Id) -> Option<Frame> {
+        self.views[id].iter().find_map(|view| view.layout.frame)
+    }
+
+    pub fn kind(&self, id: Id) -> Kind {
+        self.graph.tensors[id].kind
+    }
+}

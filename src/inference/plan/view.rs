@@ -1,0 +1,193 @@
+//! How the numbers of a tensor lie in memory.
+
+use crate::kernels::Frame;
+
+/// The ways in which tensors like to lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Manner {
+    Plain,
+    Columns,
+    Framed(Frame),
+}
+
+impl Manner {
+    pub fn layout(self, shape: &[usize]) -> Layout {
+        match self {
+            Self::Plain => Layout::plain(shape),
+            Self::Columns => Layout::columns(shape),
+            Self::Framed(frame) => Layout::framed(shape, frame),
+        }
+    }
+}
+
+/// The distance of neighbours on each axis; images may lie in frames of zeros.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Layout {
+    pub strides: Vec<usize>,
+    pub frame: Option<Frame>,
+}
+
+impl Layout {
+    /// Row after row.
+    pub fn plain(shape: &[usize]) -> Self {
+        let mut strides = vec![1; shape.len()];
+        for axis in (1..shape.len()).rev() {
+            strides[axis - 1] = strides[axis] * shape[axis];
+        }
+        Self {
+            strides,
+            frame: None,
+        }
+    }
+
+    /// The last axis outermost: tokens `[tokens, width]` as the positions of an image, `[width, tokens]`.
+    pub fn columns(shape: &[usize]) -> Self {
+        let Some((_, others)) = shape.split_last() else {
+            return Self::plain(shape);
+        };
+        let mut layout = Self::plain(others);
+        layout.strides.push(others.iter().product());
+        layout
+    }
+
+    /// The last two axes swapped: heads `[heads, tokens, width]` as `[heads, width, tokens]`.
+    pub fn swapped(shape: &[usize]) -> Self {
+        let axes = shape.len();
+        let mut layout = Self::plain(shape);
+        layout.strides[axes - 1] = shape[axes - 2];
+        layout.strides[axes - 2] = 1;
+        layout
+    }
+
+    /// Images `[N, C, H, W]` in frames.
+    pub fn framed(shape: &[usize], frame: Frame) -> Self {
+        let [down, length] = [frame.pitch(), frame.length()];
+        Self {
+            strides: vec![shape[1] * length, length, down, 1],
+            frame: Some(frame),
+        }
+    }
+
+    /// Whether another is the same, axes of one element left aside.
+    pub fn is(&self, other: &Self, shape: &[usize]) -> bool {
+        self.frame == other.frame && same(&self.strides, &other.strides, shape)
+    }
+
+    /// Whether numbers lie side by side without gaps, in whatever order.
+    pub fn is_dense(&self, shape: &[usize]) -> bool {
+        let axes = self.strides.iter().zip(shape);
+        let mut axes: Vec<_> = axes.filter(|(_, size)| **size != 1).collect();
+        axes.sort();
+        let mut expected = 1;
+        axes.into_iter().all(|(stride, size)| {
+            let fits = *stride == expected;
+            expected *= size;
+            fits
+        })
+    }
+
+    /// Numbers from the first to the last, frames included.
+    pub fn span(&self, shape: &[usize]) -> usize {
+        if shape.contains(&0) {
+            return 0;
+        }
+        match self.frame {
+            Some(frame) => shape[0] * shape[1] * frame.length(),
+            None => {
+                let axes = self.strides.iter().zip(shape);
+                axes.map(|(stride, size)| stride * (size - 1))
+                    .sum::<usize>()
+                    + 1
+            }
+        }
+    }
+
+    /// The place of the first number.
+    pub fn first(&self) -> usize {
+        self.frame.map_or(0, |frame| frame.first())
+    }
+
+    /// The same numbers in another shape, where they can stay.
+    pub fn reshaped(&self, from: &[usize], to: &[usize]) -> Option<Self> {
+        if self.frame.is_some() {
+            return None;
+        }
+        let axes = from.iter().zip(&self.strides);
+        let mut axes = axes.filter(|(size, _)| **size != 1).peekable();
+        let mut strides = vec![0; to.len()];
+        let mut at = 0;
+        // Axes of one side are matched with axes of the other that have as many elements together.
+        while let Some((&size, &stride)) = axes.next() {
+            let (mut whole, mut last, mut count) = (size, (size, stride), 0);
+            let start = at;
+            while count != whole {
+                if count < whole {
+                    while *to.get(at)? == 1 {
+                        at += 1;
+                    }
+                    count = count.max(1) * to[at];
+                    at += 1;
+                } else {
+                    let (&size, &stride) = axes.next()?;
+                    // Both have to be one axis in memory.
+                    if last.1 != stride * size {
+                        return None;
+                    }
+                    (whole, last) = (whole * size, (size, stride));
+                }
+            }
+            let mut step = last.1;
+            for axis in (start..at).rev() {
+                strides[axis] = step;
+                step *= to[axis];
+            }
+        }
+        Some(Self {
+            strides,
+            frame: None,
+        })
+    }
+}
+
+fn same(a: &[usize], b: &[usize], shape: &[usize]) -> bool {
+    let pairs = a.iter().zip(b).zip(shape);
+    pairs.into_iter().all(|((a, b), size)| *size == 1 || a == b)
+}
+
+/// A tensor in a slot, or a part of what is in it.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub slot: usize,
+    /// Where the layout begins in the slot.
+    pub offset: usize,
+    pub layout: Layout,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reshapes_keep_what_they_can() {
+        let plain = Layout::plain(&[1, 6, 4]);
+        let strides = |layout: Option<Layout>| layout.map(|layout| layout.strides);
+        assert_eq!(strides(plain.reshaped(&[1, 6, 4], &[24])), Some(vec![1]));
+        let reshaped = plain.reshaped(&[1, 6, 4], &[2, 3, 1, 4]);
+        assert_eq!(strides(reshaped), Some(vec![12, 4, 0, 1]));
+        // Columns: the width can be split into heads, but not joined with the tokens.
+        let columns = Layout::columns(&[1, 6, 4]);
+        let heads = columns.reshaped(&[1, 6, 4], &[1, 6, 2, 2]);
+        assert_eq!(strides(heads), Some(vec![0, 1, 12, 6]));
+        assert_eq!(columns.reshaped(&[1, 6, 4], &[24]), None);
+        assert_eq!(
+            strides(columns.reshaped(&[1, 6, 4], &[6, 4])),
+            Some(vec![1, 6])
+        );
+        assert_eq!(
+            strides(plain.reshaped(&[1, 6, 4], &[3, 8])),
+            Some(vec![8, 1])
+        );
+        let one = Layout::plain(&[1, 1]);
+        assert_eq!(strides(one.reshaped(&[1, 1], &[1])), Some(vec![0]));
+    }
+}

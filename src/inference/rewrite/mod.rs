@@ -1,0 +1,20 @@
+//! A graph as it was recorded, made into one of fewer and larger operations.
+
+mod attention;
+mod elementwise;
+mod epilogue;
+mod identities;
+mod norms;
+
+use super::graph::Graph;
+
+/// All rewriting. Operations and constants that are not needed any more are gone behind it.
+pub(crate) fn rewrite(graph: &mut Graph) {
+    graph.prune();
+    identities::drop_identities(graph);
+    norms::find_norms(graph);
+    attention::find_attention(graph);
+    epilogue::absorb(graph);
+    elementwise::join(graph);
+    graph.prune();
+}

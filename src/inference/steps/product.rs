@@ -1,0 +1,169 @@
+//! Convolutions, transposed convolutions and linear layers, sparse or dense, whichever is faster.
+
+use super::Kernel;
+use crate::error::Result;
+use crate::inference::run::Sources;
+use crate::kernels::{ConvShape, DenseConv, Epilogue, Frame, FramedConv, PackedConv};
+
+/// The density of live output channels from which on the dense product is faster, or sparse no longer much faster: measured on AVX2, one thread, by
+/// `RAYON_NUM_THREADS=1 cargo bench --bench crossover -- inference`.
+fn crossover(shape: &ConvShape) -> f64 {
+    let [rows, columns] = shape.output_size();
+    let has_patches = shape.kernel != [1, 1] && shape.stride[0] <= 2;
+    match has_patches {
+        // Most lanes of a vector of positions are idle. From 0.5 on, dense weights are smaller, too.
+        _ if rows * columns < 16 => 0.4,
+        // Patches that overlap cost more to write than few outputs gain.
+        true if shape.channels[1] <= 64 => f64::INFINITY,
+        true => 0.75,
+        false => 0.35,
+    }
+}
+
+/// `relu(W ⋆ x + b + residual)`, the last two if wanted.
+#[derive(Debug)]
+pub(crate) struct Product {
+    weights: Weights,
+    bias: Vec<f32>,
+    relu: bool,
+    /// Whether the weight of the graph is the transpose, `[inputs, outputs]`.
+    is_linear: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Weights {
+    Sparse(Box<PackedConv>),
+    /// From frames to frames.
+    Framed(FramedConv),
+    Dense(DenseConv),
+}
+
+impl Product {
+    /// A convolution with weights `[outputs, channels / groups, height, width]`.
+    pub fn conv(shape: ConvShape, weight: &[f32], bias: Vec<f32>, relu: bool) -> Result<Self> {
+        shape.check()?;
+        let live = live(weight);
+        let is_dense = DenseConv::density(&shape, &live) >= crossover(&shape);
+        // What lies in one row stays as it is: what lies between such layers has no frames.
+        let framed = shape.input[0] > 1 && FramedConv::takes(&shape);
+        let weights = match is_dense && DenseConv::takes(&shape) {
+            true => Weights::Dense(DenseConv::new(shape, weight, &live)?),
+            false if framed => Weights::Framed(FramedConv::new(shape, weight, &live)?),
+            false => Weights::Sparse(Box::new(PackedConv::new(shape, weight, &live)?)),
+        };
+        Ok(Self {
+            weights,
+            bias,
+            relu,
+            is_linear: false,
+        })
+    }
+
+    /// The transpose of a convolution of this shape.
+    pub fn transposed(
+        shape: ConvShape,
+        weight: &[f32],
+        bias: Vec<f32>,
+        relu: bool,
+    ) -> Result<Self> {
+        let conv = PackedConv::transposed(shape, weight, &live(weight))?;
+        Ok(Self {
+            weights: Weights::Sparse(Box::new(conv)),
+            bias,
+            relu,
+            is_linear: false,
+        })
+    }
+
+    /// A linear layer, weights `[inputs, outputs]`, at so many positions: a 1×1 convolution.
+    pub fn linear(
+        [inputs, outputs, positions]: [usize; 3],
+        weight: &[f32],
+        bias: Vec<f32>,
+        relu: bool,
+    ) -> Result<Self> {
+        let shape = ConvShape::new([inputs, outputs], [1, 1], [1, positions]);
+        let weight = turned(weight, [inputs, outputs]);
+        let product = Self::conv(shape, &weight, bias, relu)?;
+        Ok(Self {
+            is_linear: true,
+            ..product
+        })
+    }
+
+    /// How images before and after it lie, if in frames.
+    pub fn frame(&self) -> Option<Frame> {
+        match &self.weights {
+            Weights::Framed(conv) => Some(conv.frame()),
+            Weights::Sparse(_) | Weights::Dense(_) => None,
+        }
+    }
+}
+
+fn live(weight: &[f32]) -> Vec<bool> {
+    weight.iter().map(|weight| *weight != 0.0).collect()
+}
+
+/// The transpose of rows and columns.
+fn turned(matrix: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
+    let axes = crate::kernels::strided::Axes::new(&[rows, columns], [&[columns, 1], &[1, rows]]);
+    let mut turned = vec![0.0; matrix.len()];
+    crate::kernels::strided::copy(&axes, matrix, &mut turned);
+    turned
+}
+
+impl Kernel for Product {
+    fn run(&self, from: &Sources<'_>, to: &mut [f32]) -> Result<()> {
+        let epilogue = Epilogue {
+            bias: Some(&self.bias),
+            residual: (from.len() > 1).then(|| from.floats(1)),
+            relu: self.relu,
+        };
+        let input = from.floats(0);
+        match &self.weights {
+            Weights::Sparse(conv) => conv.forward(input, epilogue, to),
+            Weights::Framed(conv) => conv.forward(input, epilogue, to),
+            Weights::Dense(conv) => conv.forward(input, epilogue, to),
+        }
+    }
+
+    fn live(&self) -> usize {
+        match &self.weights {
+            Weights::Sparse(conv) => conv.live(),
+            Weights::Framed(conv) => conv.live(),
+            Weights::Dense(conv) => conv.live(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let weights = match &self.weights {
+            Weights::Sparse(conv) => conv.bytes(),
+            Weights::Framed(conv) => conv.bytes(),
+            Weights::Dense(conv) => conv.bytes(),
+        };
+        weights + size_of_val(&self.bias[..])
+    }
+
+    fn arithmetic(&self) -> &'static str {
+        match &self.weights {
+            Weights::Sparse(_) => "sparse",
+            Weights::Framed(_) => "sparse, in frames",
+            Weights::Dense(_) => "dense",
+        }
+    }
+
+    fn weight(&self) -> Option<Vec<f32>> {
+        let weight = match &self.weights {
+            Weights::Sparse(conv) => conv.weight(),
+            Weights::Framed(conv) => conv.weight(),
+            Weights::Dense(conv) => conv.weight(),
+        };
+        Some(match self.is_linear {
+            true => {
+                let outputs = self.bias.len();
+                turned(&weight, [outputs, weight.len() / outputs.max(1)])
+            }
+            false => weight,
+        })
+    }
+}
