@@ -99,7 +99,7 @@ pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Error {
 }
 
 /// Parts of burn's messages, and what to do.
-const HINTS: [(&str, &str); 5] = [
+const HINTS: [(&str, &str); 6] = [
     (
         "no concrete value",
         "a forward pass may branch on shapes, not on numbers: they are not known while it is recorded",
@@ -107,6 +107,10 @@ const HINTS: [(&str, &str); 5] = [
     (
         "no initialized value",
         "a forward pass may branch on shapes, not on numbers: they are not known while it is recorded",
+    ),
+    (
+        "not on the same device",
+        "every tensor that it uses has to be an input, or a parameter or buffer of the module, which move with it",
     ),
     (
         "wrong backend",

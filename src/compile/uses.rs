@@ -9,7 +9,7 @@ use super::config::record;
 use super::mappers::{image, moved};
 use super::tensors::Tensors;
 use crate::error::Result;
-use crate::inference::graph::{Graph, Id, Node, Operation};
+use crate::inference::graph::{Graph, Node, work};
 
 /// How often a forward pass for one image uses each weight of a module's layers, by their paths.
 ///
@@ -72,25 +72,14 @@ impl Uses {
     }
 
     fn count(&mut self, graph: &Graph, node: &Node) {
-        let numbers = |id: Id| graph.shape(id).iter().product::<usize>() as u64;
-        let (x, y) = match (node.inputs.first(), node.outputs.first()) {
-            (Some(x), Some(y)) => (*x, *y),
-            _ => return,
+        self.other += work::between(graph, node);
+        let Some(uses) = work::uses(graph, node) else {
+            return;
         };
-        let uses = match &node.operation {
-            Operation::Conv { .. } => numbers(y) / graph.shape(y)[1] as u64,
-            Operation::ConvTranspose { .. } => numbers(x) / graph.shape(x)[1] as u64,
-            Operation::Linear { .. } => numbers(x) / graph.shape(x).last().map_or(1, |n| *n as u64),
-            Operation::MatMul => {
-                let shared = graph.shape(x).last().map_or(1, |n| *n as u64);
-                self.other += numbers(y) * shared;
-                return;
-            }
-            _ => return,
-        };
-        match graph.path(node.inputs[1]) {
+        let weight = node.inputs[1];
+        match graph.path(weight) {
             Some(path) => *self.weights.entry(path.to_string()).or_default() += uses,
-            None => self.other += uses * numbers(node.inputs[1]),
+            None => self.other += uses * graph.tensors[weight].count() as u64,
         }
     }
 }

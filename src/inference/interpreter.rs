@@ -97,9 +97,9 @@ impl Program {
                 Action::Run { .. } | Action::Give { .. } => {}
             }
         }
-        outputs
-            .iter()
-            .for_each(|id| drop(last.insert(*id, steps.len())));
+        for id in outputs {
+            last.insert(*id, steps.len());
+        }
         for (at, step) in steps.iter().enumerate() {
             let Action::Operate(index) = &step.action else {
                 continue;

@@ -30,6 +30,7 @@ mod network;
 mod norm;
 mod plan;
 mod pool;
+mod report;
 mod residual;
 mod rewrite;
 mod run;
@@ -46,6 +47,7 @@ use graph::{Graph, Kind};
 use layer::{Layer, Sequence};
 pub(crate) use network::Network;
 use plan::{Action, Plan};
+pub use report::{Arithmetic, NetworkReport, OperationReport};
 pub use run::{Input, Output};
 use run::{Memory, Target};
 
@@ -99,7 +101,7 @@ impl SparseNetwork {
         check(&graph)?;
         let plan = Plan::new(&graph)?;
         for (id, _) in &plan.taken {
-            graph.constants.remove(id);
+            graph.take(*id);
         }
         let compiled = Compiled {
             graph,
@@ -154,6 +156,42 @@ impl SparseNetwork {
         })
     }
 
+    /// What each operation computes with, and what was left to burn.
+    ///
+    /// ```
+    /// # #[cfg(feature = "compile")] {
+    /// # use burn::{nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
+    /// # use zosam::inference::{Arithmetic, SparseNetwork};
+    /// # let layer = LinearConfig::new(8, 3).init(&Device::flex());
+    /// # let sample = Tensor::<2>::ones([1, 8], &Device::flex());
+    /// let network = SparseNetwork::compile(&layer, sample, |layer: &Linear, x| layer.forward(x))?;
+    /// let report = network.report();
+    /// assert_eq!(report.operations[0].path.as_deref(), Some("weight"));
+    /// assert_eq!(report.operations[0].arithmetic, Arithmetic::Dense);
+    /// println!("{report}");
+    /// # }
+    /// # Ok::<(), zosam::Error>(())
+    /// ```
+    pub fn report(&self) -> NetworkReport {
+        match &self.body {
+            Body::Layers(_) => NetworkReport::default(),
+            Body::Compiled(compiled) => NetworkReport::new(&compiled.graph, &compiled.plan),
+        }
+    }
+
+    /// [`report`](Self::report) with the time of each operation for the first image of some inputs, the fastest of `runs`
+    /// runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn profile(&self, inputs: &[Input<'_>], runs: usize) -> Result<NetworkReport> {
+        match &self.body {
+            Body::Layers(_) => Ok(NetworkReport::default()),
+            Body::Compiled(compiled) => compiled.profile(inputs, runs),
+        }
+    }
+
     /// Number of live weights, those of norms and biases apart.
     pub fn live(&self) -> usize {
         match &self.body {
@@ -198,18 +236,7 @@ impl Compiled {
     fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Output>> {
         let images = self.images(inputs)?;
         let each: Vec<usize> = self.graph.inputs.iter().map(|id| self.size(*id)).collect();
-        let mut outputs: Vec<Output> = self
-            .graph
-            .outputs
-            .iter()
-            .map(|id| {
-                let count = images * self.size(*id);
-                match self.graph.tensors[*id].kind {
-                    Kind::Float => Output::Float(vec![0.0; count]),
-                    Kind::Int | Kind::Bool => Output::Int(vec![0; count]),
-                }
-            })
-            .collect();
+        let mut outputs = self.outputs(images);
         let mut targets: Vec<Vec<Target<'_>>> = (0..images).map(|_| Vec::new()).collect();
         for (output, id) in outputs.iter_mut().zip(&self.graph.outputs) {
             let size = self.size(*id).max(1);
@@ -248,6 +275,49 @@ impl Compiled {
             all.push(memory);
         }
         Ok(())
+    }
+
+    fn profile(&self, inputs: &[Input<'_>], runs: usize) -> Result<NetworkReport> {
+        if self.images(inputs)? == 0 {
+            return Err(Error::Network {
+                reason: "a profile takes an image".to_string(),
+            });
+        }
+        let sizes = self.graph.inputs.iter().map(|id| self.size(*id));
+        let one: Vec<Input<'_>> = inputs
+            .iter()
+            .zip(sizes)
+            .map(|(input, size)| input.part(0..size))
+            .collect();
+        let mut fastest = vec![Duration::MAX; self.plan.steps.len()];
+        for _ in 0..runs.max(1) {
+            let mut times = vec![Duration::ZERO; fastest.len()];
+            let mut outputs = self.outputs(1);
+            let mut targets = Vec::new();
+            for output in &mut outputs {
+                targets.push(match output {
+                    Output::Float(numbers) => Target::Float(numbers),
+                    Output::Int(numbers) => Target::Int(numbers),
+                });
+            }
+            self.run_one(&one, &mut targets, Some(&mut times))?;
+            for (fastest, time) in fastest.iter_mut().zip(times) {
+                *fastest = time.min(*fastest);
+            }
+        }
+        Ok(NetworkReport::new(&self.graph, &self.plan).with_times(&self.plan, &fastest))
+    }
+
+    /// Outputs of so many images, to be written.
+    fn outputs(&self, images: usize) -> Vec<Output> {
+        let output = |id: &graph::Id| {
+            let count = images * self.size(*id);
+            match self.graph.tensors[*id].kind {
+                Kind::Float => Output::Float(vec![0.0; count]),
+                Kind::Int | Kind::Bool => Output::Int(vec![0; count]),
+            }
+        };
+        self.graph.outputs.iter().map(output).collect()
     }
 
     fn size(&self, id: graph::Id) -> usize {

@@ -3,6 +3,8 @@
 
 mod families;
 mod modules;
+mod networks;
+mod random;
 mod traps;
 #[path = "../turns/mod.rs"]
 mod turns;

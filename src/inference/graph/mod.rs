@@ -6,6 +6,7 @@
 mod index;
 mod operation;
 pub(crate) mod shapes;
+pub(crate) mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,6 +90,8 @@ pub(crate) struct Graph {
     pub inputs: Vec<Id>,
     pub outputs: Vec<Id>,
     pub nodes: Vec<Node>,
+    /// Paths of weights that are gone from the constants, because a kernel has them.
+    pub taken: BTreeMap<Id, String>,
     /// Whether it is of one image and can be run for each of any number.
     pub is_each: bool,
 }
@@ -131,6 +134,22 @@ impl Graph {
 
     pub fn path(&self, id: Id) -> Option<&str> {
         self.constants.get(&id)?.path.as_deref()
+    }
+
+    /// The path of a weight, also of one that a kernel has taken over.
+    pub fn weight_path(&self, id: Id) -> Option<&str> {
+        self.path(id)
+            .or_else(|| self.taken.get(&id).map(String::as_str))
+    }
+
+    /// Gives a constant away; its path stays.
+    pub fn take(&mut self, id: Id) {
+        if let Some(Constant {
+            path: Some(path), ..
+        }) = self.constants.remove(&id)
+        {
+            self.taken.insert(id, path);
+        }
     }
 
     /// Leaves out operations and constants that no output depends on.

@@ -71,6 +71,8 @@ impl Plan {
                 Operation::Burn(json) => planner.burn(node, json)?,
             }
         }
+        // Whatever outputs take is no operation's.
+        planner.node = graph.nodes.len();
         let mut outputs = Vec::new();
         let mut burned = Vec::new();
         for &id in &graph.outputs {

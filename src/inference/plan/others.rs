@@ -116,7 +116,6 @@ impl Planner<'_> {
             None => self.plain(id)?,
         };
         let planes = Planes {
-            channels: shape[1],
             rows,
             columns,
             frame: view.layout.frame,

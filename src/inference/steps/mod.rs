@@ -18,6 +18,7 @@ pub(crate) use norms::{Channels, GroupNorm, LayerNorm, Planes, Softmax};
 pub(crate) use pools::{Pool, PoolKind, Reduce};
 pub(crate) use product::Product;
 
+use super::report::Arithmetic;
 use super::run::Sources;
 use crate::error::Result;
 
@@ -37,8 +38,8 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     }
 
     /// In what way it multiplies.
-    fn arithmetic(&self) -> &'static str {
-        "direct"
+    fn arithmetic(&self) -> Arithmetic {
+        Arithmetic::Direct
     }
 
     /// The dense weight that it was made of, in the order of the graph's constant, if the kernel has taken it over.

@@ -11,7 +11,6 @@ use crate::kernels::{Frame, softmax};
 /// How the channels of images lie, before and after.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Planes {
-    pub channels: usize,
     pub rows: usize,
     pub columns: usize,
     pub frame: Option<Frame>,

@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use crate::error::Result;
+use crate::inference::report::Arithmetic;
 use crate::inference::run::Sources;
 use crate::kernels::{ConvShape, DenseConv, Epilogue, Frame, FramedConv, PackedConv};
 
@@ -144,11 +145,11 @@ impl Kernel for Product {
         weights + size_of_val(&self.bias[..])
     }
 
-    fn arithmetic(&self) -> &'static str {
+    fn arithmetic(&self) -> Arithmetic {
         match &self.weights {
-            Weights::Sparse(_) => "sparse",
-            Weights::Framed(_) => "sparse, in frames",
-            Weights::Dense(_) => "dense",
+            Weights::Sparse(_) => Arithmetic::Sparse,
+            Weights::Framed(_) => Arithmetic::SparseInFrames,
+            Weights::Dense(_) => Arithmetic::Dense,
         }
     }
 
