@@ -91,6 +91,9 @@ impl Function {
     }
 }
 
+/// Where all of a row's numbers are nearly the same, a norm with a small ε makes large numbers of their rounding.
+const EPSILON: f64 = 0.1;
+
 /// Numbers that choices are made by.
 struct Choices(Vec<usize>);
 
@@ -135,7 +138,11 @@ fn stack(
             2 => Layer::Batch(BatchNormConfig::new(channels).init(&device)),
             3 => {
                 let groups = if channels % 2 == 0 { 2 } else { 1 };
-                Layer::Group(GroupNormConfig::new(groups, channels).init(&device))
+                Layer::Group(
+                    GroupNormConfig::new(groups, channels)
+                        .with_epsilon(EPSILON)
+                        .init(&device),
+                )
             }
             4 => Layer::Function(Function {
                 kind: choices.below(4),
@@ -163,7 +170,11 @@ fn stack(
                     .with_padding([choices.below(2); 2]);
                 Layer::Transposed(conv.init(&device))
             }
-            8 => Layer::Rows(LayerNormConfig::new(width).init(&device)),
+            8 => Layer::Rows(
+                LayerNormConfig::new(width)
+                    .with_epsilon(EPSILON)
+                    .init(&device),
+            ),
             9 => Layer::Columns(LinearConfig::new(width, 1 + choices.below(9)).init(&device)),
             10 => {
                 let count = 1 + choices.below(3);
@@ -203,7 +214,7 @@ fn shape_behind(stack: &Stack, [channels, height, width]: [usize; 3]) -> [usize;
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_stack_of_layers(
