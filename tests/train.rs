@@ -1,7 +1,5 @@
 //! Inside burn's learner: the same steps, and checkpoints that hold everything.
 
-mod turns;
-
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
@@ -12,8 +10,8 @@ use burn::optim::{
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, Tensor};
 use burn::train::TrainStep;
-use turns::alone;
 use zosam::checkpoint::fingerprint;
+use zosam::objective::seeded;
 use zosam::perturb::*;
 use zosam::sparse::{GradientMemory, Growth};
 use zosam::train::{LossStep, SparseModel};
@@ -45,20 +43,23 @@ fn device() -> Device {
 
 /// With weights of its own for each seed; batch norm and dropout only where a test is to the bit.
 fn net(seed: u64, dropout: f64) -> Net {
-    device().seed(seed);
-    let net = Net {
-        first: LinearConfig::new(6, 8).init(&device()),
-        norm: BatchNormConfig::new(8).init(&device()),
-        dropout: DropoutConfig::new(dropout).init(),
-        last: LinearConfig::new(8, 5).init(&device()),
-    };
-    tree::values(&net);
-    net
+    seeded(&device(), seed, || {
+        let net = Net {
+            first: LinearConfig::new(6, 8).init(&device()),
+            norm: BatchNormConfig::new(8).init(&device()),
+            dropout: DropoutConfig::new(dropout).init(),
+            last: LinearConfig::new(8, 5).init(&device()),
+        };
+        tree::values(&net);
+        net
+    })
 }
 
 fn batch(number: u64) -> Tensor<2> {
-    device().seed(1000 + number);
-    Tensor::random([8, 6], Distribution::Normal(0.0, 1.0), &device())
+    let normal = Distribution::Normal(0.0, 1.0);
+    seeded(&device(), 1000 + number, || {
+        Tensor::random([8, 6], normal, &device())
+    })
 }
 
 fn attached(net: Net, method: impl SparsityMethod + 'static) -> (Net, Sparsity) {
@@ -101,7 +102,6 @@ fn train(
 /// What the learner does in two calls is the whole-model step, to the bit: weights, running statistics, masks and momenta.
 #[test]
 fn the_learner_makes_the_same_steps() {
-    let _turn = alone();
     let mut optim = adam();
     let model = train(wrapped(1, rigl()), &mut optim, 0..8);
 
@@ -130,7 +130,6 @@ fn the_learner_makes_the_same_steps() {
 /// after a change of masks, it goes on to the bit in a process that began with other weights and masks.
 #[test]
 fn records_hold_everything() {
-    let _turn = alone();
     fn resumes<T: SparsityMethod + 'static>(method: impl Fn() -> T) {
         for stop in 2..6 {
             let mut optim = adam();
@@ -159,7 +158,6 @@ fn records_hold_everything() {
 /// Perturbations that remember do so in the learner as they do in the whole-model step, and in its records.
 #[test]
 fn memories_travel_in_records() {
-    let _turn = alone();
     let guided = |m: usize| {
         let family = Directions::Guided(Guide::default());
         SharpnessConfig::ZoSam(ZoSamConfig::new().with_family(family).with_directions(m))
@@ -211,7 +209,6 @@ fn memories_travel_in_records() {
 /// What the learner has no place for.
 #[test]
 fn samples_and_drifts_are_refused() {
-    let _turn = alone();
     for config in [
         SharpnessConfig::Esam(EsamConfig::new()),
         SharpnessConfig::Wsam(WsamConfig::new()),
@@ -232,7 +229,6 @@ fn samples_and_drifts_are_refused() {
 /// Accumulated gradients are burn's sum of those of `step_accumulated`, each with its own perturbation.
 #[test]
 fn accumulation_is_that_of_the_whole_step() {
-    let _turn = alone();
     let net = net(1, 0.0);
     let start = || attached(tree::twin(&net), rigl());
     let (model, sparsity) = start();
@@ -266,7 +262,6 @@ fn accumulation_is_that_of_the_whole_step() {
 /// Two replicas with half of a batch each are one with the whole, where theory says so: no perturbation, no batch norm.
 #[test]
 fn two_replicas_are_one() {
-    let _turn = alone();
     #[derive(Module, Debug)]
     struct Line {
         linear: Linear,
@@ -281,11 +276,13 @@ fn two_replicas_are_one() {
         }
     }
 
-    device().seed(3);
-    let line = Line {
-        linear: LinearConfig::new(6, 10).init(&device()),
-    };
-    tree::values(&line);
+    let line = seeded(&device(), 3, || {
+        let line = Line {
+            linear: LinearConfig::new(6, 10).init(&device()),
+        };
+        tree::values(&line);
+        line
+    });
     let halves = [batch(1), batch(2)];
     let union = Tensor::cat(halves.to_vec(), 0);
     let wrapped = || {
@@ -318,7 +315,6 @@ fn two_replicas_are_one() {
 /// The learner's clipping stays burn's; what cannot work says so.
 #[test]
 fn what_does_not_fit_is_refused() {
-    let _turn = alone();
     let (net, sparsity) = attached(net(1, 0.0), rigl());
     let clean = sparsity.with_growth(Growth::Clean);
     assert!(SparseModel::new(net.clone(), clean, zo_sam(), 0).is_err());
@@ -347,7 +343,6 @@ fn what_does_not_fit_is_refused() {
 /// A report of the learner's result, which is in validation mode, counts the model's weights.
 #[test]
 fn a_trained_model_is_reported() {
-    let _turn = alone();
     let model = wrapped(1, rigl());
     let reports = [model.valid().report(), model.report()];
     let shares = reports.map(|report| report.sparsity_over_model());

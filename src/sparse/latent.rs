@@ -1,7 +1,6 @@
 //! Values that live on while their weights are dead.
 
 use burn::module::Module;
-use burn::tensor::Device;
 
 use crate::masks::{LiveSet, Masks};
 use crate::tree::{self, Leaf, ParamVector};
@@ -26,9 +25,9 @@ pub(super) struct Latent {
 }
 
 impl Latent {
-    pub fn new(values: ParamVector, training: Training, leaves: &[Leaf], device: &Device) -> Self {
+    pub fn new(values: ParamVector, training: Training, leaves: &[Leaf]) -> Self {
         Self {
-            moved: Masks::new(leaves, &training.sets, device),
+            moved: Masks::new(leaves, &training.sets),
             values,
             training,
         }

@@ -15,6 +15,7 @@ mod convert;
 mod direction;
 mod key;
 mod leaf;
+mod place;
 mod replace;
 mod threefry;
 mod vector;
@@ -27,6 +28,8 @@ pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};
 pub(crate) use leaf::float_leaves;
 pub use leaf::{Leaf, leaves, named_tensors, values};
+#[cfg(feature = "train")]
+pub(crate) use place::{is_distributed, near};
 pub use replace::{gradients, perturbed, replace, to_gradients};
 pub use vector::ParamVector;
 

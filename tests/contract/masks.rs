@@ -75,20 +75,17 @@ fn run<O: Optimizer>(base: O, base_name: &str) {
 
 #[test]
 fn dead_weights_are_zero_under_sgd() {
-    let _turn = alone();
     run(sgd(), "sgd");
 }
 
 #[test]
 fn dead_weights_are_zero_under_adamw() {
-    let _turn = alone();
     run(adamw(), "adamw");
 }
 
 /// The state of every burn optimizer is zero at dead and freshly grown weights.
 #[test]
 fn optimizer_state_is_fresh_after_a_mask_change() {
-    let _turn = alone();
     fn state_after<O: Optimizer>(base: O) {
         let (net, mut sparsity) = attach(&methods()[3].1, Net::new(&device()));
         let mut optim = zosam::SharpnessConfig::None.init(base).unwrap();
@@ -203,7 +200,6 @@ impl SparsityMethod for Stepping {
 /// Growth by the gradient at θ + ε or, for one more pass where there is none yet, by the one at θ.
 #[test]
 fn growth_uses_the_gradient_asked_for() {
-    let _turn = alone();
     let plain = first_update(SharpnessConfig::None, Growth::Perturbed, false);
     let far = || SharpnessConfig::Sam(SamConfig::new().with_rho(3.0));
     let clean = first_update(far(), Growth::Clean, false);
@@ -221,7 +217,6 @@ fn growth_uses_the_gradient_asked_for() {
 /// RigL's change of masks replaces the optimizer's step; a method may have both.
 #[test]
 fn a_method_decides_whether_the_optimizer_steps() {
-    let _turn = alone();
     assert!(!first_update(SharpnessConfig::None, Growth::Perturbed, false).1);
     assert!(first_update(SharpnessConfig::None, Growth::Perturbed, true).1);
 }
@@ -229,7 +224,6 @@ fn a_method_decides_whether_the_optimizer_steps() {
 /// The report's churn and exploration, from the live sets themselves.
 #[test]
 fn the_report_counts_what_was_tried() {
-    let _turn = alone();
     for (name, method) in methods().into_iter().skip(1) {
         let (mut net, mut sparsity) = attach(&method, Net::new(&device()));
         let sets = |sparsity: &Sparsity| -> Vec<bool> {

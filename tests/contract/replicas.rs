@@ -27,7 +27,6 @@ fn pair() -> [impl Fn(&str, Tensor<1>) -> Tensor<1> + Send + Sync; 2] {
 
 #[test]
 fn replicas_keep_the_same_masks_and_weights() {
-    let _turn = alone();
     for (name, method) in methods() {
         let net = Net::new(&device());
         let [first, second] = pair();

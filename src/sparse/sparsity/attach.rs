@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 
-use super::{Sparsity, device_of};
+use super::Sparsity;
 use crate::error::Result;
 use crate::masks::{LiveSet, Masks};
 use crate::objective::Loss;
@@ -73,8 +73,7 @@ impl Sparsity {
         let rules = self.rules.settle(&leaves, self.method.as_ref())?;
         let targets = self.target_densities(&leaves, &rules)?;
         let mut live: Vec<LiveSet> = leaves.iter().map(|leaf| vec![true; leaf.len()]).collect();
-        let device = device_of(&model);
-        let mut masks = Masks::new(&leaves, &live, &device);
+        let mut masks = Masks::new(&leaves, &live);
         for round in 0..self.method.rounds() {
             let masked = masks.project_model(model.clone());
             let measured = self.measure(&masked, &leaves, evidence)?;
@@ -84,14 +83,14 @@ impl Sparsity {
                 0 => self.method.initial(&weights, self.seed)?,
                 _ => self.method.refine(round, &weights, self.seed)?,
             };
-            masks = Masks::new(&leaves, &live, &device);
+            masks = Masks::new(&leaves, &live);
         }
         check_units(&leaves, &rules, &live, self.method.as_ref())?;
         let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
         let weights = read_weights(&model, &leaves, None, &rules, everywhere)?;
         let training = self.method.training(&weights, &live)?;
         let values = Latent::values_of(&model, &masks);
-        self.latent = training.map(|training| Latent::new(values, training, &leaves, &device));
+        self.latent = training.map(|training| Latent::new(values, training, &leaves));
         self.settled = rules;
         self.attached = true;
         self.masks = masks;

@@ -174,15 +174,29 @@ impl Sparsity {
     /// replica's flat gradient, returns the mean over all replicas.
     ///
     /// It is called for each parameter, in the same order on every replica, for the gradients that choose the
-    /// first masks, those that step and those that grow weights. With one seed and equal weights, replicas
-    /// then stay equal, masks included: compare [`Masks::fingerprint`]. Perturbations are found on each
-    /// replica's own batch, as in SAM's m-sharpness.
+    /// first masks, those that step and those that grow weights, and with the path `loss` for losses by which
+    /// replicas choose between steps. With one seed and equal weights, replicas then stay equal, masks included:
+    /// compare [`Masks::fingerprint`].
+    ///
+    /// Perturbations are found on each replica's own batch, as in SAM's m-sharpness. Give the optimizers of the
+    /// replicas different seeds, so that random directions and dropout differ where the data do; the seeds of
+    /// their `Sparsity` have to be equal.
     pub fn with_all_reduce(
         mut self,
         mean: impl Fn(&str, Tensor<1>) -> Tensor<1> + Send + Sync + 'static,
     ) -> Self {
         self.reduce = Some(AllReduce(Arc::new(mean)));
         self
+    }
+
+    /// Whether there are replicas to agree with.
+    pub(crate) fn reduces(&self) -> bool {
+        self.reduce.is_some()
+    }
+
+    /// Whether masks change in a step.
+    pub(crate) fn is_due(&self, step: u64) -> bool {
+        self.method.is_due(step)
     }
 
     /// The mean of a gradient over all replicas.
@@ -196,6 +210,17 @@ impl Sparsity {
             let leaf = leaf.expect("a gradient belongs to a parameter");
             mean(&leaf.path, component)
         })
+    }
+
+    /// The means of losses over all replicas.
+    pub(crate) fn all_reduced_losses<M: Module>(&self, model: &M, losses: Vec<f64>) -> Vec<f64> {
+        let Some(AllReduce(mean)) = &self.reduce else {
+            return losses;
+        };
+        let device = device_of(model).without_autodiff();
+        let losses: Vec<f32> = losses.into_iter().map(|loss| loss as f32).collect();
+        let losses = mean("loss", Tensor::from_floats(losses.as_slice(), &device));
+        losses.to_data().iter::<f64>().collect()
     }
 
     /// The masks.

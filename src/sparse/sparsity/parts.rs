@@ -57,7 +57,7 @@ impl Sparsity {
         let rules = self.rules.settle(&leaves, self.method.as_ref())?;
         let targets = self.target_densities(&leaves, &rules)?;
         let device = device_of(model);
-        let masks = Masks::from_bytes(parts.masks, &leaves, &device)?;
+        let masks = Masks::from_bytes(parts.masks, &leaves)?;
         let (history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
         let latent = self.restored(latent, model, &leaves, &masks, &rules)?;
         history.check_rewind_point(model)?;
@@ -89,12 +89,7 @@ impl Sparsity {
         match (training, stored) {
             (Some(training), Some((values, sets))) => {
                 let training = Training { sets, ..training };
-                Ok(Some(Latent::new(
-                    values,
-                    training,
-                    leaves,
-                    &device_of(model),
-                )))
+                Ok(Some(Latent::new(values, training, leaves)))
             }
             (None, None) => Ok(None),
             (wanted, _) => Err(Error::Mismatch {

@@ -171,15 +171,14 @@ impl Sparsity {
         }
         let before = weights.into_iter().map(|weight| weight.live).collect();
         self.history.change(before, &live);
-        let device = device_of(&model);
-        self.masks = Masks::new(&leaves, &live, &device).with_meters_of(&self.masks);
+        self.masks = Masks::new(&leaves, &live).with_meters_of(&self.masks);
         let model = match self.rewinds() {
             true => tree::restore(&model, &self.history.rewind),
             false => model,
         };
         if let Some(latent) = self.latent.take() {
             let training = training.expect("a method has latent values always or never");
-            let latent = Latent::new(latent.values, training, &leaves, &device);
+            let latent = Latent::new(latent.values, training, &leaves);
             let model = latent.project(model, &self.masks);
             self.latent = Some(latent);
             return Ok((model, update));
