@@ -7,7 +7,7 @@
 //! | what | how it goes with the learner |
 //! |---|---|
 //! | gradient accumulation | each micro-batch has a perturbation of its own (m-sharpness) |
-//! | several devices | each finds its own `ε` on its part of the batch, along directions of its own; burn adds the gradients up (`MultiDevice`; its distributed strategy keeps a model per device and is refused) |
+//! | several devices | each finds its own `ε` on its part of the batch, along directions of its own; burn adds the gradients up, and running statistics are those of the first device's batches (`MultiDevice`; its distributed strategy keeps a model per device and is refused) |
 //! | perturbations that remember | what they keep is in the checkpoints, too |
 //! | learning rate | the learner's schedule; a method that rewinds does not turn it back |
 //! | optimizer, clipping, groups | the learner's; its state is zeroed where weights die or come to life |
@@ -173,15 +173,22 @@ impl<M: LossStep + Module, P: Perturbation> TrainStep for SparseModel<M, P> {
              use `ExecutionStrategy::multi`, or `step_with` with `Sparsity::with_all_reduce`"
         );
         let course = self.shared.begin(&self.model);
-        let first = self.shared.next_batch(self.lineage.worker());
+        let worker = self.lineage.worker();
+        let first = self.shared.next_batch(worker);
+        // The copies of burn's workers share running statistics, whatever their device: those of the
+        // first worker's batches count, and not those of the fastest.
+        let model = match worker {
+            0 => self.model.clone(),
+            _ => tree::twin(&self.model),
+        };
         let loss = |model: &M| model.loss(&item);
         let sparsity = self.shared.settled(&self.model);
-        let measured = course.measure(&self.model, &sparsity, [loss], first, None);
+        let measured = course.measure(&model, &sparsity, [loss], first, None);
         drop(sparsity);
         let Measured { found, mut report } = measured.expect("one loss was given");
         let item = report.extra.pop().expect("one loss has one output");
         let grads = tree::to_gradients(&found.model, &found.gradients.perturbed);
-        self.shared.keep(self.lineage.worker(), found);
+        self.shared.keep(worker, found);
         TrainOutput { grads, item }
     }
 
