@@ -5,6 +5,7 @@
 mod budgets;
 mod counting;
 mod freezing;
+mod given;
 mod missing_gradients;
 mod transposed;
 
