@@ -61,11 +61,9 @@ fn frozen_layers_keep_their_masks_and_the_others_their_budget() {
             let live = sparsity.masks().live_weights();
             assert_eq!(live, budget(&sparsity, 12), "{name}");
             let fixed = ["random", "snip", "grasp", "synflow", "magnitude"];
-            // Top-KAST may find the largest where they were.
-            assert!(
-                moved != fixed.contains(&name) || name == "topkast",
-                "{name}"
-            );
+            // EM's last change exchanges nothing, and Top-KAST may find the largest where they were.
+            let may_rest = ["mest", "topkast"].contains(&name);
+            assert!(moved != fixed.contains(&name) || may_rest, "{name}");
         }
     }
 }
@@ -151,15 +149,21 @@ fn frozen_layers_compute_sparsely() {
             .into_iter()
             .find(|layer| layer.name == "main.weight");
         let calls = main.map(|layer| layer.sparse.calls);
-        (tree::values(&heads), calls)
+        (values(&heads), calls)
     };
     let (sparse, calls) = run(Execution::Sparse);
     let (dense, none) = run(Execution::Dense);
     // Three forwards and input gradients; no gradient of a weight that does not move.
     assert_eq!((calls, none), (Some([3, 3, 0]), None));
     // The two sum in another order.
-    let off = sparse.add_scaled(&dense, -1.0).norm();
+    let pairs = sparse.iter().zip(&dense);
+    let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(off < 1e-5, "{off}");
+}
+
+fn values(heads: &Heads) -> Vec<f32> {
+    let tensors = bits(heads).into_values().flatten();
+    tensors.map(f32::from_bits).collect()
 }
 
 /// Saved while frozen, and loaded into a model that is frozen before or after: the same run, to the bit.
