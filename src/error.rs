@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Result with this crate's [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of this crate. Every message names the thing at fault, its value, and what would do.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,11 @@ pub enum Error {
         /// What stands in the way.
         reason: String,
     },
+    /// A step was asked of a sparsity method that has no masks.
+    #[error(
+        "the sparsity method has no masks yet: call `attach`, or load a checkpoint, before the first step"
+    )]
+    NotAttached,
     /// A score is not a number, so weights cannot be ranked by it.
     #[error(
         "the {score} of `{path}` is NaN at {count} of {total} positions: lower the learning rate or check the data"
@@ -144,6 +149,64 @@ impl Error {
             path: path.into(),
             reason: reason.to_string(),
         }
+    }
+}
+
+/// An error, and the model that was handed in, as it was.
+///
+/// What takes a model and returns it, as burn's optimizers do, would lose it where it fails. `?`
+/// makes a plain [`Error`] of this where that is what a function returns.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::{nn::{Linear, LinearConfig}, optim::SgdConfig, tensor::{Device, Tensor}};
+/// use zosam::{RigL, Sparsity, ZoSamConfig};
+/// let model = LinearConfig::new(3, 1).init(&Device::flex().autodiff());
+/// let mut optim = ZoSamConfig::new().init(SgdConfig::new().init())?;
+/// let mut sparsity = Sparsity::new(RigL::new(0.9, 100)); // not attached to the model
+/// let loss = |model: &Linear| model.weight.val().mean();
+/// let failed = optim.step_with(0.1, model, &mut sparsity, loss).unwrap_err();
+/// println!("{failed}");
+/// let model = failed.model; // still there
+/// # }
+/// # Ok::<(), zosam::Error>(())
+/// ```
+pub struct Failed<M> {
+    /// What went wrong.
+    pub error: Error,
+    /// The model.
+    pub model: M,
+}
+
+impl<M> From<Failed<M>> for Error {
+    fn from(failed: Failed<M>) -> Self {
+        failed.error
+    }
+}
+
+impl<M> std::fmt::Debug for Failed<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Failed").field(&self.error).finish()
+    }
+}
+
+impl<M> std::fmt::Display for Failed<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<M> std::error::Error for Failed<M> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+/// Says what a user has to know: to the program's log, or to standard error where there is none.
+pub(crate) fn warn(message: &str) {
+    match log::log_enabled!(log::Level::Warn) {
+        true => log::warn!("{message}"),
+        false => eprintln!("zosam: {message}"),
     }
 }
 

@@ -1,11 +1,8 @@
 //! Sparse networks for inference against burn's dense ones.
 #![cfg(all(feature = "flex", feature = "models"))]
 
-mod turns;
-
 use burn::module::{Module, ParamGroup};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
-use turns::alone;
 use zosam::inference::SparseNetwork;
 use zosam::masks::Masks;
 use zosam::model_file::{load_model, save_model};
@@ -13,6 +10,7 @@ use zosam::models::{
     Deit, DeitConfig, ImageNetResNet, ImageNetResNetConfig, ResNet, ResNetConfig, ResNetVariant,
     Stem, Vgg, VggConfig, WideResNet, WideResNetConfig,
 };
+use zosam::objective::seeded;
 use zosam::sparse::Granularity;
 use zosam::{RandomStatic, Result, Sparsity};
 
@@ -40,20 +38,18 @@ family!(ResNet Vgg WideResNet ImageNetResNet Deit);
 /// Masks a model, shows it a few batches, so that batch norm does something, and ends its training.
 fn trained<M: Family>(model: M, shape: [usize; 3], mut sparsity: Sparsity) -> (M, Masks) {
     let device = Device::flex().autodiff();
-    device.seed(11);
-    let model = sparsity
-        .attach(model, |_: &M| Tensor::<1>::zeros([1], &device))
-        .unwrap();
+    let normal = Distribution::Normal(0.3, 1.5);
     let [channels, height, width] = shape;
-    for _ in 0..3 {
-        let normal = Distribution::Normal(0.3, 1.5);
-        model.dense(Tensor::random(
-            [4, channels, height, width],
-            normal,
-            &device,
-        ));
-    }
-    (model.valid(), sparsity.masks().clone())
+    let images = || Tensor::random([4, channels, height, width], normal, &device);
+    seeded(&device, 11, || {
+        let model = sparsity
+            .attach(model, |_: &M| Tensor::<1>::zeros([1], &device))
+            .unwrap();
+        for _ in 0..3 {
+            model.dense(images());
+        }
+        (model.valid(), sparsity.masks().clone())
+    })
 }
 
 fn random(sparsity: f64) -> Sparsity {
@@ -112,7 +108,6 @@ fn resnet(variant: ResNetVariant, channels: usize) -> ResNet {
 /// Both variants, one and three channels, even and odd sizes, from dense to nearly nothing.
 #[test]
 fn resnets() {
-    let _turn = alone();
     for variant in [ResNetVariant::He, ResNetVariant::Grasp] {
         for (shape, sparsity) in [
             ([3, 32, 32], 0.9),
@@ -131,7 +126,6 @@ fn resnets() {
 
 #[test]
 fn vggs() {
-    let _turn = alone();
     for (depth, shape, sparsity) in [
         (11, [3, 32, 32], 0.9),
         (11, [1, 19, 34], 0.6),
@@ -149,7 +143,6 @@ fn vggs() {
 /// A factor of 1 has no shortcut with weights in the first stage, one of 2 has.
 #[test]
 fn wide_resnets() {
-    let _turn = alone();
     for (factor, shape, sparsity) in [
         (1, [3, 32, 32], 0.9),
         (2, [3, 32, 32], 0.9),
@@ -167,7 +160,6 @@ fn wide_resnets() {
 /// Basic blocks and bottlenecks, both stems.
 #[test]
 fn imagenet_resnets() {
-    let _turn = alone();
     let basic = ImageNetResNetConfig::resnet18(12);
     let bottleneck = ImageNetResNetConfig::resnet50(12).with_blocks([1, 2, 1, 1]);
     for (config, shape, sparsity) in [
@@ -190,7 +182,6 @@ fn imagenet_resnets() {
 /// With and without a distillation token, numbers of tokens on either side of whole vectors.
 #[test]
 fn deits() {
-    let _turn = alone();
     for (image, patch, distilled, sparsity) in [
         ([32, 32], 8, false, 0.9),
         ([32, 32], 8, true, 0.5),
@@ -241,7 +232,6 @@ impl burn::module::ModuleMapper for Scaled {
 /// Weights that live in units take the same path; output channels may die as a whole.
 #[test]
 fn structured_masks() {
-    let _turn = alone();
     let granularities = [
         Granularity::NOfM { live: 2, of: 4 },
         Granularity::Block {
@@ -270,7 +260,6 @@ fn structured_masks() {
 /// No weight at all: what biases and shortcuts leave.
 #[test]
 fn nothing_lives() {
-    let _turn = alone();
     let shape = [3, 16, 16];
     let (model, _) = trained(resnet(ResNetVariant::Grasp, 3), shape, random(0.0));
     let model = model.map(&mut Scaled(0.0));
@@ -283,7 +272,6 @@ fn nothing_lives() {
 /// A network of the crate's own file is the network that was saved.
 #[test]
 fn from_a_file() {
-    let _turn = alone();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deit.safetensors");
     let config = DeitConfig::tiny(10).with_image([16, 16]).with_patch(4);
@@ -300,7 +288,6 @@ fn from_a_file() {
 /// Weights, biases and nothing else: 8 bytes for a live weight, and room for rows.
 #[test]
 fn memory_follows_the_live_weights() {
-    let _turn = alone();
     let network = |sparsity| {
         let (model, _) = trained(
             resnet(ResNetVariant::Grasp, 3),
@@ -327,7 +314,6 @@ fn memory_follows_the_live_weights() {
 /// Linear layers whose weights all live keep no places: 4 bytes a weight, and what is no weight.
 #[test]
 fn dense_layers_keep_no_places() {
-    let _turn = alone();
     let config = DeitConfig::tiny(10).with_image([16, 16]).with_patch(4);
     let model = config.with_width(48, 3).with_depth(2).init(&Device::flex());
     let dense = model.unwrap().to_sparse_network([16, 16]).unwrap();
@@ -341,7 +327,6 @@ fn dense_layers_keep_no_places() {
 
 #[test]
 fn other_sizes_are_refused() {
-    let _turn = alone();
     let model = resnet(ResNetVariant::He, 3).valid();
     assert!(model.to_sparse_network([0, 32]).is_err());
     assert!(model.to_sparse_network([32, usize::MAX]).is_err());

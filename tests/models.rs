@@ -1,18 +1,17 @@
 //! Every bundled network under everything at once: masks that change, ZO-SAM, a checkpoint in between.
 #![cfg(all(feature = "flex", feature = "models"))]
 
-mod turns;
-
 use burn::module::Module;
 use burn::optim::{SgdConfig, momentum::MomentumConfig};
 use burn::tensor::{Device, Distribution, Int, Tensor};
-use turns::alone;
 use zosam::checkpoint::{Store, fingerprint};
 use zosam::models::{
     ImageNetResNet, ImageNetResNetConfig, ResNet, ResNetConfig, Stem, Vgg, VggConfig, WideResNet,
     WideResNetConfig,
 };
+use zosam::objective::seeded;
 use zosam::perturb::ZeroOrder;
+use zosam::tree::values;
 use zosam::{RigL, Sparsity, ZoSamConfig};
 
 const STEPS: u64 = 6;
@@ -28,18 +27,22 @@ fn trains_and_resumes<M: Module>(
     init: impl Fn(&Device) -> zosam::Result<M>,
     loss: fn(&M, Tensor<4>, Tensor<1, Int>) -> (Tensor<1>, Tensor<2>),
 ) {
-    let _alone = alone();
     let device = Device::flex().autodiff();
     let start = || {
         let momentum = MomentumConfig::new().with_momentum(0.9);
         let base = SgdConfig::new().with_momentum(Some(momentum)).build();
         let optim = ZoSamConfig::new().init(base).unwrap();
         let sparsity = Sparsity::new(RigL::new(0.8, 100).with_update_every(2));
-        (init(&device).unwrap(), optim, sparsity)
+        let model = seeded(&device, 2, || {
+            let model = init(&device).unwrap();
+            values(&model);
+            model
+        });
+        (model, optim, sparsity)
     };
-    device.seed(1);
     let shape = [4, 3, pixels, pixels];
-    let images = Tensor::<4>::random(shape, Distribution::Default, &device);
+    let images = || Tensor::<4>::random(shape, Distribution::Default, &device);
+    let images = seeded(&device, 1, images);
     let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 0], &device);
     let loss = |model: &M| loss(model, images.clone(), labels.clone());
     let folder = tempfile::tempdir().unwrap();
@@ -105,27 +108,30 @@ fn imagenet_resnet_for_small_images() {
 
 #[test]
 fn dropout_drops_the_same_with_and_without_tangents() {
-    let _alone = alone();
     let device = Device::flex().autodiff();
     let config = WideResNetConfig::new(10, 1, 10).with_base(4);
-    let dropping = config.clone().with_dropout(0.5).init(&device).unwrap();
-    let images = Tensor::<4>::random([4, 3, 8, 8], Distribution::Default, &device);
+    let (dropping, images) = seeded(&device, 0, || {
+        let dropping = config.with_dropout(0.5).init(&device).unwrap();
+        values(&dropping); // burn draws weights when they are first used
+        let images = Tensor::<4>::random([4, 3, 8, 8], Distribution::Default, &device);
+        (dropping, images)
+    });
     let forward = |seed| {
-        device.seed(seed);
-        flat(&dropping.forward(images.clone()))
+        let output = seeded(&device, seed, || dropping.forward(images.clone()));
+        flat(&output)
     };
-    forward(0); // burn draws weights when they are first used
-    device.seed(1);
-    let dual = dropping.forward_tangent(&dropping, images.clone());
+    let tangent = || dropping.forward_tangent(&dropping, images.clone());
+    let dual = seeded(&device, 1, tangent);
     for (a, b) in flat(&dual.value).into_iter().zip(forward(1)) {
         // Scaled before instead of after the product with the draw, which may round differently.
         assert!((a - b).abs() < 1e-5, "{a} instead of {b}");
     }
     assert_ne!(forward(1), forward(2), "it drops in training");
 
-    let inference = || flat(&dropping.valid().forward(images.clone().inner()));
-    device.seed(1);
-    let first = inference();
-    device.seed(2);
-    assert_eq!(first, inference(), "and not in inference");
+    let valid = dropping.valid();
+    let inference = |seed| {
+        let output = seeded(&device, seed, || valid.forward(images.clone().inner()));
+        flat(&output)
+    };
+    assert_eq!(inference(1), inference(2), "and not in inference");
 }

@@ -59,7 +59,7 @@ pub trait Network: clap::Args + Clone + Debug {
 /// A configuration that is kept with a run.
 pub trait NetworkConfig: Clone + Debug + Serialize + DeserializeOwned {
     /// The network.
-    type Model: Classifier;
+    type Model: Classifier + Sync;
 
     /// Beginnings of the names of the classifiers' tensors, as in model files.
     const CLASSIFIERS: &'static [&'static str];
@@ -152,6 +152,7 @@ pub fn refused(error: anyhow::Error) -> ExitCode {
 
 /// Trains, or does what the command says; errors are one line that says what to do.
 pub fn main<N: Network>(arguments: Vec<String>) -> ExitCode {
+    zosam::keep_freed_memory();
     let command = Program::<N>::command().about(N::ABOUT);
     let matches = command
         .args_override_self(true)

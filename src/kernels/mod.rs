@@ -34,6 +34,7 @@ pub(crate) mod elementwise;
 mod frame;
 mod interleaved;
 mod linear;
+mod memory;
 mod norm;
 mod plane;
 mod products;
@@ -49,6 +50,7 @@ pub(crate) mod strided;
 pub use conv::{ConvStructure, DenseConv, Epilogue, FramedConv, PackedConv};
 pub use frame::Frame;
 pub use linear::LinearStructure;
+pub use memory::keep_freed_memory;
 #[cfg(feature = "flex")]
 pub(crate) use norm::Source;
 pub use norm::{BatchNorm, GradientMask, NormFactors, NormGradients};

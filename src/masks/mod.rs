@@ -5,6 +5,7 @@
 //! round (a live weight may be exactly zero, right after it was regrown).
 
 mod meter;
+mod on_devices;
 mod report;
 mod scope;
 #[cfg(feature = "flex")]
@@ -18,11 +19,11 @@ pub use report::{ExecutionReport, LayerExecution};
 pub use scope::Execution;
 pub(crate) use scope::Scope;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Bool, Bytes, Device, IndexingUpdateOp, Int, Tensor, TensorData};
-
+use burn::tensor::{Bool, Bytes, IndexingUpdateOp, Tensor};
+use on_devices::{OnDevices, dead};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -37,12 +38,10 @@ pub type LiveSet = Vec<bool>;
 #[derive(Debug, Clone)]
 struct Mask {
     leaf: Leaf,
-    /// True where the weight is dead, so that it can be filled with zeros: a product would keep NaN
-    /// and turn dead negative weights into −0.
-    dead: Tensor<1, Bool>,
-    live: usize,
-    /// The live positions, made when a vector is first gathered.
-    positions: Arc<OnceLock<Tensor<1, Int>>>,
+    /// The truth; what devices hold is made of it.
+    live: Arc<LiveSet>,
+    count: usize,
+    on_devices: Arc<OnDevices>,
     /// The compressed forms that the kernels read, made when a layer first computes with them.
     #[cfg(feature = "flex")]
     structures: Arc<structures::Structures>,
@@ -50,33 +49,34 @@ struct Mask {
 }
 
 impl Mask {
-    fn new(leaf: Leaf, live: &[bool], device: &Device) -> Self {
+    fn new(leaf: Leaf, live: LiveSet) -> Self {
+        assert_eq!(leaf.len(), live.len(), "a live set covers its weight");
         Self {
             leaf,
-            dead: dead_tensor(live, device),
-            live: count(live),
-            positions: Arc::default(),
+            count: count(&live),
+            live: Arc::new(live),
+            on_devices: Arc::default(),
             #[cfg(feature = "flex")]
             structures: Arc::default(),
             meter: Arc::default(),
         }
     }
 
-    fn live_set(&self) -> LiveSet {
-        let dead = self.dead.to_data();
-        dead.iter::<bool>().map(|dead| !dead).collect()
+    /// A vector's component, zero where the weight is dead.
+    fn fill(&self, component: Tensor<1>) -> Tensor<1> {
+        let dead = self.on_devices.dead(&self.live, &component.device());
+        component.mask_fill(dead, 0.0)
     }
 
-    fn positions(&self) -> &Tensor<1, Int> {
-        self.positions.get_or_init(|| {
-            let dead = self.dead.to_data();
-            let live = dead.iter::<bool>().enumerate();
-            let live: Vec<i64> = live
-                .filter_map(|(i, dead)| (!dead).then_some(i as i64))
-                .collect();
-            let count = [live.len()];
-            Tensor::from_data(TensorData::new(live, count), &self.dead.device())
-        })
+    fn gather(&self, component: Tensor<1>) -> Tensor<1> {
+        let positions = self.on_devices.positions(&self.live, &component.device());
+        component.select(0, positions)
+    }
+
+    fn scatter(&self, live: Tensor<1>) -> Tensor<1> {
+        let positions = self.on_devices.positions(&self.live, &live.device());
+        let zeros = Tensor::zeros([self.leaf.len()], (&live.device(), live.dtype()));
+        zeros.select_assign(0, positions, live, IndexingUpdateOp::Add)
     }
 }
 
@@ -99,13 +99,13 @@ impl Masks {
     }
 
     /// Masks from live sets, one per leaf.
-    pub(crate) fn new(leaves: &[Leaf], live_sets: &[LiveSet], device: &Device) -> Self {
-        let mut masks = Self::default();
-        for (leaf, live) in leaves.iter().zip(live_sets) {
-            assert_eq!(leaf.len(), live.len(), "a live set covers its weight");
-            masks.masks.push(Mask::new(leaf.clone(), live, device));
+    pub(crate) fn new(leaves: &[Leaf], live_sets: &[LiveSet]) -> Self {
+        let pairs = leaves.iter().zip(live_sets);
+        Self {
+            masks: pairs
+                .map(|(leaf, live)| Mask::new(leaf.clone(), live.clone()))
+                .collect(),
         }
-        masks
     }
 
     /// Whether no weight is masked.
@@ -125,12 +125,12 @@ impl Masks {
 
     /// Number of live weights of a masked parameter; `None` without a mask.
     pub fn live(&self, id: ParamId) -> Option<usize> {
-        self.get(id).map(|mask| mask.live)
+        self.get(id).map(|mask| mask.count)
     }
 
     /// Number of live weights over all masks.
     pub fn live_weights(&self) -> usize {
-        self.masks.iter().map(|mask| mask.live).sum()
+        self.masks.iter().map(|mask| mask.count).sum()
     }
 
     /// Number of weights, live or dead, over all masks.
@@ -138,15 +138,15 @@ impl Masks {
         self.leaves().map(Leaf::len).sum()
     }
 
-    /// The live positions of a masked parameter, read from its device.
+    /// The live positions of a masked parameter; `None` without a mask.
     pub fn live_set(&self, id: ParamId) -> Option<LiveSet> {
-        self.get(id).map(Mask::live_set)
+        self.get(id).map(|mask| mask.live.to_vec())
     }
 
     /// Share of live weights of a masked parameter; `None` without a mask.
     pub fn density(&self, id: ParamId) -> Option<f64> {
         let mask = self.get(id)?;
-        Some(mask.live as f64 / mask.leaf.len().max(1) as f64)
+        Some(mask.count as f64 / mask.leaf.len().max(1) as f64)
     }
 
     /// Goes on counting where earlier masks of the same weights stopped.
@@ -164,11 +164,29 @@ impl Masks {
         Some(self.get(id)?.meter.clone())
     }
 
+    /// Whether a weight's numbers are zero wherever its mask says dead; `None` without a mask.
+    ///
+    /// Another tensor may go by the same id: a dense copy of the model, say, or one that was loaded
+    /// since. It is not what the mask is about.
+    #[cfg(feature = "flex")]
+    pub(crate) fn describes(&self, id: ParamId, weight: &[f32]) -> Option<bool> {
+        let live = &self.get(id)?.live;
+        // Parts, so that the comparison is made of vectors and ends early.
+        let mut parts = weight.chunks(512).zip(live.chunks(512));
+        let is_zero = |(weight, live): (&[f32], &[bool])| {
+            let pairs = weight.iter().zip(live);
+            !pairs.fold(false, |found, (weight, live)| {
+                found | (!live & (*weight != 0.0))
+            })
+        };
+        Some(weight.len() == live.len() && parts.all(is_zero))
+    }
+
     /// The compressed form of a convolution's weight; `None` if the kernels do not take it.
     #[cfg(feature = "flex")]
     pub(crate) fn conv(&self, id: ParamId, shape: ConvShape) -> Option<Arc<ConvStructure>> {
         let mask = self.get(id)?;
-        mask.structures.conv(shape, || mask.live_set())
+        mask.structures.conv(shape, &mask.live)
     }
 
     /// The compressed form of a convolution's weight as if it were dense; `None` if the kernels do not take it.
@@ -181,7 +199,7 @@ impl Masks {
     #[cfg(feature = "flex")]
     pub(crate) fn linear(&self, id: ParamId, sizes: [usize; 2]) -> Option<Arc<LinearStructure>> {
         let mask = self.get(id)?;
-        mask.structures.linear(sizes, || mask.live_set())
+        mask.structures.linear(sizes, &mask.live)
     }
 
     /// SHA-256 over paths, shapes and live positions: equal on all replicas of a data-parallel run, or something
@@ -194,7 +212,7 @@ impl Masks {
             for size in &mask.leaf.shape {
                 hash.update((*size as u64).to_le_bytes());
             }
-            let dead: Vec<u8> = mask.dead.to_data().iter::<bool>().map(u8::from).collect();
+            let dead: Vec<u8> = mask.live.iter().map(|live| u8::from(!live)).collect();
             hash.update(&dead);
         }
         let digest = hash.finalize();
@@ -203,39 +221,33 @@ impl Masks {
 
     /// Sets a vector to zero at dead positions.
     pub fn project(&self, vector: ParamVector) -> ParamVector {
-        vector.map(|id, component| match self.get(id) {
-            Some(mask) => component.mask_fill(mask.dead.clone(), 0.0),
-            None => component,
-        })
+        self.masked(vector, Mask::fill)
     }
 
     /// The live components of a vector.
     pub(crate) fn gather(&self, vector: ParamVector) -> ParamVector {
-        vector.map(|id, component| match self.get(id) {
-            Some(mask) => component.select(0, mask.positions().clone()),
-            None => component,
-        })
+        self.masked(vector, Mask::gather)
     }
 
     /// The vector with these live components, zero elsewhere.
     pub(crate) fn scatter(&self, live: ParamVector) -> ParamVector {
-        live.map(|id, component| match self.get(id) {
-            Some(mask) => {
-                let zeros =
-                    Tensor::zeros([mask.leaf.len()], (&component.device(), component.dtype()));
-                let positions = mask.positions().clone();
-                zeros.select_assign(0, positions, component, IndexingUpdateOp::Add)
-            }
+        self.masked(live, Mask::scatter)
+    }
+
+    fn masked(
+        &self,
+        vector: ParamVector,
+        change: impl Fn(&Mask, Tensor<1>) -> Tensor<1>,
+    ) -> ParamVector {
+        vector.map(|id, component| match self.get(id) {
+            Some(mask) => change(mask, component),
             None => component,
         })
     }
 
     /// Sets a model's weights to zero at dead positions.
     pub fn project_model<M: Module>(&self, model: M) -> M {
-        tree::replace(model, |id, value| {
-            let mask = self.get(id)?;
-            Some(value.mask_fill(mask.dead.clone(), 0.0))
-        })
+        tree::replace(model, |id, value| Some(self.get(id)?.fill(value)))
     }
 
     /// The masks as bytes in burn's record format.
@@ -244,11 +256,10 @@ impl Masks {
     ///
     /// If the record cannot be written.
     pub fn into_bytes(self) -> Result<Bytes> {
-        let dead = self.masks.into_iter();
+        let device = on_devices::for_records();
+        let dead = |mask: Mask| Param::initialized(mask.leaf.id, dead(&mask.live, &device));
         let record = MaskRecord {
-            dead: dead
-                .map(|mask| Param::initialized(mask.leaf.id, mask.dead))
-                .collect(),
+            dead: self.masks.into_iter().map(dead).collect(),
         };
         record.into_record().into_bytes().map_err(unfit)
     }
@@ -258,13 +269,11 @@ impl Masks {
     /// # Errors
     ///
     /// If the bytes are not a record, or number, order or sizes of the masks differ from `leaves`.
-    pub fn from_bytes(bytes: Bytes, leaves: &[Leaf], device: &Device) -> Result<Self> {
+    pub fn from_bytes(bytes: Bytes, leaves: &[Leaf]) -> Result<Self> {
+        let device = on_devices::for_records();
         let empty = leaves.iter().map(|leaf| {
-            let dead = Tensor::from_data(
-                TensorData::new(vec![false; leaf.len()], [leaf.len()]),
-                device,
-            );
-            Param::initialized(leaf.id, dead)
+            let live = vec![true; leaf.len()];
+            Param::initialized(leaf.id, dead(&live, &device))
         });
         let record = MaskRecord {
             dead: empty.collect(),
@@ -280,9 +289,8 @@ impl Masks {
                 )));
             }
             let dead = param.val().to_data();
-            let dead: Vec<bool> = dead.iter::<bool>().collect();
-            let live: LiveSet = dead.iter().map(|dead| !dead).collect();
-            masks.masks.push(Mask::new(leaf.clone(), &live, device));
+            let live = dead.iter::<bool>().map(|dead| !dead).collect();
+            masks.masks.push(Mask::new(leaf.clone(), live));
         }
         Ok(masks)
     }
@@ -290,12 +298,6 @@ impl Masks {
     fn get(&self, id: ParamId) -> Option<&Mask> {
         self.masks.iter().find(|mask| mask.leaf.id == id)
     }
-}
-
-fn dead_tensor(live: &[bool], device: &Device) -> Tensor<1, Bool> {
-    let dead: Vec<bool> = live.iter().map(|live| !live).collect();
-    let device = device.clone().without_autodiff();
-    Tensor::from_data(TensorData::new(dead, [live.len()]), &device)
 }
 
 fn unfit(reason: impl ToString) -> Error {

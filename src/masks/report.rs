@@ -31,7 +31,7 @@ impl Masks {
     pub fn execution_report(&self) -> ExecutionReport {
         let layers = self.masks.iter().map(|mask| LayerExecution {
             name: mask.leaf.path.clone(),
-            density: mask.live as f64 / mask.leaf.len().max(1) as f64,
+            density: mask.count as f64 / mask.leaf.len().max(1) as f64,
             dense: mask.meter.spent(false),
             sparse: mask.meter.spent(true),
         });

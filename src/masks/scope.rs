@@ -14,7 +14,9 @@ use crate::error::Error;
 
 /// Which arithmetic the layers of [`nn`](crate::nn) use for masked weights.
 ///
-/// It changes how fast a result comes, not what it is but for rounding: a masked weight is zero on either path.
+/// It changes how fast a result comes, not what it is but for rounding. Sparse arithmetic is only used for
+/// weights that are zero where their mask says dead; another tensor of the same parameter id, in a dense
+/// copy of the model say, is computed as it is.
 ///
 /// ```
 /// use zosam::masks::Execution;
@@ -86,7 +88,6 @@ impl Scope {
     }
 
     /// The scope of this thread.
-    #[cfg(feature = "flex")]
     pub fn current() -> Option<Arc<Self>> {
         CURRENT.with_borrow(Clone::clone)
     }
@@ -97,7 +98,7 @@ impl Masks {
     /// that is faster.
     ///
     /// Training steps do so by themselves; this is for validation and for loops of your own. Gradients at dead weights are zero
-    /// for weights that were computed with sparsely.
+    /// for weights that were computed with sparsely, but within a training step that asks for them.
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {
@@ -114,10 +115,12 @@ impl Masks {
     /// # Ok::<(), zosam::Error>(())
     /// ```
     pub fn run<R>(&self, execution: Execution, evaluate: impl FnOnce() -> R) -> R {
+        let outer = Scope::current();
         let scope = Scope {
             masks: self.clone(),
             execution,
-            dense_gradient: false,
+            // Within a training step, what the step wants.
+            dense_gradient: outer.is_some_and(|outer| outer.dense_gradient),
         };
         Arc::new(scope).run(evaluate)
     }

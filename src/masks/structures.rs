@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::error::Result;
 use crate::kernels::{ConvShape, ConvStructure, LinearStructure};
 
 /// One weight's live positions as the kernels want them.
@@ -21,26 +22,24 @@ const SIZES: usize = 8;
 
 impl Structures {
     /// The structure for a shape; `None` if the kernels do not take it.
-    pub fn conv(
-        &self,
-        shape: ConvShape,
-        live: impl FnOnce() -> Vec<bool>,
-    ) -> Option<Arc<ConvStructure>> {
-        remembered(&self.convs, shape, live)
+    pub fn conv(&self, shape: ConvShape, live: &[bool]) -> Option<Arc<ConvStructure>> {
+        remembered(&self.convs, shape, || ConvStructure::new(shape, live))
     }
 
     /// The structure for a shape with all weights live; `None` if the kernels do not take it.
     pub fn whole_conv(&self, shape: ConvShape) -> Option<Arc<ConvStructure>> {
-        remembered(&self.whole, shape, || vec![true; shape.weights()])
+        remembered(&self.whole, shape, || {
+            ConvStructure::new(shape, &vec![true; shape.weights()])
+        })
     }
 
     /// The structure of weights `[inputs, outputs]`; `None` if the kernels do not take them.
     pub fn linear(
         &self,
         [inputs, outputs]: [usize; 2],
-        live: impl FnOnce() -> Vec<bool>,
+        live: &[bool],
     ) -> Option<Arc<LinearStructure>> {
-        let build = || LinearStructure::transposed(inputs, outputs, &live()).ok();
+        let build = || LinearStructure::transposed(inputs, outputs, live).ok();
         self.linear.get_or_init(|| build().map(Arc::new)).clone()
     }
 }
@@ -48,13 +47,13 @@ impl Structures {
 fn remembered(
     convs: &Mutex<Vec<Remembered>>,
     shape: ConvShape,
-    live: impl FnOnce() -> Vec<bool>,
+    build: impl FnOnce() -> Result<ConvStructure>,
 ) -> Option<Arc<ConvStructure>> {
     let mut convs = convs.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, structure)) = convs.iter().find(|(known, _)| *known == shape) {
         return structure.clone();
     }
-    let structure = ConvStructure::new(shape, &live()).ok().map(Arc::new);
+    let structure = build().ok().map(Arc::new);
     if convs.len() == SIZES {
         convs.remove(0);
     }

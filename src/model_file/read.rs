@@ -82,8 +82,7 @@ pub fn load_model_except<M: Module>(
         let reason = format!("tensor `{name}` is not in the model");
         return Err(Error::file(path, reason));
     }
-    let device = tree::device(&model).unwrap_or_default();
-    let masks = Masks::new(&masked, &sets, &device);
+    let masks = Masks::new(&masked, &sets);
     Ok((tree::restore(&model, &contents), masks))
 }
 

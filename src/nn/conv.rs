@@ -75,15 +75,13 @@ impl Conv2d {
         use crate::kernels::ConvShape;
         use burn::tensor::ops::ConvOptions;
 
-        let scope = super::scope_for(input)?;
+        let scope = super::scope_for(input, &self.weight)?;
         let id = self.weight.id;
         let (density, meter) = (scope.masks.density(id)?, scope.masks.meter(id)?);
         let [_, channels, height, width] = input.dims();
         let padding = self.equal_padding([height, width])?;
         let [outputs, per_group, _, _] = self.weight.dims();
-        let fits =
-            channels == per_group * self.groups && self.weight.val().dtype() == input.dtype();
-        if !fits {
+        if channels != per_group * self.groups {
             return None;
         }
         let shape = ConvShape::new([channels, outputs], self.kernel_size, [height, width])

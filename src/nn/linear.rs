@@ -64,13 +64,12 @@ impl Linear {
     /// How to compute with the mask in scope; `None` without one, or where the kernels do not go.
     #[cfg(feature = "flex")]
     fn plan<const D: usize>(&self, input: &Tensor<D>) -> Option<super::flex::Plan> {
-        let scope = super::scope_for(input)?;
+        let scope = super::scope_for(input, &self.weight)?;
         let id = self.weight.id;
         let (density, meter) = (scope.masks.density(id)?, scope.masks.meter(id)?);
         let sizes = self.weight.dims();
         let dims = input.dims();
-        let fits = dims[D - 1] == sizes[0] && self.weight.val().dtype() == input.dtype();
-        if !fits || dims.contains(&0) {
+        if dims[D - 1] != sizes[0] || dims.contains(&0) {
             return None;
         }
         let examples = dims[..D - 1].iter().product();

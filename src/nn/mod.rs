@@ -28,15 +28,28 @@ pub use norm::BatchNorm;
 #[cfg(feature = "flex")]
 use {
     crate::masks::{Execution, Scope},
+    burn::module::Param,
     burn::tensor::Tensor,
     std::sync::Arc,
 };
 
-/// The masks in scope, where kernels can compute with a tensor.
+/// The masks in scope, where kernels can compute with an input and a weight.
+///
+/// A weight that is not zero where its mask says dead is not the step's own: a dense copy of the
+/// model in the same loss, say. It is computed as it is.
 #[cfg(feature = "flex")]
-fn scope_for<const D: usize>(input: &Tensor<D>) -> Option<Arc<Scope>> {
+fn scope_for<const D: usize, const W: usize>(
+    input: &Tensor<D>,
+    weight: &Param<Tensor<W>>,
+) -> Option<Arc<Scope>> {
     let scope = Scope::current()?;
-    (scope.execution != Execution::Dense && flex::takes(input)).then_some(scope)
+    if scope.execution == Execution::Dense || !scope.masks.contains(weight.id) {
+        return None;
+    }
+    let value = weight.val();
+    let computable = flex::takes(input) && flex::takes(&value);
+    let own = computable && flex::is_described(&scope.masks, weight.id, value);
+    own.then_some(scope)
 }
 
 #[cfg(feature = "flex")]

@@ -2,9 +2,11 @@
 
 mod loss;
 mod samples;
+mod turn;
 
-pub use loss::{BatchLoss, Loss};
+pub use loss::{BatchLoss, Counted, Loss};
 pub use samples::{Batched, Samples};
+pub use turn::seeded;
 
 use std::sync::Arc;
 
@@ -105,7 +107,8 @@ impl std::ops::AddAssign for Passes {
 ///
 /// Every evaluation runs on a [twin](tree::twin) of the model: weights, ids and running statistics
 /// of the original stay untouched. Before each one the backend's random stream is set to the same
-/// seed, so that dropout and stochastic depth draw alike in all evaluations of a step.
+/// seed, so that dropout and stochastic depth draw alike in all evaluations of a step; evaluations
+/// of several threads [take turns](seeded) for that.
 pub struct Objective<'a, M, F> {
     model: &'a M,
     loss: F,
@@ -137,9 +140,14 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
         Self { scope, ..self }
     }
 
-    fn scoped<R>(&self, evaluate: impl FnOnce() -> R) -> R {
-        match &self.scope {
+    /// Evaluates the loss, with the step's draws and masks.
+    fn run<R>(&self, evaluate: impl FnOnce() -> R) -> R {
+        let evaluate = || match &self.scope {
             Some(scope) => scope.run(evaluate),
+            None => evaluate(),
+        };
+        match &self.device {
+            Some(device) => seeded(device, self.seed, evaluate),
             None => evaluate(),
         }
     }
@@ -199,6 +207,11 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
         self.backward(forward)
     }
 
+    /// Number of samples in the batch, if it is known.
+    pub fn size(&self) -> Option<usize> {
+        self.loss.size()
+    }
+
     /// Number of samples in the batch, if the loss can be had for parts of it.
     pub fn samples(&self) -> Option<usize> {
         self.loss.samples()
@@ -255,22 +268,19 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     }
 
     fn losses(&self, twin: &M, part: Option<&[usize]>) -> (Tensor<1>, F::Extra) {
-        let losses = self.scoped(|| self.loss.each(twin, part));
+        let losses = self.run(|| self.loss.each(twin, part));
         losses.expect("a perturbation that looks at samples is refused for a closure")
     }
 
     fn evaluate(&mut self, offset: Option<&Offset>, record: bool) -> Forward<M, F::Extra> {
         let twin = self.twin(offset, |_| record);
-        let (loss, extra) = self.scoped(|| self.loss.whole(&twin));
+        let (loss, extra) = self.run(|| self.loss.whole(&twin));
         Forward { twin, loss, extra }
     }
 
     /// The model to evaluate, at an offset, with gradients for the parameters that are selected.
     fn twin(&mut self, offset: Option<&Offset>, record: impl Fn(ParamId) -> bool) -> M {
         self.passes.forwards += 1;
-        if let Some(device) = &self.device {
-            device.seed(self.seed);
-        }
         let nowhere = ParamVector::default();
         let (direction, scale) = match offset {
             Some(offset) => (&offset.direction, offset.scale),

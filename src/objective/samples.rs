@@ -89,6 +89,10 @@ where
         BatchLoss::<M>::samples(*self)
     }
 
+    fn size(&self) -> Option<usize> {
+        BatchLoss::<M>::size(*self)
+    }
+
     fn each(&self, model: &M, part: Option<&[usize]>) -> Option<(Tensor<1>, Self::Extra)> {
         (**self).each(model, part)
     }

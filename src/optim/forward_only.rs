@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
-use burn::optim::Optimizer;
+use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
-use super::step::{check_usable, clipped, descend};
+use super::course::Course;
+use super::descend::clipped;
+use super::measure::Found;
 use super::{SharpOptimizer, StepReport};
-use crate::error::{Error, Result};
+use crate::error::{Error, Failed, Result};
 use crate::objective::{BatchLoss, Objective, Offset};
-use crate::perturb::{Directions, PlainReason, ZeroOrder, ZoSamConfig};
+use crate::perturb::{Directions, Gradients, PlainReason, ZeroOrder, ZoSamConfig};
 use crate::sparse::Sparsity;
 use crate::tree::{self, ParamVector};
 
@@ -55,18 +57,21 @@ pub enum ForwardRule {
 /// # Ok::<(), zosam::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct ForwardOnly<O> {
+pub struct ForwardOnly<O = ModuleOptimizer> {
     optim: SharpOptimizer<ZeroOrder, O>,
     rule: ForwardRule,
 }
 
-impl<O: Optimizer> ForwardOnly<O> {
+impl<O> ForwardOnly<O> {
     /// Puts an estimator before a base optimizer.
     ///
     /// # Errors
     ///
     /// A field out of its range, or directions guided by gradients, kept for several steps or probed on a part of the batch.
-    pub fn new(estimator: ZoSamConfig, rule: ForwardRule, base: O) -> Result<Self> {
+    pub fn new(estimator: ZoSamConfig, rule: ForwardRule, base: O) -> Result<Self>
+    where
+        O: Clone + Into<ModuleOptimizer>,
+    {
         let guided = matches!(estimator.family, Directions::Guided(_));
         if guided || estimator.reuse > 1 || estimator.fraction < 1.0 {
             return Err(Error::Mismatch {
@@ -97,22 +102,25 @@ impl<O: Optimizer> ForwardOnly<O> {
 
     /// One step: estimates the gradient at `θ` and updates `θ`.
     ///
-    /// The report's loss and extra are of the pass at `θ` for one-sided differences, otherwise of the first probe.
+    /// The report's loss and extra are of the pass at `θ` for one-sided differences, otherwise of the
+    /// first probe. An estimate that is not finite is left out: weights stay as they are.
     ///
     /// # Errors
     ///
-    /// If `sparsity` has no masks yet, belongs to another model or grows weights by their gradient.
+    /// If `sparsity` has no masks yet, belongs to another model or grows weights by their gradient,
+    /// or if a score is NaN when masks change. The error hands the model back as it was.
     pub fn step_on<M: Module, F: BatchLoss<M>>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
         model: M,
         sparsity: &mut Sparsity,
         loss: F,
-    ) -> Result<(M, StepReport<F::Extra>)> {
+    ) -> Result<(M, StepReport<F::Extra>), Failed<M>> {
         self.step_along(lr, model, sparsity, loss, None)
     }
 
-    /// As [`step_on`](Self::step_on), along m directions of the caller's, whose components are in the order of the model's parameters.
+    /// As [`step_on`](Self::step_on), along m directions of the caller's, whose components are in the
+    /// order of the model's parameters.
     ///
     /// # Errors
     ///
@@ -124,96 +132,153 @@ impl<O: Optimizer> ForwardOnly<O> {
         sparsity: &mut Sparsity,
         loss: F,
         directions: Option<Vec<ParamVector>>,
-    ) -> Result<(M, StepReport<F::Extra>)> {
-        check_usable(&model, sparsity)?;
-        if sparsity.method().needs_dense_gradient() {
-            return Err(Error::Mismatch {
-                what: "a method that needs the gradient of dead weights",
-                reason: "forward passes along live directions do not show it".to_string(),
-            });
+    ) -> Result<(M, StepReport<F::Extra>), Failed<M>> {
+        let (lr, course) = (lr.into(), &mut self.optim.course);
+        let begun = check_growth(sparsity).and_then(|()| course.begin(&model, sparsity));
+        let kept = sparsity.is_due(course.step).then(|| tree::twin(&model));
+        if let Err(error) = begun {
+            return Err(Failed { error, model });
         }
-        let (optim, lr) = (&mut self.optim, lr.into());
-        let (step, leaves) = (optim.step, tree::leaves(&model));
-        sparsity.keep_rewind_point(step, &model);
-        let site = optim.site(&leaves, sparsity, optim.seed, Some(lr.base()));
-        let scope = Arc::new(sparsity.scope(optim.step));
-        let mut objective = Objective::new(&model, loss, optim.draw_seed()).within(scope);
-        let estimator = &optim.perturbation;
+        let scope = Arc::new(sparsity.scope(course.step));
+        let mut objective = Objective::new(&model, loss, course.draw_seed()).within(scope);
+        let Estimated {
+            estimate,
+            buffers,
+            mut report,
+        } = course.estimate(&mut objective, sparsity, lr.base(), directions);
+        let found = Found {
+            gradients: Gradients::of(estimate.unwrap_or_default()),
+            clean: None,
+            model: model.clone(),
+            passes: objective.passes(),
+        };
+        let mut found = found.reduced(sparsity);
+        let estimate = std::mem::take(&mut found.gradients.perturbed);
+        found.clean = Some(estimate.clone());
+        found.gradients.perturbed = match self.rule {
+            ForwardRule::Estimate => estimate,
+            ForwardRule::Sign => estimate.map(|_, component| component.sign()),
+            ForwardRule::Conservative => {
+                let step = Trial {
+                    base: &self.optim.base,
+                    lr: &lr,
+                    largest_norm: course.largest_norm,
+                };
+                step.best(&mut objective, sparsity, estimate)
+            }
+        };
+        (found.passes, report.passes) = (objective.passes(), objective.passes());
+        found.model = tree::adopt_buffers(model, &buffers);
+        let finished = course.finish(&mut self.optim.base, lr, found, sparsity);
+        let (model, update) = finished.map_err(|error| Failed {
+            error,
+            model: kept.expect("only a change of masks fails"),
+        })?;
+        report.mask_update = update;
+        Ok((model, report))
+    }
+}
+
+/// Refuses methods that grow weights by a gradient which is not measured.
+fn check_growth(sparsity: &Sparsity) -> Result<()> {
+    match sparsity.method().needs_dense_gradient() {
+        false => Ok(()),
+        true => Err(Error::Mismatch {
+            what: "a method that needs the gradient of dead weights",
+            reason: "forward passes along live directions do not show it".to_string(),
+        }),
+    }
+}
+
+/// What the probes of a step say.
+struct Estimated<M, E> {
+    /// `ĝ`, if it is finite.
+    estimate: Option<ParamVector>,
+    buffers: M,
+    report: StepReport<E>,
+}
+
+impl Course<ZeroOrder> {
+    /// Estimates the gradient at `θ`.
+    fn estimate<M: Module, F: BatchLoss<M>>(
+        &self,
+        objective: &mut Objective<'_, M, F>,
+        sparsity: &Sparsity,
+        lr: f64,
+        directions: Option<Vec<ParamVector>>,
+    ) -> Estimated<M, F::Extra> {
+        let leaves = tree::leaves(objective.model());
+        let site = self.site(&leaves, sparsity, self.seed, Some(lr));
+        let estimator = &self.perturbation;
         let directions: Box<dyn Iterator<Item = ParamVector>> = match directions {
             Some(given) => Box::new(given.into_iter().map(|one| sparsity.masks().project(one))),
-            None => estimator.directions(&model, site, &optim.memory),
+            None => estimator.directions(objective.model(), site, &self.memory),
         };
         let share = match estimator.is_a_basis() {
             true => 1.0,
             false => 1.0 / estimator.config.directions as f64,
         };
         let weight = |quotient: f64| share * quotient;
-        let found = estimator.estimate(&mut objective, site, directions, weight);
+        let found = estimator.estimate(objective, site, directions, weight);
         let pass = found.base.or(found.first);
         let pass = pass.unwrap_or_else(|| objective.probe(None));
-        let gradient = found.sum;
-        let gradient = gradient.filter(|gradient| gradient.norm().is_finite());
-        let plain = gradient.is_none().then_some(PlainReason::NonFinite);
-        let gradient = gradient.unwrap_or_default();
-        let gradient = sparsity.all_reduced(&model, gradient);
-
-        let (loss, extra, twin) = pass.into_parts();
-        let gradient = match self.rule {
-            ForwardRule::Estimate => gradient,
-            ForwardRule::Sign => gradient.map(|_, component| component.sign()),
-            ForwardRule::Conservative => conservative(optim, &lr, &mut objective, gradient),
-        };
-        let passes = objective.passes();
-        sparsity.account(step, passes);
-        let before = tree::adopt_buffers(model.clone(), &twin);
-        let masks = optim.masks_to_leave(sparsity);
-        let largest = optim.largest_norm;
-        let descent = (gradient.clone().into(), gradient);
-        let (model, mask_update) = descend(
-            &mut optim.base,
-            lr,
-            step,
-            before,
-            sparsity,
-            descent,
-            largest,
-        )?;
-        optim.remember(masks, sparsity, mask_update.is_some());
-        optim.advance();
+        let estimate = found.sum.filter(|sum| sum.norm().is_finite());
+        let plain = estimate.is_none().then_some(PlainReason::NoGradient);
+        let (loss, extra, buffers) = pass.into_parts();
         let report = StepReport {
             loss,
             extra,
-            passes,
+            passes: objective.passes(),
             offset: None,
             plain,
-            mask_update,
+            mask_update: None,
         };
-        Ok((model, report))
+        Estimated {
+            estimate,
+            buffers,
+            report,
+        }
     }
 }
 
-/// The gradient, its opposite or none: whichever step of the base optimizer ends lowest.
-fn conservative<M: Module, F: BatchLoss<M>, O: Optimizer>(
-    optim: &SharpOptimizer<ZeroOrder, O>,
-    lr: &ModuleLearningRate,
-    objective: &mut Objective<'_, M, F>,
-    gradient: ParamVector,
-) -> ParamVector {
-    let model = objective.model();
-    let values = tree::values(model);
-    let mut best = (objective.value(None), ParamVector::default());
-    for sign in [1.0, -1.0] {
-        let candidate = gradient.clone().scaled(sign);
-        let used = tree::to_gradients(model, &clipped(candidate.clone(), optim.largest_norm));
-        let moved = optim.base.clone().step(lr.clone(), model.clone(), used);
-        let offset = Offset {
-            direction: tree::values(&moved).add_scaled(&values, -1.0),
-            scale: 1.0,
+/// The base optimizer's step, tried before it is taken.
+struct Trial<'a> {
+    base: &'a ModuleOptimizer,
+    lr: &'a ModuleLearningRate,
+    largest_norm: Option<f64>,
+}
+
+impl Trial<'_> {
+    /// The gradient, its opposite or none: whichever step ends lowest, on all replicas together.
+    fn best<M: Module, F: BatchLoss<M>>(
+        &self,
+        objective: &mut Objective<'_, M, F>,
+        sparsity: &Sparsity,
+        gradient: ParamVector,
+    ) -> ParamVector {
+        let model = objective.model();
+        let values = tree::values(model);
+        let candidates = [gradient.clone(), gradient.scaled(-1.0)];
+        let mut losses = vec![objective.value(None)];
+        for candidate in &candidates {
+            let used = clipped(candidate.clone(), self.largest_norm);
+            let used = tree::to_gradients(model, &used);
+            let moved = self.base.clone().step(self.lr.clone(), model.clone(), used);
+            let offset = Offset {
+                direction: tree::values(&moved).add_scaled(&values, -1.0),
+                scale: 1.0,
+            };
+            losses.push(objective.value(Some(&offset)));
+        }
+        let losses = sparsity.all_reduced_losses(model, losses);
+        let [stay, ahead, back] = losses[..] else {
+            unreachable!("there are three points")
         };
-        match objective.value(Some(&offset)) {
-            loss if loss < best.0 => best = (loss, candidate),
-            _ => {}
+        let [ahead_gradient, back_gradient] = candidates;
+        match (ahead < stay, back < stay.min(ahead)) {
+            (_, true) => back_gradient,
+            (true, false) => ahead_gradient,
+            (false, false) => ParamVector::default(),
         }
     }
-    best.1
 }

@@ -1,40 +1,41 @@
-//! The gradient of a step: lines 1 to 3 of the algorithm.
+//! The gradient of a step, batch by batch.
 
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::optim::Optimizer;
 use burn::tensor::Tensor;
 
-use super::{SharpOptimizer, StepReport};
+use super::StepReport;
+use super::course::Course;
+use super::mean::Mean;
 use crate::error::{Error, Result};
 use crate::objective::{BatchLoss, Gradient, Objective, Offset, Passes};
 use crate::perturb::{Ascent, Gradients, Perturbation, PlainReason, Site};
-use crate::sparse::Sparsity;
-use crate::tree::{self, Leaf, ParamVector};
+use crate::sparse::{Growth, Sparsity};
+use crate::tree::{self, ParamVector};
 
-/// What is measured beside the gradient at `θ + ε`.
-pub(crate) struct Wanted {
-    /// The gradient at `θ`.
-    pub clean: bool,
-    /// The number of the first batch among those of its step.
-    pub first: u64,
-    /// The base learning rate, if it is known.
-    pub lr: Option<f64>,
-}
-
-/// The mean over the batches of a step.
-pub(crate) struct Measured<M, E> {
+/// What a step goes on with when its gradient is measured.
+pub(crate) struct Found<M> {
     /// The model with its running statistics advanced.
     pub model: M,
     pub gradients: Gradients,
+    /// The gradient that grows weights, where it is not the one that the descent starts from.
+    pub clean: Option<ParamVector>,
+    pub passes: Passes,
+}
+
+/// What the batches of a step say.
+pub(crate) struct Measured<M, E> {
+    pub found: Found<M>,
     pub report: StepReport<Vec<E>>,
 }
 
 /// What one batch says.
 struct OfBatch<M, E> {
-    gradient: ParamVector,
+    /// `None` if there is none that is finite, not even at `θ`.
+    gradient: Option<ParamVector>,
     here: Option<ParamVector>,
+    clean: Option<ParamVector>,
     buffers: M,
     loss: Tensor<1>,
     extra: E,
@@ -42,105 +43,90 @@ struct OfBatch<M, E> {
     plain: Option<PlainReason>,
 }
 
-impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
-    /// Measures batch after batch, the graph of one at a time.
-    pub(crate) fn measure_all<M: Module, F: BatchLoss<M>>(
+impl<P: Perturbation> Course<P> {
+    /// Measures batch after batch, the graph of one at a time. `first` is the number of the first
+    /// one among all batches of the step.
+    pub fn measure<M: Module, F: BatchLoss<M>>(
         &self,
-        mut model: M,
+        model: &M,
         sparsity: &Sparsity,
         losses: impl IntoIterator<Item = F>,
-        wanted: Wanted,
+        first: u64,
+        lr: Option<f64>,
     ) -> Result<Measured<M, F::Extra>> {
-        let leaves = tree::leaves(&model);
+        let leaves = tree::leaves(model);
         let scope = Arc::new(sparsity.scope(self.step));
-        let (mut perturbed, mut here, mut loss) = (Mean::default(), Mean::default(), None);
-        let (mut extras, mut passes) = (Vec::new(), Passes::default());
+        let (mut perturbed, mut here) = (Mean::default(), Mean::default());
+        let (mut clean, mut loss) = (Mean::default(), Mean::default());
+        let (mut extra, mut passes) = (Vec::new(), Passes::default());
         let (mut offset, mut plain) = (None, None);
+        let mut model = model.clone();
         for (batch, closure) in losses.into_iter().enumerate() {
-            let seed = self.seed_of(wanted.first + batch as u64);
+            let seed = self.seed_of(first + batch as u64);
             let objective = Objective::new(&model, closure, draw_seed(seed, self.step));
             let mut objective = objective.within(scope.clone());
-            if self.perturbation.needs_samples() && objective.samples().is_none() {
-                return Err(Error::Mismatch {
-                    what: "the training step's loss",
-                    reason: "the perturbation looks at samples of the batch: give it \
-                             `objective::Samples` in place of a closure"
-                        .to_string(),
-                });
+            self.check_samples(&objective)?;
+            let site = self.site(&leaves, sparsity, seed, lr);
+            let samples = objective.size();
+            if samples == Some(0) {
+                continue;
             }
-            let site = self.site(&leaves, sparsity, seed, wanted.lr);
-            let part = self.measure(&mut objective, sparsity, site);
-            perturbed.add(part.gradient);
-            match part.here {
-                Some(gradient) => here.add(gradient),
-                None if wanted.clean => here.add(objective.gradient(None).vector),
-                None => {}
-            }
+            let part = self.measure_batch(&mut objective, sparsity, site);
+            perturbed.add(part.gradient, samples);
+            here.add(part.here, samples);
+            clean.add(part.clean, samples);
+            loss.add(Some(part.loss), samples);
             passes += objective.passes();
-            model = tree::adopt_buffers(model.clone(), &part.buffers);
-            loss = Some(match loss {
-                None => part.loss,
-                Some(sum) => sum + part.loss,
-            });
-            extras.push(part.extra);
+            extra.push(part.extra);
             offset = part.offset;
             plain = plain.or(part.plain);
+            model = tree::adopt_buffers(model.clone(), &part.buffers);
         }
-        let loss = loss.ok_or(Error::Mismatch {
+        let loss = loss.value().ok_or(Error::Mismatch {
             what: "the training step",
-            reason: "it was given no loss".to_string(),
+            reason: "it was given no loss, or only empty batches".to_string(),
         })?;
-        let report = StepReport {
-            loss: match extras.len() {
-                1 => loss,
-                count => loss.div_scalar(count as f64),
+        let perturbed = perturbed.value().unwrap_or_default();
+        let found = Found {
+            model,
+            clean: clean.value(),
+            gradients: Gradients {
+                perturbed,
+                // A mean over some of the batches would be no gradient of the step.
+                here: here.of_all(),
+                offset: offset.clone(),
+                ascended: self.ascends(sparsity),
             },
-            extra: extras,
+            passes,
+        };
+        let report = StepReport {
+            loss,
+            extra,
             passes,
             offset,
             plain,
             mask_update: None,
         };
-        let batches = report.extra.len();
-        let gradients = Gradients {
-            perturbed: perturbed.value(),
-            // A mean over some of the batches would be no gradient of the step.
-            here: (here.count == batches).then(|| here.value()),
-            offset: report.offset.clone(),
-            ascended: self.ascends(sparsity),
-        };
-        Ok(Measured {
-            model,
-            gradients,
-            report,
-        })
+        Ok(Measured { found, report })
     }
 
-    /// Whether this step is perturbed at all.
-    fn ascends(&self, sparsity: &Sparsity) -> bool {
-        sparsity.method().perturbs(self.step) && self.schedule.strength(self.step) > 0.0
-    }
-
-    /// What the perturbation knows about the step.
-    pub(crate) fn site<'a>(
+    fn check_samples<M: Module, F: BatchLoss<M>>(
         &self,
-        leaves: &'a [Leaf],
-        sparsity: &'a Sparsity,
-        seed: u64,
-        lr: Option<f64>,
-    ) -> Site<'a> {
-        Site {
-            leaves,
-            masks: sparsity.masks(),
-            seed,
-            step: self.step,
-            lr,
-            strength: self.schedule.strength(self.step),
+        objective: &Objective<'_, M, F>,
+    ) -> Result<()> {
+        match self.perturbation.needs_samples() && objective.samples().is_none() {
+            false => Ok(()),
+            true => Err(Error::Mismatch {
+                what: "the training step's loss",
+                reason: "the perturbation looks at samples of the batch: give it \
+                         `objective::Samples` in place of a closure"
+                    .to_string(),
+            }),
         }
     }
 
-    /// Ascent and descent gradient on one batch.
-    fn measure<M: Module, F: BatchLoss<M>>(
+    /// Ascent and gradient on one batch.
+    fn measure_batch<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
         sparsity: &Sparsity,
@@ -152,41 +138,57 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
             buffers,
             here,
             mut plain,
-        } = match sparsity.method().perturbs(self.step) {
+        } = match sparsity.perturbs(self.step) {
             true if site.strength > 0.0 => self.perturbation.ascend(objective, site, &self.memory),
             true => Ascent::none(),
             false => Ascent::given_up(PlainReason::Method),
         };
         let forward = forward.unwrap_or_else(|| objective.forward(offset.as_ref()));
-        // A perturbed loss that is not finite would put NaN into the weights; the unperturbed one is
-        // the user's to judge, exactly as with the base optimizer alone.
-        let forward = match offset.is_some() && !forward.loss().is_finite() {
-            true => {
-                plain = Some(PlainReason::NonFinite);
-                drop(forward);
-                objective.forward(None)
+        let perturbed = match offset {
+            Some(_) if !forward.loss().is_finite() => {
+                objective.discard(forward);
+                None
             }
-            false => forward,
+            Some(_) => Some(objective.backward(forward)).filter(|found| is_finite(&found.vector)),
+            None => Some(objective.backward(forward)),
         };
+        // What is not finite at θ + ε would put NaN into the weights. At θ it is the user's to
+        // judge, as with the base optimizer alone, but where a perturbation has just met it.
+        let found = perturbed.unwrap_or_else(|| {
+            plain = Some(PlainReason::NonFinite);
+            objective.gradient(None)
+        });
         let Gradient {
             loss,
             vector,
             extra,
             twin,
-        } = objective.backward(forward);
+        } = found;
+        let offset = offset.filter(|_| plain.is_none());
+        let hopeless = plain == Some(PlainReason::NonFinite) && !is_finite(&vector);
+        if hopeless {
+            plain = Some(PlainReason::NoGradient);
+        }
+        let wants_clean = sparsity.observes(self.step) && sparsity.growth() == Growth::Clean;
+        let clean = wants_clean.then(|| match (&offset, &here) {
+            (None, _) => vector.clone(),
+            (Some(_), Some(here)) => here.clone(),
+            (Some(_), None) => objective.gradient(None).vector,
+        });
         OfBatch {
-            gradient: vector,
-            here,
+            gradient: (!hopeless).then_some(vector),
+            here: here.filter(|_| !hopeless),
+            clean: clean.filter(|_| !hopeless),
             buffers: buffers.unwrap_or(twin),
             loss,
             extra,
-            offset: offset.filter(|_| plain.is_none()),
+            offset,
             plain,
         }
     }
 
     /// The seed of stochastic layers in this step's first batch.
-    pub(super) fn draw_seed(&self) -> u64 {
+    pub fn draw_seed(&self) -> u64 {
         draw_seed(self.seed, self.step)
     }
 
@@ -196,33 +198,57 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     }
 }
 
+impl<M: Module> Found<M> {
+    /// The gradient that grows weights: a measured one, whatever becomes of it in the descent.
+    pub fn growth(&self) -> ParamVector {
+        let perturbed = &self.gradients.perturbed;
+        self.clean.as_ref().unwrap_or(perturbed).clone()
+    }
+
+    /// With the means over all replicas in place of this replica's gradients.
+    ///
+    /// Replicas call the reduction equally often: a parameter that got no gradient here, because
+    /// the loss did not depend on it or nothing finite was measured, counts as zero.
+    pub fn reduced(self, sparsity: &Sparsity) -> Self {
+        if !sparsity.reduces() {
+            return self;
+        }
+        let Self {
+            model,
+            gradients,
+            clean,
+            passes,
+        } = self;
+        let mean = |vector| sparsity.all_reduced(&model, completed(&model, vector));
+        let gradients = Gradients {
+            perturbed: mean(gradients.perturbed),
+            here: gradients.here.map(mean),
+            ..gradients
+        };
+        Self {
+            clean: clean.map(mean),
+            gradients,
+            model,
+            passes,
+        }
+    }
+}
+
+/// Zero where a gradient has no component.
+fn completed<M: Module>(model: &M, gradient: ParamVector) -> ParamVector {
+    tree::values(model).map(|id, value| {
+        let component = gradient.get(id).cloned();
+        component.unwrap_or_else(|| value.zeros_like())
+    })
+}
+
+/// Reads from the device, which waits for it.
+fn is_finite(vector: &ParamVector) -> bool {
+    vector.norm().is_finite()
+}
+
 /// The seed for stochastic layers in a step, different from that of any other step.
 fn draw_seed(seed: u64, step: u64) -> u64 {
     // Two odd multipliers keep (seed, step) pairs apart; the backend's generator does the mixing.
     seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ step.wrapping_mul(0xd1b5_4a32_d192_ed03)
-}
-
-/// A running mean; a single vector stays as it is, to the bit.
-#[derive(Default)]
-struct Mean {
-    sum: Option<ParamVector>,
-    count: usize,
-}
-
-impl Mean {
-    fn add(&mut self, vector: ParamVector) {
-        self.count += 1;
-        self.sum = Some(match self.sum.take() {
-            None => vector,
-            Some(sum) => sum.plus_scaled(&vector, 1.0),
-        });
-    }
-
-    fn value(self) -> ParamVector {
-        match (self.sum, self.count) {
-            (None, _) => ParamVector::default(),
-            (Some(sum), 1) => sum,
-            (Some(sum), count) => sum.scaled(1.0 / count as f64),
-        }
-    }
 }

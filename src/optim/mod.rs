@@ -1,7 +1,10 @@
 //! The step: the one place where order matters.
 
 mod average;
+mod course;
+mod descend;
 mod forward_only;
+mod mean;
 mod measure;
 mod report;
 mod state;
@@ -9,50 +12,60 @@ mod step;
 mod wrap;
 
 pub use average::WeightAverage;
+#[cfg(feature = "train")]
+pub(crate) use course::{Course, check_usable};
 pub use forward_only::{ForwardOnly, ForwardRule};
 #[cfg(feature = "train")]
-pub(crate) use measure::{Measured, Wanted};
+pub(crate) use measure::{Found, Measured};
 pub use report::StepReport;
-#[cfg(feature = "train")]
-pub(crate) use step::{check_usable, descend};
 
 use burn::grad_clipping::GradientClipping;
 use burn::module::{Module, ParamGroup};
-use burn::optim::{DynOptimizer, ModuleOptimizer, Optimizer};
+use burn::optim::{DynOptimizer, ModuleOptimizer};
 use burn::tensor::Bytes;
 
-use crate::error::{Error, Result};
+#[cfg(not(feature = "train"))]
+use course::Course;
+use wrap::MeasuredOnce;
+
+use crate::error::{Error, Result, check};
 use crate::masks::Masks;
 use crate::perturb::{FirstOrder, Identity, Memory, Perturbation, Schedule, ZeroOrder};
 
 /// ZO-SAM around a burn optimizer.
-pub type ZoSam<O> = SharpOptimizer<ZeroOrder, O>;
+pub type ZoSam<O = ModuleOptimizer> = SharpOptimizer<ZeroOrder, O>;
 /// SAM around a burn optimizer.
-pub type Sam<O> = SharpOptimizer<FirstOrder, O>;
+pub type Sam<O = ModuleOptimizer> = SharpOptimizer<FirstOrder, O>;
 /// A burn optimizer on its own, through the same step as the others.
-pub type Plain<O> = SharpOptimizer<Identity, O>;
+pub type Plain<O = ModuleOptimizer> = SharpOptimizer<Identity, O>;
 
 /// A burn optimizer whose gradient is measured at a perturbed point.
 ///
-/// Two ways to use it:
+/// The base is the optimizer that you have: what `init()` of a burn optimizer's config returns, with
+/// its parameter groups, its clipping and its state, or the bare rule that `build()` returns.
+/// [`step_with`](Self::step_with) takes a whole model and its loss as a closure, because finding the
+/// perturbation means evaluating the loss.
 ///
-/// * [`step_with`](Self::step_with) takes a whole model and its loss as a closure, because finding the perturbation
-///   means evaluating the loss. This is the sharpness-aware step.
-/// * It implements burn's per-tensor [`Optimizer`] by its base rule, so it goes wherever burn takes an
-///   optimizer, a `ModuleOptimizer` say. A single tensor cannot evaluate a loss: on this path the
-///   gradient has to come from `θ + ε` already, see [`gradient`](Self::gradient).
+/// Around a bare rule it also implements burn's per-tensor [`Optimizer`](burn::optim::Optimizer), by
+/// that rule, so that it goes wherever burn takes an optimizer. A single tensor cannot evaluate a
+/// loss: on this path the gradient has to come from `θ + ε` already, see
+/// [`gradient`](Self::gradient). If it does not, the step is the base rule's, and a warning says so.
+/// In burn's `Learner` use [`SparseModel`](crate::train) instead (feature `train`).
 ///
-/// Build one with [`ZoSamConfig::init`](crate::ZoSamConfig::init), [`SamConfig::init`](crate::SamConfig::init) or [`SharpOptimizer::new`]. The base is what
-/// `build()` of a burn optimizer's config returns.
+/// Build one with [`ZoSamConfig::init`](crate::ZoSamConfig::init),
+/// [`SamConfig::init`](crate::SamConfig::init) or [`SharpOptimizer::new`].
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
+/// use burn::grad_clipping::GradientClippingConfig;
 /// use burn::{nn::{Linear, LinearConfig}, optim::SgdConfig, tensor::{Device, Tensor}};
 /// use zosam::{ZoSamConfig, sparse::Sparsity};
 /// let device = Device::flex().autodiff();
 /// let model = LinearConfig::new(3, 1).init(&device);
 /// let batch = Tensor::<2>::ones([8, 3], &device);
-/// let mut optim = ZoSamConfig::new().init(SgdConfig::new().build()).unwrap();
+/// let clipping = Some(GradientClippingConfig::Norm(1.0));
+/// let sgd = SgdConfig::new().with_gradient_clipping(clipping).init();
+/// let mut optim = ZoSamConfig::new().init(sgd).unwrap();
 /// let (model, report) = optim
 ///     .step_with(0.1, model, &mut Sparsity::dense(), |model: &Linear| {
 ///         model.forward(batch.clone()).powi_scalar(2).mean()
@@ -62,48 +75,43 @@ pub type Plain<O> = SharpOptimizer<Identity, O>;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct SharpOptimizer<P, O> {
-    perturbation: P,
-    schedule: Schedule,
-    memory: Memory,
+pub struct SharpOptimizer<P, O = ModuleOptimizer> {
+    course: Course<P>,
     rule: O,
     base: ModuleOptimizer,
-    largest_norm: Option<f64>,
-    seed: u64,
-    step: u64,
+    measured: MeasuredOnce,
 }
 
-impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
+impl<P: Perturbation, O> SharpOptimizer<P, O> {
     /// Puts a perturbation around a base optimizer.
-    pub fn new(perturbation: P, base: O) -> Self {
+    pub fn new(perturbation: P, base: O) -> Self
+    where
+        O: Clone + Into<ModuleOptimizer>,
+    {
         Self {
-            perturbation,
-            schedule: Schedule::default(),
-            memory: Memory::default(),
-            base: ModuleOptimizer::from(base.clone()),
+            course: Course::new(perturbation),
+            base: base.clone().into(),
             rule: base,
-            largest_norm: None,
-            seed: 0,
-            step: 0,
+            measured: MeasuredOnce::default(),
         }
     }
 
     /// Sets the seed of random directions and of stochastic layers' draws. Default 0.
     pub fn with_seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.course.seed = seed;
         self
     }
 
     /// Sets at which steps the perturbation is made. Default: at all.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
+        self.course.schedule = schedule;
         self
     }
 
     /// Clips gradients before the base optimizer, as burn does: each tensor on its own.
     ///
-    /// burn attaches the clipping of an optimizer's config in `init`, not in `build`, so it has to be
-    /// repeated here.
+    /// A base that `init()` made has the clipping of its config already; one that `build()` made has
+    /// not.
     pub fn with_grad_clipping(mut self, clipping: GradientClipping) -> Self {
         self.base = self.base.with_grad_clipping(clipping);
         self
@@ -116,16 +124,15 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     ///
     /// # Errors
     ///
-    /// If `largest` is not greater than 0.
+    /// If `largest` is not finite and greater than 0.
     pub fn with_global_norm_clipping(mut self, largest: f64) -> Result<Self> {
-        if largest.is_nan() || largest <= 0.0 {
-            return Err(Error::Config {
-                field: "global_norm_clipping",
-                value: largest.to_string(),
-                valid: "greater than 0",
-            });
-        }
-        self.largest_norm = Some(largest);
+        check(
+            "global_norm_clipping",
+            largest,
+            largest > 0.0,
+            "finite and greater than 0",
+        )?;
+        self.course.largest_norm = Some(largest);
         Ok(self)
     }
 
@@ -142,7 +149,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
 
     /// Number of steps taken, those that changed masks included.
     pub fn steps(&self) -> u64 {
-        self.step
+        self.course.step
     }
 
     /// The optimizer's state as bytes in burn's record format; the step number is
@@ -157,7 +164,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
 
     /// What the perturbation has kept from earlier steps.
     pub fn memory(&self) -> &Memory {
-        &self.memory
+        &self.course.memory
     }
 
     /// What the perturbation has kept from earlier steps, as bytes.
@@ -166,7 +173,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     ///
     /// If the record cannot be written.
     pub fn memory_to_bytes(&self) -> Result<Bytes> {
-        self.memory.to_bytes()
+        self.course.memory.to_bytes()
     }
 
     /// Goes on with what [`memory_to_bytes`](Self::memory_to_bytes) wrote, for the model and the masks of that moment.
@@ -180,7 +187,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
         model: &M,
         masks: &Masks,
     ) -> Result<Self> {
-        self.memory = Memory::from_bytes(bytes, model, masks)?;
+        self.course.memory = Memory::from_bytes(bytes, model, masks)?;
         Ok(self)
     }
 
@@ -191,7 +198,7 @@ impl<P: Perturbation, O: Optimizer> SharpOptimizer<P, O> {
     /// If the bytes are not an optimizer's record.
     pub fn from_bytes(mut self, bytes: Bytes, steps: u64) -> Result<Self> {
         self.base = state::load(&self.base, bytes)?;
-        self.step = steps;
+        self.course.step = steps;
         Ok(self)
     }
 }

@@ -74,8 +74,11 @@ pub enum PlainReason {
     ZeroEstimate,
     /// The sparsity method wants none at this step: a lottery ticket's search.
     Method,
-    /// The estimate, or the loss at the perturbed point, is infinite or not a number.
+    /// The estimate, or loss or gradient at the perturbed point, is infinite or not a number.
     NonFinite,
+    /// Nor is the gradient at `θ` finite: the batch is left out, and without another one weights
+    /// stay as they are.
+    NoGradient,
 }
 
 /// What a perturbation hands to the step.
@@ -87,7 +90,8 @@ pub struct Ascent<M, E> {
     /// The twin whose forward pass at `θ` sets the running statistics; by default the pass that is
     /// differentiated does.
     pub buffers: Option<M>,
-    /// The gradient at `θ`, where it has been measured and [`Perturbation::descend`] or the growth of weights may want it.
+    /// The gradient at `θ`, where it has been measured and [`Perturbation::descend`] or the growth
+    /// of weights may want it.
     pub here: Option<ParamVector>,
     /// Set if `ε` had to be given up.
     pub plain: Option<PlainReason>,
@@ -195,12 +199,24 @@ impl Site<'_> {
 pub struct Gradients {
     /// At `θ + ε`, or at `θ` if there is no `ε`; dense.
     pub perturbed: ParamVector,
-    /// At `θ`, if the ascent measured it; dense.
+    /// At `θ`, if the ascent of every batch measured it; dense.
     pub here: Option<ParamVector>,
     /// `ε` of the last batch, if there is one.
     pub offset: Option<Offset>,
     /// Whether an ascent was made: the schedule may leave it out.
     pub ascended: bool,
+}
+
+impl Gradients {
+    /// A gradient at `θ`, of a step without an ascent.
+    pub(crate) fn of(gradient: ParamVector) -> Self {
+        Self {
+            perturbed: gradient,
+            here: None,
+            offset: None,
+            ascended: false,
+        }
+    }
 }
 
 /// What the base optimizer gets.

@@ -7,8 +7,8 @@
 //! | what | how it goes with the learner |
 //! |---|---|
 //! | gradient accumulation | each micro-batch has a perturbation of its own (m-sharpness) |
-//! | several devices | each finds its own `ε` on its part of the batch; gradients are averaged or summed as burn does |
-//! | perturbations that remember | what they keep is in the checkpoints, too; of several devices the last to finish a step leaves its memory |
+//! | several devices | each finds its own `ε` on its part of the batch, along directions of its own; burn adds the gradients up, and running statistics are those of the first device's batches (`MultiDevice`; its distributed strategy keeps a model per device and is refused) |
+//! | perturbations that remember | what they keep is in the checkpoints, too |
 //! | learning rate | the learner's schedule; a method that rewinds does not turn it back |
 //! | optimizer, clipping, groups | the learner's; its state is zeroed where weights die or come to life |
 //!
@@ -50,7 +50,9 @@
 //! # Ok::<(), zosam::Error>(())
 //! ```
 
+mod lineage;
 mod module;
+mod pending;
 mod state;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
@@ -61,10 +63,11 @@ use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use crate::error::{Error, Result};
 use crate::masks::Masks;
-use crate::optim::{Measured, Wanted, check_usable, descend};
+use crate::optim::{Measured, check_usable};
 use crate::perturb::Perturbation;
-use crate::sparse::{Growth, Sparsity, SparsityReport};
+use crate::sparse::{Sparsity, SparsityReport};
 use crate::tree;
+use lineage::Lineage;
 use state::Shared;
 
 /// The loss of a model on an item of the learner's data loader.
@@ -81,10 +84,21 @@ pub trait LossStep {
 /// A model that burn's learner trains with a perturbation and a sparsity method.
 ///
 /// Clones share the masks and the number of steps, as they share running statistics.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SparseModel<M, P> {
     model: M,
     shared: Shared<P>,
+    lineage: Lineage,
+}
+
+impl<M: Clone, P> Clone for SparseModel<M, P> {
+    fn clone(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            shared: self.shared.clone(),
+            lineage: self.lineage.clone(),
+        }
+    }
 }
 
 impl<M: Module, P: Perturbation> SparseModel<M, P> {
@@ -92,29 +106,28 @@ impl<M: Module, P: Perturbation> SparseModel<M, P> {
     ///
     /// # Errors
     ///
-    /// If `sparsity` is not attached to the model or grows weights by a gradient at `θ`, or if the perturbation looks at samples or drifts: the
-    /// learner's two halves of a step have no place for these.
+    /// If `sparsity` is not attached to the model, or if the perturbation looks at samples, which the
+    /// learner does not show.
     pub fn new(model: M, sparsity: Sparsity, perturbation: P, seed: u64) -> Result<Self> {
         check_usable(&model, &sparsity)?;
-        if sparsity.growth() == Growth::Clean {
-            return Err(Error::Mismatch {
-                what: "growth by a gradient at the unperturbed weights",
-                reason: "it needs `step_with`; the learner has the gradient at the perturbed point"
-                    .to_string(),
-            });
-        }
-        let unfit = [
-            (perturbation.needs_samples(), "that looks at samples"),
-            (perturbation.drifts(), "whose descent drifts"),
-        ];
-        if let Some((_, which)) = unfit.iter().find(|(unfit, _)| *unfit) {
+        if perturbation.needs_samples() {
             return Err(Error::Mismatch {
                 what: "the perturbation",
-                reason: format!("one {which} needs `step_on`; the learner has no place for it"),
+                reason:
+                    "one that looks at samples needs `step_on`; the learner has no place for it"
+                        .to_string(),
             });
         }
         let shared = Shared::new(&model, sparsity, perturbation, seed);
-        Ok(Self { model, shared })
+        Ok(Self::with_shared(model, shared))
+    }
+
+    fn with_shared(model: M, shared: Shared<P>) -> Self {
+        Self {
+            model,
+            shared,
+            lineage: Lineage::default(),
+        }
     }
 
     /// The model itself.
@@ -147,34 +160,36 @@ impl<M: Module, P: Perturbation> SparseModel<M, P> {
 
 /// # Panics
 ///
-/// burn's trait has no errors: a checkpoint that does not fit the model, or scores that are NaN where masks change, panic with the
-/// message of the [`Error`].
+/// burn's trait has no errors: a checkpoint that does not fit the model, scores that are NaN where
+/// masks change, or a strategy that trains a model of its own on each device panic with a message.
 impl<M: LossStep + Module, P: Perturbation> TrainStep for SparseModel<M, P> {
     type Input = M::Input;
     type Output = M::Output;
 
     fn step(&self, item: M::Input) -> TrainOutput<M::Output> {
-        let sparsity = self.shared.settled(&self.model);
-        let mut optim = self.shared.measuring();
-        let wanted = Wanted {
-            clean: false,
-            first: self.shared.next_batch(),
-            lr: None,
+        assert!(
+            !tree::is_distributed(&self.model),
+            "burn's distributed strategy trains one model per device, and masks are of one model: \
+             use `ExecutionStrategy::multi`, or `step_with` with `Sparsity::with_all_reduce`"
+        );
+        let course = self.shared.begin(&self.model);
+        let worker = self.lineage.worker();
+        let first = self.shared.next_batch(worker);
+        // The copies of burn's workers share running statistics, whatever their device: those of the
+        // first worker's batches count, and not those of the fastest.
+        let model = match worker {
+            0 => self.model.clone(),
+            _ => tree::twin(&self.model),
         };
         let loss = |model: &M| model.loss(&item);
-        let measured = optim.measure_all(self.model.clone(), &sparsity, [loss], wanted);
-        let Measured {
-            model,
-            gradients,
-            mut report,
-        } = measured.expect("one loss was given");
-        let gradient = optim.descent(&model, &sparsity, gradients, None).gradient;
-        self.shared.measured(optim, report.passes);
-        let output = report.extra.pop().expect("one loss has one output");
-        TrainOutput {
-            grads: tree::to_gradients(&model, &gradient),
-            item: output,
-        }
+        let sparsity = self.shared.settled(&self.model);
+        let measured = course.measure(&model, &sparsity, [loss], first, None);
+        drop(sparsity);
+        let Measured { found, mut report } = measured.expect("one loss was given");
+        let item = report.extra.pop().expect("one loss has one output");
+        let grads = tree::to_gradients(&found.model, &found.gradients.perturbed);
+        self.shared.keep(worker, found);
+        TrainOutput { grads, item }
     }
 
     fn optimize(
@@ -183,18 +198,9 @@ impl<M: LossStep + Module, P: Perturbation> TrainStep for SparseModel<M, P> {
         lr: ModuleLearningRate,
         gradients: GradientsParams,
     ) -> Self {
-        let Self { model, shared } = self;
-        let gradient = tree::gradients(&model, &gradients);
-        let model = shared.change(&model, |sparsity, step, passes| {
-            sparsity.keep_rewind_point(step, &model);
-            let gradient = sparsity.all_reduced(&model, gradient);
-            let growth = gradient.clone();
-            sparsity.remember(step, &growth);
-            sparsity.account(step, passes);
-            let descent = (gradient.into(), growth);
-            descend(optim, lr, step, model.clone(), sparsity, descent, None)
-        });
-        Self { model, shared }
+        let gradient = tree::gradients(&self.model, &gradients);
+        let model = self.shared.finish(self.model, gradient, optim, lr);
+        Self::with_shared(model, self.shared)
     }
 
     fn optimize_multi(

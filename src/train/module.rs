@@ -21,7 +21,11 @@ impl<M: Module, P: Perturbation> Module for SparseModel<M, P> {
     }
 
     fn fork(self, device: &Device) -> Self {
-        self.with(|model| model.fork(device))
+        Self {
+            lineage: self.lineage.forked(),
+            model: self.model.fork(device),
+            shared: self.shared,
+        }
     }
 
     fn to_device(self, device: &Device) -> Self {
@@ -33,10 +37,7 @@ impl<M: Module, P: Perturbation> Module for SparseModel<M, P> {
     }
 
     fn valid(&self) -> Self {
-        Self {
-            model: self.model.valid(),
-            shared: self.shared.clone(),
-        }
+        Self::with_shared(self.model.valid(), self.shared.clone())
     }
 
     fn materialize(self) -> Self {
@@ -51,7 +52,7 @@ impl<M: Module, P: Perturbation> Module for SparseModel<M, P> {
     }
 
     fn map<V: ModuleMapper>(self, mapper: &mut V) -> Self {
-        let Self { model, shared } = self;
+        let Self { model, shared, .. } = self;
         let model = model.map(mapper);
         mapper.enter_module(STATE, CONTAINER);
         let state = mapper.map_int(shared.param());
@@ -60,7 +61,7 @@ impl<M: Module, P: Perturbation> Module for SparseModel<M, P> {
         if state.is_initialized() {
             shared.load(&state.val());
         }
-        Self { model, shared }
+        Self::with_shared(model, shared)
     }
 }
 
@@ -68,7 +69,7 @@ impl<M: Module, P> SparseModel<M, P> {
     fn with(self, change: impl FnOnce(M) -> M) -> Self {
         Self {
             model: change(self.model),
-            shared: self.shared,
+            ..self
         }
     }
 }

@@ -1,22 +1,22 @@
 //! What the clones of a model share, and how it travels in a record.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::thread::ThreadId;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, Param, ParamId};
-use burn::optim::{Sgd, SgdConfig};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Bytes, DType, Device, Int, Shape, Tensor, TensorData};
 use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use serde::{Deserialize, Serialize};
 
+use super::pending::Pending;
 use crate::error::{Error, Result};
-use crate::objective::Passes;
-use crate::optim::SharpOptimizer;
+use crate::optim::{Course, Found};
 use crate::perturb::{Memory, Perturbation};
-use crate::sparse::{GradientMemory, MaskUpdate, Sparsity, SparsityParts, Work};
-use crate::tree;
+use crate::sparse::{GradientMemory, Sparsity, SparsityParts, Work};
+use crate::tree::{self, ParamVector};
 
 /// Masks, step and perturbation, shared by the clones of a model.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl<P> Clone for Shared<P> {
 #[derive(Debug)]
 struct Inner<P> {
     sparsity: RwLock<Sparsity>,
-    counts: Mutex<Counts<P>>,
+    progress: Mutex<Progress<P>>,
     /// The record's parameter.
     id: ParamId,
     device: Device,
@@ -40,12 +40,14 @@ struct Inner<P> {
 }
 
 #[derive(Debug)]
-struct Counts<P> {
-    /// Knows perturbation, seed and step; the base optimizer is the learner's.
-    optim: SharpOptimizer<P, Sgd>,
-    passes: Passes,
-    /// Micro-batches of this step by thread: the workers of several devices count on their own.
-    batches: HashMap<ThreadId, u64>,
+struct Progress<P> {
+    course: Course<P>,
+    /// Whether the step has begun.
+    begun: bool,
+    /// Micro-batches of this step by worker.
+    batches: BTreeMap<u64, u64>,
+    /// What was measured in this step beside the gradients that burn carries.
+    pending: Pending,
     /// A loaded state that waits for the model to be whole.
     loaded: Option<Vec<u8>>,
 }
@@ -64,13 +66,17 @@ impl<P: Perturbation> Shared<P> {
     pub fn new<M: Module>(model: &M, sparsity: Sparsity, perturbation: P, seed: u64) -> Self {
         let device = tree::device(model).unwrap_or_default().without_autodiff();
         let words = capacity(model, &sparsity, perturbation.vectors()).div_ceil(4);
-        let optim = SharpOptimizer::new(perturbation, SgdConfig::new().build());
+        let course = Course {
+            seed,
+            ..Course::new(perturbation)
+        };
         Self(Arc::new(Inner {
             sparsity: RwLock::new(sparsity),
-            counts: Mutex::new(Counts {
-                optim: optim.with_seed(seed),
-                passes: Passes::default(),
-                batches: HashMap::new(),
+            progress: Mutex::new(Progress {
+                course,
+                begun: false,
+                batches: BTreeMap::new(),
+                pending: Pending::default(),
                 loaded: None,
             }),
             id: ParamId::new(),
@@ -79,66 +85,82 @@ impl<P: Perturbation> Shared<P> {
         }))
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts<P>> {
-        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn progress(&self) -> MutexGuard<'_, Progress<P>> {
+        let progress = self.0.progress.lock();
+        progress.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sparsity(&self) -> RwLockWriteGuard<'_, Sparsity> {
+        let sparsity = self.0.sparsity.write();
+        sparsity.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn steps(&self) -> u64 {
-        self.counts().optim.steps()
+        self.progress().course.step
     }
 
     /// The method with its masks, after a loaded state was taken over.
     pub fn settled<M: Module>(&self, model: &M) -> RwLockReadGuard<'_, Sparsity> {
-        let loaded = self.counts().loaded.take();
-        if let Some(bytes) = loaded {
-            let taken = self.take_over(model, &bytes);
-            taken.unwrap_or_else(|error| panic!("the learner's checkpoint: {error}"));
-        }
+        self.settle(&mut self.progress(), model);
         let sparsity = self.0.sparsity.read();
         sparsity.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The perturbation at its step, for one thread to measure with.
-    pub fn measuring(&self) -> SharpOptimizer<P, Sgd> {
-        self.counts().optim.clone()
+    /// Takes over a loaded state. Whoever locks both, locks the progress first.
+    fn settle<M: Module>(&self, progress: &mut Progress<P>, model: &M) {
+        if let Some(bytes) = progress.loaded.take() {
+            let taken = self.take_over(progress, model, &bytes);
+            taken.unwrap_or_else(|error| panic!("the learner's checkpoint: {error}"));
+        }
     }
 
-    /// The number of the calling thread's next micro-batch in this step.
-    pub fn next_batch(&self) -> u64 {
-        let mut counts = self.counts();
-        let count = counts
-            .batches
-            .entry(std::thread::current().id())
-            .or_default();
+    /// Begins the step with its first micro-batch, and returns what a thread measures with.
+    pub fn begin<M: Module>(&self, model: &M) -> Course<P> {
+        let mut progress = self.progress();
+        self.settle(&mut progress, model);
+        if !progress.begun {
+            let begun = progress.course.begin(model, &mut self.sparsity());
+            begun.unwrap_or_else(|error| panic!("step {}: {error}", progress.course.step));
+            progress.begun = true;
+        }
+        progress.course.clone()
+    }
+
+    /// The number of a worker's next micro-batch, different from those of other workers.
+    pub fn next_batch(&self, worker: u64) -> u64 {
+        let mut progress = self.progress();
+        let count = progress.batches.entry(worker).or_default();
         *count += 1;
-        *count - 1
+        // No step has 2^32 micro-batches.
+        (worker << 32) + *count - 1
     }
 
-    /// Takes note of a measured gradient.
-    pub fn measured(&self, optim: SharpOptimizer<P, Sgd>, passes: Passes) {
-        let mut counts = self.counts();
-        counts.passes += passes;
-        counts.optim = optim;
+    /// Keeps what a micro-batch says beside the gradient that burn carries to the end of the step.
+    pub fn keep<M>(&self, worker: u64, found: Found<M>) {
+        self.progress().pending.add(worker, found);
     }
 
-    /// Ends a step: the masks may change, and the next step begins.
-    pub fn change<M: Module>(
+    /// Ends a step with the sum of its gradients: the masks may change, and the next step begins.
+    pub fn finish<M: Module>(
         &self,
-        model: &M,
-        end: impl FnOnce(&mut Sparsity, u64, Passes) -> Result<(M, Option<MaskUpdate>)>,
+        model: M,
+        gradient: ParamVector,
+        base: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
     ) -> M {
-        drop(self.settled(model));
-        let mut counts = self.counts();
-        let (step, passes) = (counts.optim.steps(), std::mem::take(&mut counts.passes));
-        counts.batches.clear();
-        let sparsity = self.0.sparsity.write();
-        let mut sparsity = sparsity.unwrap_or_else(PoisonError::into_inner);
-        let before = counts.optim.masks_to_leave(&sparsity);
-        let changed = end(&mut sparsity, step, passes);
-        let is_changed = matches!(changed, Ok((_, Some(_))));
-        counts.optim.remember(before, &sparsity, is_changed);
-        counts.optim.advance();
-        changed
+        let mut progress = self.progress();
+        self.settle(&mut progress, &model);
+        let mut sparsity = self.sparsity();
+        progress.batches.clear();
+        progress.begun = false;
+        let ascended = progress.course.ascends(&sparsity);
+        let pending = std::mem::take(&mut progress.pending);
+        let found = pending.found(model, gradient, ascended);
+        let step = progress.course.step;
+        let finished = progress
+            .course
+            .finish(base, lr, found.reduced(&sparsity), &mut sparsity);
+        finished
             .unwrap_or_else(|error| panic!("step {step}: {error}"))
             .0
     }
@@ -166,16 +188,16 @@ impl<P: Perturbation> Shared<P> {
     pub fn load(&self, tensor: &Tensor<1, Int>) {
         let words = tensor.to_data();
         let bytes = words.iter::<i32>().flat_map(i32::to_le_bytes).collect();
-        self.counts().loaded = Some(bytes);
+        self.progress().loaded = Some(bytes);
     }
 
     fn encoded(&self) -> Vec<u8> {
         // A state that was loaded and not used yet is passed on as it is.
-        if let Some(bytes) = &self.counts().loaded {
+        if let Some(bytes) = &self.progress().loaded {
             return bytes.clone();
         }
         let steps = self.steps();
-        let memory = self.counts().optim.memory().to_bytes();
+        let memory = self.progress().course.memory.to_bytes();
         let memory = memory.expect("a memory can be written");
         let sparsity = self.0.sparsity.read();
         let sparsity = sparsity.unwrap_or_else(PoisonError::into_inner);
@@ -213,7 +235,12 @@ impl<P: Perturbation> Shared<P> {
         bytes
     }
 
-    fn take_over<M: Module>(&self, model: &M, bytes: &[u8]) -> Result<()> {
+    fn take_over<M: Module>(
+        &self,
+        progress: &mut Progress<P>,
+        model: &M,
+        bytes: &[u8],
+    ) -> Result<()> {
         let (saved, [masks, history, memory]) = decoded(bytes).ok_or_else(|| Error::Mismatch {
             what: "the state of masks",
             reason: "it is damaged".to_string(),
@@ -224,13 +251,11 @@ impl<P: Perturbation> Shared<P> {
             method: saved.method,
             work: saved.work,
         };
-        let sparsity = self.0.sparsity.write();
-        let mut sparsity = sparsity.unwrap_or_else(PoisonError::into_inner);
+        let mut sparsity = self.sparsity();
         sparsity.load_parts(model, parts)?;
         let memory = Memory::from_bytes(Bytes::from_bytes_vec(memory), model, sparsity.masks())?;
-        let mut counts = self.counts();
-        counts.optim.set_steps(saved.steps);
-        counts.optim.set_memory(memory);
+        progress.course.step = saved.steps;
+        progress.course.memory = memory;
         Ok(())
     }
 }

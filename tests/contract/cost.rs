@@ -8,7 +8,6 @@ use super::setup::*;
 
 #[test]
 fn passes_are_as_documented() {
-    let _turn = alone();
     for (method_name, method) in methods() {
         for (name, config, passes) in perturbations(0.05) {
             // No weight of the dense net has a mask, so there is nothing to perturb.
@@ -52,7 +51,6 @@ fn passes_are_as_documented() {
 /// The table of docs/PERTURBATIONS.md, row by row: forwards and backwards of ten steps, once memories are full.
 #[test]
 fn passes_are_those_of_the_guide() {
-    let _turn = alone();
     let zo = ZoSamConfig::new;
     let zo_sam = SharpnessConfig::ZoSam;
     let guided = || Directions::Guided(Guide::default());

@@ -29,7 +29,6 @@ fn resume<O: Optimizer>(base: O, what: &str, method: &Method, config: &Sharpness
     let (optimizer, steps) = (optim.to_bytes().unwrap(), optim.steps());
     let memory = optim.memory_to_bytes().unwrap();
 
-    device().seed(999);
     let record = ModuleRecord::from_bytes(model).unwrap();
     let net = Net::new(&device()).try_load_record(record).unwrap();
     let mut sparsity = unattached(method);
@@ -44,7 +43,6 @@ fn resume<O: Optimizer>(base: O, what: &str, method: &Method, config: &Sharpness
 
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one() {
-    let _turn = alone();
     for (method_name, method) in methods() {
         for (name, config, _) in perturbations(0.05) {
             // Just before, at and just after RigL's change of masks at step 3.
@@ -71,7 +69,6 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
 /// Law 9: the seed decides, and it decides everything.
 #[test]
 fn equal_seeds_give_equal_runs() {
-    let _turn = alone();
     let run = |seed| {
         let (net, mut sparsity) = attach(&methods()[3].1, Net::new(&device()));
         let config = SharpnessConfig::ZoSam(ZoSamConfig::new().with_memory(ZeroOrderMemory::Both));
@@ -85,7 +82,6 @@ fn equal_seeds_give_equal_runs() {
 /// Law 9: nothing of ours depends on the number of threads.
 #[test]
 fn the_number_of_threads_does_not_matter() {
-    let _turn = alone();
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)

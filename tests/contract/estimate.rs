@@ -7,7 +7,7 @@ use zosam::perturb::{Delta, Sides};
 use zosam::tree::{self, DirectionDistribution, DirectionKey};
 use zosam::{Sparsity, ZoSamConfig};
 
-use super::setup::{alone, device};
+use super::setup::device;
 
 #[derive(Module, Debug)]
 struct Plane {
@@ -50,7 +50,6 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// for Gaussian and `(d − 1)/m ‖g‖²` for Rademacher directions.
 #[test]
 fn mean_and_error_are_those_of_theory() {
-    let _turn = alone();
     let d = 40;
     let plane = Plane::new(d);
     let slope = plane.slope();
@@ -84,7 +83,6 @@ fn mean_and_error_are_those_of_theory() {
 /// `|cos(ε, g)|` is about `√(m/(m + d + 1))`, through the real step on a linear loss.
 #[test]
 fn alignment_grows_with_the_number_of_directions() {
-    let _turn = alone();
     let d = 200;
     let slope = Plane::new(d).slope();
     for (m, sides) in [(4, Sides::Two), (16, Sides::One), (64, Sides::Two)] {
@@ -121,7 +119,6 @@ fn alignment_grows_with_the_number_of_directions() {
 /// Directions have the moments of their distribution, on the device path as on the host's.
 #[test]
 fn directions_are_standardised() {
-    let _turn = alone();
     let plane = Plane::new(100_001);
     for distribution in [
         DirectionDistribution::Gaussian,

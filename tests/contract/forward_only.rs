@@ -35,7 +35,6 @@ fn run<O: Optimizer>(mut optim: ForwardOnly<O>, sparsity: &mut Sparsity, what: &
 /// Laws 6 and 9: dead weights stay dead, whatever the base optimizer and the rule, and runs repeat.
 #[test]
 fn training_by_forward_passes_stays_in_the_live_subspace() {
-    let _turn = alone();
     let adamm = || AdamConfig::new().with_amsgrad(true).build();
     for rule in [
         ForwardRule::Estimate,
@@ -62,7 +61,6 @@ fn training_by_forward_passes_stays_in_the_live_subspace() {
 /// The sign rule moves every live weight that has a direction by the learning rate.
 #[test]
 fn signs_move_by_the_learning_rate() {
-    let _turn = alone();
     let net = Net::new(&device());
     let before = tree::values(&net);
     let sgd = SgdConfig::new().build();
@@ -80,7 +78,6 @@ fn signs_move_by_the_learning_rate() {
 /// Whatever the learning rate, the conservative rule does not raise the loss of the batch that it saw.
 #[test]
 fn conservative_steps_do_not_climb() {
-    let _turn = alone();
     for lr in [1e-3, 1.0, 100.0] {
         let mut net = Net::new(&device());
         let sgd = SgdConfig::new().build();
@@ -103,7 +100,6 @@ fn conservative_steps_do_not_climb() {
 /// What cannot work is refused by name.
 #[test]
 fn what_needs_gradients_is_refused() {
-    let _turn = alone();
     let guided = estimator().with_family(Directions::Guided(Guide::default()));
     for bad in [
         guided,

@@ -12,7 +12,6 @@ use super::setup::*;
 /// Law 2: `‖ε‖ = ρ`, and ε is exactly zero on dead weights and absent from running statistics.
 #[test]
 fn epsilon_has_length_rho_in_the_live_subspace() {
-    let _turn = alone();
     let rho = 0.07;
     for (method_name, method) in methods() {
         for (name, config, _) in perturbations(rho) {
@@ -89,7 +88,6 @@ fn checkpointing() -> Device {
 /// Law 4: a step changes values only, and works on a device that recomputes activations.
 #[test]
 fn settings_survive_a_step() {
-    let _turn = alone();
     for device in [device(), checkpointing()] {
         for (name, config, _) in perturbations(0.05) {
             let (net, mut sparsity) = attach(&methods()[1].1, Net::new(&device));
@@ -109,7 +107,6 @@ fn settings_survive_a_step() {
 /// Law 4: probes leave weights and running statistics of the model, and of its clones, alone.
 #[test]
 fn probing_leaves_no_trace() {
-    let _turn = alone();
     for (name, config, _) in perturbations(0.05) {
         if name == "wsam" {
             // A drift bypasses the gradient that is asked for here.
@@ -135,7 +132,6 @@ fn probing_leaves_no_trace() {
 /// Law 5: running statistics advance once per step, by the batch statistics of one pass.
 #[test]
 fn running_statistics_advance_once() {
-    let _turn = alone();
     let expected = {
         let net = Net::new(&device());
         let batch = Batch::new(1);
@@ -169,7 +165,6 @@ fn statistics(net: &Net) -> Vec<f32> {
 /// Law 10: without a usable estimate the step is the base optimizer's, and says why.
 #[test]
 fn unusable_estimates_give_a_plain_step() {
-    let _turn = alone();
     // `poisoned` are the evaluations of the step whose loss is multiplied by `poison`.
     let run = |config: &SharpnessConfig, poisoned: std::ops::RangeInclusive<usize>, poison: f32| {
         let (net, mut sparsity) = attach(&methods()[1].1, Net::new(&device()));
@@ -218,7 +213,6 @@ fn unusable_estimates_give_a_plain_step() {
 /// Law 11: the probes of a step share their dropout draws, and different steps do not.
 #[test]
 fn probes_share_dropout() {
-    let _turn = alone();
     let batch = Batch::new(1);
     let losses = Cell::new(Vec::new());
     let (net, mut sparsity) = attach(&methods()[0].1, Net::new(&device()));

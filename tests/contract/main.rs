@@ -16,5 +16,3 @@ mod rewind;
 mod rule;
 mod samples;
 mod setup;
-#[path = "../turns/mod.rs"]
-mod turns;

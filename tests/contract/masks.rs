@@ -2,7 +2,7 @@
 
 use burn::optim::{AdamConfig, LionConfig, Optimizer, RmsPropConfig};
 use zosam::masks::LiveSet;
-use zosam::sparse::{Growth, Sparsity, UpdateSchedule, Weight};
+use zosam::sparse::{Growth, Method, Snfs, Sparsity, UpdateSchedule, Weight};
 use zosam::{RigL, SamConfig, SharpnessConfig, SparsityMethod, tree};
 
 use super::setup::*;
@@ -75,20 +75,17 @@ fn run<O: Optimizer>(base: O, base_name: &str) {
 
 #[test]
 fn dead_weights_are_zero_under_sgd() {
-    let _turn = alone();
     run(sgd(), "sgd");
 }
 
 #[test]
 fn dead_weights_are_zero_under_adamw() {
-    let _turn = alone();
     run(adamw(), "adamw");
 }
 
 /// The state of every burn optimizer is zero at dead and freshly grown weights.
 #[test]
 fn optimizer_state_is_fresh_after_a_mask_change() {
-    let _turn = alone();
     fn state_after<O: Optimizer>(base: O) {
         let (net, mut sparsity) = attach(&methods()[3].1, Net::new(&device()));
         let mut optim = zosam::SharpnessConfig::None.init(base).unwrap();
@@ -203,7 +200,6 @@ impl SparsityMethod for Stepping {
 /// Growth by the gradient at θ + ε or, for one more pass where there is none yet, by the one at θ.
 #[test]
 fn growth_uses_the_gradient_asked_for() {
-    let _turn = alone();
     let plain = first_update(SharpnessConfig::None, Growth::Perturbed, false);
     let far = || SharpnessConfig::Sam(SamConfig::new().with_rho(3.0));
     let clean = first_update(far(), Growth::Clean, false);
@@ -216,12 +212,36 @@ fn growth_uses_the_gradient_asked_for() {
     let perturbed = first_update(probed(), Growth::Perturbed, false);
     assert!(clean.0 == plain.0);
     assert_eq!((clean.2, perturbed.2), (2, 1));
+    // The plain gradient is the one at θ.
+    let clean = first_update(SharpnessConfig::None, Growth::Clean, false);
+    assert!(clean.0 == plain.0);
+    assert_eq!((clean.2, plain.2), (1, 1));
+}
+
+/// The gradient at θ that growth asks for changes nothing else: a method that observes every step, and exchanges
+/// nothing in them, gives the same weights either way, whatever the perturbation remembers.
+#[test]
+fn a_clean_gradient_is_for_growth_alone() {
+    let snfs = Method::Snfs(Snfs::new(0.5, 100, 1000));
+    for (name, config, _) in perturbations(0.05) {
+        let ends = [Growth::Perturbed, Growth::Clean].map(|growth| {
+            let mut sparsity = unattached(&snfs).with_growth(growth);
+            let net = sparsity.attach_on(Net::new(&device()), &Batch::new(0).evidence());
+            let mut optim = config.init(sgd()).unwrap().with_seed(5);
+            let mut net = net.unwrap();
+            for step in 0..6 {
+                let loss = Batch::new(step).samples();
+                net = optim.step_on(0.05, net, &mut sparsity, loss).unwrap().0;
+            }
+            bits(&net)
+        });
+        assert!(ends[0] == ends[1], "{name}");
+    }
 }
 
 /// RigL's change of masks replaces the optimizer's step; a method may have both.
 #[test]
 fn a_method_decides_whether_the_optimizer_steps() {
-    let _turn = alone();
     assert!(!first_update(SharpnessConfig::None, Growth::Perturbed, false).1);
     assert!(first_update(SharpnessConfig::None, Growth::Perturbed, true).1);
 }
@@ -229,7 +249,6 @@ fn a_method_decides_whether_the_optimizer_steps() {
 /// The report's churn and exploration, from the live sets themselves.
 #[test]
 fn the_report_counts_what_was_tried() {
-    let _turn = alone();
     for (name, method) in methods().into_iter().skip(1) {
         let (mut net, mut sparsity) = attach(&method, Net::new(&device()));
         let sets = |sparsity: &Sparsity| -> Vec<bool> {

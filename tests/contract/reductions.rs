@@ -28,7 +28,6 @@ fn sam() -> Net {
 /// Six steps, a change of masks among them, end in the same bits, running statistics included.
 #[test]
 fn ends_of_settings_are_sam_to_the_bit() {
-    let _turn = alone();
     let expected = bits(&sam());
     for (name, config) in [
         (
@@ -55,7 +54,6 @@ fn ends_of_settings_are_sam_to_the_bit() {
 /// Where the arithmetic is another the weights agree to rounding.
 #[test]
 fn ends_of_settings_are_sam_to_rounding() {
-    let _turn = alone();
     let expected = numbers(&sam());
     let wsam = WsamConfig::new().with_rho(RHO).with_gamma(0.5);
     // ASAM has no such end: its T is 1 on biases, whatever eta is.

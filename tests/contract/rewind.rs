@@ -28,7 +28,6 @@ fn sparse_values(net: &Net, sparsity: &zosam::Sparsity) -> Vec<Vec<f32>> {
 /// magnitude in the net that the level had trained. A fresh optimizer and the same step of the schedule follow.
 #[test]
 fn a_level_ends_at_the_rewind_step() {
-    let _turn = alone();
     fn check<O: Optimizer>(base: O) {
         let method = LotteryTicket::new(0.6, 5).with_rewind(2).with_rate(0.3);
         assert_eq!((method.levels(), method.total_steps()), (3, 5 + 3 * 3));
@@ -87,7 +86,6 @@ fn a_level_ends_at_the_rewind_step() {
 /// A rewind point of another model is refused when it is loaded, not skipped when it is needed.
 #[test]
 fn a_foreign_rewind_point_is_refused() {
-    let _turn = alone();
     let method = Method::Lth(LotteryTicket::new(0.6, 5));
     let (net, mut sparsity) = attach(&method, Net::new(&device()));
     let mut optim = SharpnessConfig::None.init(sgd()).unwrap();
@@ -109,7 +107,6 @@ fn a_foreign_rewind_point_is_refused() {
 /// The last level prunes to the budget exactly, and only the ticket is perturbed unless asked otherwise.
 #[test]
 fn the_ticket_has_the_budget_and_the_perturbation() {
-    let _turn = alone();
     let method = LotteryTicket::new(0.6, 3).with_rate(0.3);
     let total = method.total_steps();
     for perturbed in [Perturbed::Ticket, Perturbed::Everywhere] {

@@ -11,7 +11,6 @@ use super::setup::*;
 /// Law 1: without a perturbation the step is burn's own, running statistics included.
 #[test]
 fn plain_step_is_burns() {
-    let _turn = alone();
     let frozen_draws =
         |net: Net| net.freeze_group(burn::module::ParamGroup::from_predicate("dropout"));
     let mut ours = frozen_draws(Net::new(&device()));
@@ -35,7 +34,6 @@ fn plain_step_is_burns() {
 /// Law 1: at radius 0 every perturbation is the base optimizer, to the bit, with every method.
 #[test]
 fn radius_zero_is_the_base_optimizer() {
-    let _turn = alone();
     for (method_name, method) in methods() {
         let run = |config: SharpnessConfig| {
             let (net, mut sparsity) = attach(&method, Net::new(&device()));
@@ -69,7 +67,6 @@ impl Point {
 /// Law 3: on `½‖w‖²` SAM steps to `w − η (1 + ρ/‖w‖) w`.
 #[test]
 fn sam_on_a_quadratic_is_the_closed_form() {
-    let _turn = alone();
     let mut optim = SamConfig::new()
         .with_rho(0.5)
         .init(SgdConfig::new().build())
@@ -89,7 +86,6 @@ fn sam_on_a_quadratic_is_the_closed_form() {
 /// Law 3: ZO-SAM for m = 1 goes to the side of the random direction on which the loss is larger.
 #[test]
 fn zo_sam_on_a_quadratic_goes_uphill() {
-    let _turn = alone();
     for seed in 0..20 {
         let mut optim = ZoSamConfig::new()
             .with_rho(0.5)
@@ -112,7 +108,6 @@ fn zo_sam_on_a_quadratic_goes_uphill() {
 /// The cheap step, its lean form and the plain path give the same ε and the same update.
 #[test]
 fn three_ways_to_one_direction_agree_to_the_bit() {
-    let _turn = alone();
     for (method_name, method) in methods() {
         let run = |memory| {
             let (net, mut sparsity) = attach(&method, Net::new(&device()));
@@ -142,7 +137,6 @@ fn three_ways_to_one_direction_agree_to_the_bit() {
 /// The per-tensor trait is the base rule, so a `ModuleOptimizer` accepts the wrapper.
 #[test]
 fn wrapper_is_a_burn_optimizer() {
-    let _turn = alone();
     let wrapped: SharpOptimizer<_, _> = ZoSamConfig::new().init(adamw()).unwrap();
     let mut theirs = ModuleOptimizer::from(adamw());
     let mut ours = ModuleOptimizer::from(wrapped);
@@ -150,8 +144,8 @@ fn wrapper_is_a_burn_optimizer() {
     for number in 0..3 {
         let batch = Batch::new(number);
         let step = |optim: &mut ModuleOptimizer, net: Net| {
-            device().seed(number);
-            let gradients = GradientsParams::from_grads(batch.loss(&net).backward(), &net);
+            let loss = zosam::objective::seeded(&device(), number, || batch.loss(&net));
+            let gradients = GradientsParams::from_grads(loss.backward(), &net);
             optim.step(0.01, net, gradients)
         };
         a = step(&mut ours, a);
@@ -163,7 +157,6 @@ fn wrapper_is_a_burn_optimizer() {
 /// `gradient` hands over what `step` would use, under the model's ids.
 #[test]
 fn gradient_and_base_step_make_a_step() {
-    let _turn = alone();
     let (_, method) = methods().remove(1);
     let config = SharpnessConfig::ZoSam(ZoSamConfig::new());
     let batch = Batch::new(1);

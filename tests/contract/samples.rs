@@ -36,7 +36,6 @@ fn step(
 /// Laws 2, 5, 6 and 7.
 #[test]
 fn parts_of_a_batch_keep_the_laws() {
-    let _turn = alone();
     for (name, config, passes) in cases(0.07) {
         let mut sparsity = Sparsity::new(RigL::new(0.8, 12).with_update_every(3)).with_seed(3);
         let batch = Batch::new(0);
@@ -72,7 +71,6 @@ fn parts_of_a_batch_keep_the_laws() {
 /// Law 1: at radius 0 the step is the base optimizer's, where all samples are differentiated.
 #[test]
 fn parts_at_radius_zero_are_the_base_optimizer() {
-    let _turn = alone();
     let run = |config: SharpnessConfig| {
         let mut net = Net::new(&device());
         let mut optim = config.init(sgd()).unwrap();
@@ -92,7 +90,6 @@ fn parts_at_radius_zero_are_the_base_optimizer() {
 /// With all tensors and all samples ESAM is SAM, to the bit.
 #[test]
 fn esam_is_sam_on_everything() {
-    let _turn = alone();
     let run = |config: SharpnessConfig| {
         let mut net = Net::new(&device());
         let mut optim = config.init(sgd()).unwrap();
@@ -109,7 +106,6 @@ fn esam_is_sam_on_everything() {
 /// A closure shows no samples, and that is an error with a way out.
 #[test]
 fn a_closure_is_refused() {
-    let _turn = alone();
     for (name, config, _) in cases(0.05) {
         let mut optim = config.init(sgd()).unwrap();
         let batch = Batch::new(0);
@@ -127,11 +123,14 @@ fn a_closure_is_refused() {
 /// The losses of parts are those of the whole.
 #[test]
 fn parts_add_up() {
-    let _turn = alone();
     use zosam::objective::{BatchLoss, Objective};
-    let data =
-        burn::tensor::Tensor::<2>::random([7, 3], burn::tensor::Distribution::Default, &device());
-    let layer = burn::nn::LinearConfig::new(3, 1).init(&device());
+    let (data, layer) = zosam::objective::seeded(&device(), 4, || {
+        let default = burn::tensor::Distribution::Default;
+        let data = burn::tensor::Tensor::<2>::random([7, 3], default, &device());
+        let layer = burn::nn::LinearConfig::new(3, 1).init(&device());
+        tree::values(&layer);
+        (data, layer)
+    });
     let loss = Samples::new(
         data,
         |layer: &burn::nn::Linear, data: &burn::tensor::Tensor<2>| {

@@ -1,6 +1,5 @@
 //! The cross product under test, on a small net with batch norm and dropout, whose masked layers compute sparsely.
 
-pub use super::turns::alone;
 use burn::module::Module;
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -11,7 +10,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use zosam::masks::Execution;
 use zosam::nn::{BatchNorm, Conv2d, Linear};
-use zosam::objective::{BatchLoss, Samples};
+use zosam::objective::{BatchLoss, Samples, seeded};
 use zosam::perturb::*;
 use zosam::sparse::{
     Budget, Classification, Distribution as Layers, Dsr, GradientMemory, GradualMagnitude, Grasp,
@@ -33,16 +32,17 @@ pub struct Net {
 
 impl Net {
     pub fn new(device: &Device) -> Self {
-        device.seed(7);
-        let net = Self {
-            conv: Conv2d::new(&Conv2dConfig::new([1, 6], [3, 3]), device),
-            norm: BatchNorm::new(&BatchNormConfig::new(6), device),
-            dropout: DropoutConfig::new(0.3).init(),
-            linear: Linear::new(&LinearConfig::new(6 * 16, 5), device),
-        };
-        // Parameters are initialised when they are first used; use them while the seed holds.
-        tree::values(&net);
-        net
+        seeded(device, 7, || {
+            let net = Self {
+                conv: Conv2d::new(&Conv2dConfig::new([1, 6], [3, 3]), device),
+                norm: BatchNorm::new(&BatchNormConfig::new(6), device),
+                dropout: DropoutConfig::new(0.3).init(),
+                linear: Linear::new(&LinearConfig::new(6 * 16, 5), device),
+            };
+            // Parameters are initialised when they are first used; use them while the seed holds.
+            tree::values(&net);
+            net
+        })
     }
 
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
@@ -71,8 +71,9 @@ pub struct Batch(Tensor<4>, Tensor<1, Int>);
 impl Batch {
     pub fn new(number: u64) -> Self {
         let device = device();
-        device.seed(1000 + number);
-        let images = Tensor::random([10, 1, 6, 6], Distribution::Normal(0.0, 1.0), &device);
+        let normal = Distribution::Normal(0.0, 1.0);
+        let images = || Tensor::random([10, 1, 6, 6], normal, &device);
+        let images = seeded(&device, 1000 + number, images);
         let labels: Vec<i64> = (0..10).map(|i| (i + number as i64) % 5).collect();
         Self(images, Tensor::from_ints(labels.as_slice(), &device))
     }

@@ -1,22 +1,27 @@
 //! The layers of `zosam::nn`: burn's results, records and running statistics, whichever path computes them.
 #![cfg(feature = "flex")]
 
+mod copies;
 mod norm;
 mod paths;
 mod records;
 mod steps;
-#[path = "../turns/mod.rs"]
-mod turns;
+
+use std::cell::Cell;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use turns::alone;
+use zosam::objective::seeded;
 
 fn device() -> Device {
     Device::flex().autodiff()
 }
 
+/// Other numbers at each call of a test, the same in each run of it.
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device())
+    thread_local!(static DRAWN: Cell<u64> = const { Cell::new(0) });
+    let seed = DRAWN.replace(DRAWN.get() + 1);
+    let normal = Distribution::Normal(0.0, 1.0);
+    seeded(&device(), seed, || Tensor::random(shape, normal, &device()))
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use zosam::nn::BatchNorm;
 
-use super::{alone, assert_close, device, random};
+use super::{assert_close, device, random};
 
 fn layer() -> BatchNorm {
     let mut norm = BatchNorm::new(&BatchNormConfig::new(3), &device());
@@ -56,7 +56,6 @@ fn pass(
 
 #[test]
 fn outputs_gradients_and_running_statistics() {
-    let _turn = alone();
     for then in [Then::Nothing, Then::Relu, Then::ResidualRelu] {
         let (x, r) = (random([5, 3, 21]) * 2.0 + 1.0, random([5, 3, 21]));
         let ours = layer();
@@ -84,7 +83,6 @@ fn outputs_gradients_and_running_statistics() {
 
 #[test]
 fn running_statistics_in_validation_and_in_a_frozen_layer() {
-    let _turn = alone();
     let (x, r) = (random([5, 3, 4]), random([5, 3, 4]));
     let norm = layer();
     norm.forward(random([5, 3, 4]));
@@ -109,13 +107,11 @@ fn running_statistics_in_validation_and_in_a_frozen_layer() {
 #[test]
 #[should_panic(expected = "axis 1 expected 3, got 2")]
 fn wrong_channels() {
-    let _turn = alone();
     layer().forward_relu(random([4, 2, 5]));
 }
 
 #[test]
 fn an_empty_batch_is_burns_to_answer() {
-    let _turn = alone();
     let (valid, empty) = (layer().valid(), random([0, 3, 5]).inner());
     assert_eq!(valid.forward_relu(empty).dims(), [0, 3, 5]);
 }

@@ -8,7 +8,7 @@ use zosam::masks::{Execution, Masks};
 use zosam::nn::{Conv2d, Linear};
 use zosam::{RandomStatic, Sparsity};
 
-use super::{alone, assert_close, device, random};
+use super::{assert_close, device, random};
 
 fn masked<M: Module>(model: M, sparsity: f64) -> (M, Sparsity) {
     let mut sparsity = Sparsity::new(RandomStatic::new(sparsity));
@@ -50,7 +50,6 @@ fn conv(model: &Conv2d, masks: &Masks, how: Execution, x: &Tensor<4>) -> Vec<Ten
 
 #[test]
 fn convolutions() {
-    let _turn = alone();
     let base = |channels, kernel| Conv2dConfig::new(channels, kernel);
     let same = |n| PaddingConfig2d::Explicit(n, n, n, n);
     let cases = [
@@ -107,7 +106,6 @@ fn masked_like(gradient: Tensor<1>, weight: &Tensor<4>) -> Tensor<1> {
 
 #[test]
 fn uneven_padding_goes_the_dense_way() {
-    let _turn = alone();
     let config = Conv2dConfig::new([2, 2], [2, 2]).with_padding(PaddingConfig2d::Same);
     let (model, sparsity) = masked(Conv2d::new(&config, &device()), 0.5);
     let x = random([1, 2, 5, 5]);
@@ -120,7 +118,6 @@ fn uneven_padding_goes_the_dense_way() {
 
 #[test]
 fn linear_layers_of_any_rank() {
-    let _turn = alone();
     for (examples, density) in [(1, 0.1), (5, 0.5), (200, 0.05), (257, 0.0)] {
         let config = LinearConfig::new(70, 33);
         let layer = Linear::new(&config, &device());
@@ -146,7 +143,6 @@ fn linear_layers_of_any_rank() {
 
 #[test]
 fn without_a_graph_and_in_validation() {
-    let _turn = alone();
     let config = Conv2dConfig::new([3, 4], [3, 3]);
     let (model, sparsity) = masked(Conv2d::new(&config, &device()), 0.8);
     let model = model.valid();
@@ -160,7 +156,6 @@ fn without_a_graph_and_in_validation() {
 
 #[test]
 fn a_checkpointing_device_gives_the_same_gradients() {
-    let _turn = alone();
     let config = Conv2dConfig::new([3, 4], [3, 3]).with_bias(false);
     let (model, sparsity) = masked(Conv2d::new(&config, &device()), 0.8);
     let run = |model: &Conv2d, x: Tensor<4>| {
@@ -186,7 +181,6 @@ fn a_checkpointing_device_gives_the_same_gradients() {
 
 #[test]
 fn a_scope_ends_where_it_should() {
-    let _turn = alone();
     let config = LinearConfig::new(8, 8);
     let (model, sparsity) = masked(Linear::new(&config, &device()), 0.5);
     let masks = sparsity.masks();
@@ -221,7 +215,6 @@ fn a_scope_ends_where_it_should() {
 
 #[test]
 fn other_element_types_go_the_dense_way() {
-    let _turn = alone();
     let (mut model, sparsity) = masked(Linear::new(&LinearConfig::new(8, 4), &device()), 0.5);
     let wide = |tensor: Tensor<2>| tensor.cast(DType::F64);
     model.weight = model.weight.map(wide);
@@ -236,7 +229,6 @@ fn other_element_types_go_the_dense_way() {
 
 #[test]
 fn burns_own_layers_are_left_alone() {
-    let _turn = alone();
     let layer = LinearConfig::new(8, 4).init(&device());
     let mut sparsity = Sparsity::new(RandomStatic::new(0.5))
         .with_group(ParamGroup::from_paths(vec!["weight".to_string()]));

@@ -4,14 +4,15 @@ use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::nn::conv::Conv2dConfig;
 use burn::optim::SgdConfig;
-use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
+use burn::tensor::{Distribution, Tensor};
 use zosam::masks::Execution;
 use zosam::nn::{Conv2d, Linear};
+use zosam::objective::seeded;
 use zosam::sparse::{Method, RandomStatic};
 use zosam::{RigL, SamConfig, Set, Snfs, Sparsity, TopKast, ZoSamConfig, tree};
 
-use super::{alone, device, random};
+use super::{device, random};
 
 #[derive(Module, Debug)]
 struct Net {
@@ -21,11 +22,14 @@ struct Net {
 
 impl Net {
     fn new() -> Self {
-        device().seed(7);
-        Self {
-            conv: Conv2d::new(&Conv2dConfig::new([2, 8], [3, 3]), &device()),
-            linear: Linear::new(&LinearConfig::new(8, 20), &device()),
-        }
+        seeded(&device(), 7, || {
+            let net = Self {
+                conv: Conv2d::new(&Conv2dConfig::new([2, 8], [3, 3]), &device()),
+                linear: Linear::new(&LinearConfig::new(8, 20), &device()),
+            };
+            tree::values(&net);
+            net
+        })
     }
 
     fn loss(&self, x: &Tensor<4>) -> Tensor<1> {
@@ -45,8 +49,10 @@ struct End {
 
 fn train(method: Method, how: Execution, sam: bool) -> End {
     let model = Net::new();
-    device().seed(8);
-    let x = random([20, 2, 8, 8]);
+    let normal = Distribution::Normal(0.0, 1.0);
+    let x = seeded(&device(), 8, || {
+        Tensor::random([20, 2, 8, 8], normal, &device())
+    });
     let loss = |model: &Net| model.loss(&x);
     let mut sparsity = Sparsity::from_boxed(method.boxed()).with_execution(how);
     let mut model = sparsity.attach(model, loss).unwrap();
@@ -93,7 +99,6 @@ fn methods() -> Vec<Method> {
 
 #[test]
 fn every_kind_of_method() {
-    let _turn = alone();
     for sam in [true, false] {
         for method in methods() {
             let dense = train(method.clone(), Execution::Dense, sam);
@@ -118,7 +123,6 @@ fn every_kind_of_method() {
 /// all the same, so that burn's arithmetic is used by the linear layer alone.
 #[test]
 fn dense_gradients_where_they_are_needed() {
-    let _turn = alone();
     let dense_weight_gradients = |method| train(method, Execution::Sparse, true).calls[0][2];
     let layers = 1;
     let backwards = 2;
@@ -131,7 +135,6 @@ fn dense_gradients_where_they_are_needed() {
 
 #[test]
 fn the_same_bits_again() {
-    let _turn = alone();
     let run = || {
         train(
             Method::RigL(RigL::new(0.7, 9).with_update_every(4)),

@@ -17,7 +17,10 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+use burn::module::ParamId;
 use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use crate::masks::Masks;
 
 /// What the layers need beyond burn's own operations.
 #[backend_extension(Flex, Autodiff)]
@@ -50,6 +53,17 @@ type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 /// Whether the kernels can compute with a tensor.
 pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && tensor.device() == Device::flex()
+}
+
+/// Whether a weight is zero wherever its mask says dead.
+pub(super) fn is_described<const D: usize>(masks: &Masks, id: ParamId, weight: Tensor<D>) -> bool {
+    let weight = match weight.is_autodiff() {
+        true => weight.inner(),
+        false => weight,
+    };
+    let weight = weight.try_into_primitive::<Flex>();
+    let weight = contiguous(&weight.expect("a tensor on flex, as `takes` has checked"));
+    masks.describes(id, numbers(&weight)) == Some(true)
 }
 
 /// The tensor's numbers in row-major order.

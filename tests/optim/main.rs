@@ -1,5 +1,9 @@
-//! Accumulated batches, clipping by the whole norm, averaged weights.
+//! Whole-model steps: the base optimizer, batches, errors, clipping by the whole norm, averaged weights.
 #![cfg(feature = "flex")]
+
+mod base;
+mod non_finite;
+mod sizes;
 
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
@@ -127,7 +131,10 @@ fn statistics_advance_once_per_batch() {
 fn no_batch_is_an_error() {
     let losses: [fn(&Net) -> Tensor<1>; 0] = [];
     let result = plain().step_accumulated(0.1, net(), &mut Sparsity::dense(), losses);
-    assert!(matches!(result, Err(Error::Mismatch { .. })));
+    assert!(matches!(
+        result.map_err(Error::from),
+        Err(Error::Mismatch { .. })
+    ));
 }
 
 /// `‖Δθ‖ = lr · min(‖g‖, c)`, in the gradient's direction, as `clip_grad_norm_` makes it.

@@ -1,0 +1,33 @@
+//! On which devices parameters live.
+#![cfg(feature = "train")]
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+use super::{ParamVector, values};
+
+#[derive(Default)]
+struct Distributed(bool);
+
+impl ModuleVisitor for Distributed {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.base();
+        self.0 |= tensor.is_autodiff() && tensor.is_distributed();
+    }
+}
+
+/// Whether burn averages the gradients of a model over devices by itself.
+pub(crate) fn is_distributed<M: Module>(model: &M) -> bool {
+    let mut distributed = Distributed::default();
+    model.visit(&mut distributed);
+    distributed.0
+}
+
+/// A vector on the devices of a model's parameters.
+pub(crate) fn near<M: Module>(model: &M, vector: ParamVector) -> ParamVector {
+    let values = values(model);
+    vector.map(|id, component| match values.get(id) {
+        Some(value) => component.to_device(&value.device()),
+        None => component,
+    })
+}
