@@ -1,6 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::time::Instant;
+fn cpu() -> f64 { let s = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap(); s.split(" ").next().unwrap().parse::<f64>().unwrap() * 1e-9 }
 use zosam::inference::SparseNetwork;
 use zosam::models::*;
 use zosam::sparse::{Distribution, RandomStatic, Sparsity};
@@ -43,7 +44,7 @@ fn turns(
         / scale;
     let start = Instant::now();
     let mut n = 0;
-    while (n < 15 || start.elapsed().as_secs_f64() < 1.2) && start.elapsed().as_secs_f64() < 6.0 {
+    while (n < 25 || start.elapsed().as_secs_f64() < 2.0) && start.elapsed().as_secs_f64() < 9.0 {
         n += 1;
         let t = Instant::now();
         old.logits(&images).unwrap();
@@ -73,6 +74,7 @@ fn turns(
     );
 }
 fn main() {
+    rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global().unwrap();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let want = |n: &str| args.is_empty() || args.iter().any(|a| n.contains(a.as_str()));
     let device = Device::flex().autodiff();
