@@ -86,8 +86,10 @@ macro_rules! family {
                 self.forward(images)
             }
 
-            fn sparse(&self, image: [usize; 2]) -> zosam::Result<SparseNetwork> {
-                self.to_sparse_network(image)
+            fn sparse(&self, [height, width]: [usize; 2]) -> zosam::Result<SparseNetwork> {
+                let data = TensorData::new(images(1, height), [1, 3, height, width]);
+                let sample = Tensor::<4>::from_data(data, &Device::flex());
+                SparseNetwork::compile(self, sample, |model, images| model.forward(images))
             }
         })*
     };
@@ -222,7 +224,7 @@ fn serve() -> Result<()> {
         };
         let density: f64 = density.parse()?;
         let (model, _) = masked(config.init(&device)?, 32, density, distribution)?;
-        let sparse = model.to_sparse_network([32, 32])?;
+        let sparse = model.sparse([32, 32])?;
         let images = images(batch.parse()?, 32);
         seconds(&sparse, &images)?;
         let runs: Result<Vec<f64>> = (0..7).map(|_| seconds(&sparse, &images)).collect();

@@ -1,5 +1,5 @@
 //! Sparse networks for inference against burn's dense ones.
-#![cfg(all(feature = "flex", feature = "models"))]
+#![cfg(all(feature = "compile", feature = "models"))]
 
 use burn::module::{Module, ParamGroup};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
@@ -17,7 +17,7 @@ use zosam::{RandomStatic, Result, Sparsity};
 /// What the tests ask of a family of networks.
 trait Family: Module + Sized {
     fn dense(&self, images: Tensor<4>) -> Tensor<2>;
-    fn sparse(&self, image: [usize; 2]) -> Result<SparseNetwork>;
+    fn sparse(&self, shape: [usize; 3]) -> Result<SparseNetwork>;
 }
 
 macro_rules! family {
@@ -27,8 +27,11 @@ macro_rules! family {
                 self.forward(images)
             }
 
-            fn sparse(&self, image: [usize; 2]) -> Result<SparseNetwork> {
-                self.to_sparse_network(image)
+            fn sparse(&self, [channels, height, width]: [usize; 3]) -> Result<SparseNetwork> {
+                let shape = [1, channels, height, width];
+                let data = TensorData::new(images(1, [channels, height, width]), shape);
+                let sample = Tensor::<4>::from_data(data, &Device::flex());
+                SparseNetwork::compile(self, sample, |model, images| model.forward(images))
             }
         })*
     };
@@ -69,7 +72,7 @@ fn images(count: usize, [channels, height, width]: [usize; 3]) -> Vec<f32> {
 fn agrees<M: Family>(name: &str, model: &M, shape: [usize; 3]) {
     const COUNT: usize = 6;
     let [channels, height, width] = shape;
-    let network = model.sparse([height, width]).unwrap();
+    let network = model.sparse(shape).unwrap();
     let images = images(COUNT, shape);
     let data = TensorData::new(images.clone(), [COUNT, channels, height, width]);
     let expected = model.dense(Tensor::from_data(data, &Device::flex()));
@@ -202,11 +205,7 @@ fn deits() {
         let shape = [3, image[0], image[1]];
         let (model, _) = trained(model, shape, random(sparsity));
         agrees(&format!("DeiT {sparsity} {distilled}"), &model, shape);
-        assert!(
-            model
-                .to_sparse_network([image[0], image[1] + patch])
-                .is_err()
-        );
+        assert!(model.sparse([3, image[0], image[1] + patch]).is_err());
         let resized = model.resized([image[0], image[1] + patch]).unwrap();
         agrees("resized", &resized, [3, image[0], image[1] + patch]);
     }
@@ -263,7 +262,7 @@ fn nothing_lives() {
     let shape = [3, 16, 16];
     let (model, _) = trained(resnet(ResNetVariant::Grasp, 3), shape, random(0.0));
     let model = model.map(&mut Scaled(0.0));
-    let network = model.to_sparse_network([16, 16]).unwrap();
+    let network = model.sparse(shape).unwrap();
     assert_eq!(network.live(), 0);
     let logits = network.logits(&images(2, shape)).unwrap();
     assert!(logits.iter().all(|logit| *logit == 0.0), "{logits:?}");
@@ -281,7 +280,7 @@ fn from_a_file() {
     save_model(&path, &model, &masks).unwrap();
     let (loaded, _) = load_model(&path, config.init(&Device::flex()).unwrap()).unwrap();
     let images = images(3, [3, 16, 16]);
-    let logits = |model: &Deit| model.to_sparse_network([16, 16]).unwrap().logits(&images);
+    let logits = |model: &Deit| model.sparse([3, 16, 16]).unwrap().logits(&images);
     assert_eq!(logits(&loaded).unwrap(), logits(&model).unwrap());
 }
 
@@ -294,7 +293,7 @@ fn memory_follows_the_live_weights() {
             [3, 16, 16],
             random(sparsity),
         );
-        model.to_sparse_network([32, 32]).unwrap()
+        model.sparse([3, 32, 32]).unwrap()
     };
     let (dense, sparse) = (network(0.0), network(0.95));
     assert!(
@@ -316,7 +315,7 @@ fn memory_follows_the_live_weights() {
 fn dense_layers_keep_no_places() {
     let config = DeitConfig::tiny(10).with_image([16, 16]).with_patch(4);
     let model = config.with_width(48, 3).with_depth(2).init(&Device::flex());
-    let dense = model.unwrap().to_sparse_network([16, 16]).unwrap();
+    let dense = model.unwrap().sparse([3, 16, 16]).unwrap();
     let overhead = 12_000;
     assert!(
         dense.bytes() <= 4 * dense.live() + overhead,
@@ -328,13 +327,12 @@ fn dense_layers_keep_no_places() {
 #[test]
 fn other_sizes_are_refused() {
     let model = resnet(ResNetVariant::He, 3).valid();
-    assert!(model.to_sparse_network([0, 32]).is_err());
-    assert!(model.to_sparse_network([32, usize::MAX]).is_err());
-    let network = model.to_sparse_network([32, 32]).unwrap();
+    assert!(model.sparse([1, 32, 32]).is_err());
+    let network = model.sparse([3, 32, 32]).unwrap();
     assert!(network.logits(&[0.0; 100]).is_err());
     let vgg = VggConfig::vgg11(10)
         .with_width(4)
         .init(&Device::flex())
         .unwrap();
-    assert!(vgg.to_sparse_network([15, 32]).is_err());
+    assert!(vgg.sparse([3, 15, 32]).is_err());
 }

@@ -103,9 +103,6 @@ pub trait Classifier: Module + Debug + 'static {
 
     /// Cross-entropy and logits.
     fn loss(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> (Tensor<1>, Tensor<2>);
-
-    /// How often a forward pass uses each weight of a layer.
-    fn uses(&self, path: &str, size: [usize; 2]) -> Option<u64>;
 }
 
 #[derive(Debug, Parser)]
@@ -191,7 +188,7 @@ pub fn main<N: Network>(arguments: Vec<String>) -> ExitCode {
 /// The traits of a network whose own functions have their names.
 #[macro_export]
 macro_rules! network {
-    ($config:ty => $model:ty, $classifiers:expr, |$net:ident, $path:ident, $size:ident| $uses:expr $(, $load:item)?) => {
+    ($config:ty => $model:ty, $classifiers:expr $(, $load:item)?) => {
         impl $crate::common::NetworkConfig for $config {
             type Model = $model;
             const CLASSIFIERS: &'static [&'static str] = &$classifiers;
@@ -226,11 +223,6 @@ macro_rules! network {
                 labels: burn::tensor::Tensor<1, burn::tensor::Int>,
             ) -> (burn::tensor::Tensor<1>, burn::tensor::Tensor<2>) {
                 self.loss(images, labels)
-            }
-
-            fn uses(&self, $path: &str, $size: [usize; 2]) -> Option<u64> {
-                let $net = self;
-                $uses
             }
         }
     };

@@ -1,8 +1,8 @@
 //! The training run.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +11,7 @@ use burn::optim::Optimizer;
 use burn::tensor::{Device, Int, Tensor};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zosam::checkpoint::{Store, claim, fingerprint};
+use zosam::compile::Uses;
 use zosam::data::{Batch, Loader, LoaderConfig, balanced};
 use zosam::masks::Masks;
 use zosam::optim::WeightAverage;
@@ -32,7 +33,7 @@ pub fn run<N: Network>(network: N, args: Args) -> Result<()> {
     let data = dataset::load(&args)?;
     let model = network.config(data.shape, data.train.classes())?;
     let config = Config::new(&args, model, data.train.len())?;
-    let [_, height, width] = data.shape;
+    let shape = data.shape;
     let (train, test) = dataset::loaders(&args, &data)?;
     let store = prepare_folder(&args, &config)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -46,7 +47,8 @@ pub fn run<N: Network>(network: N, args: Args) -> Result<()> {
         config,
         train,
         test,
-        size: [height, width],
+        shape,
+        uses: OnceLock::new(),
         store,
         stop,
     };
@@ -77,8 +79,10 @@ struct Run<C> {
     config: Config<C>,
     train: Loader,
     test: Loader,
-    /// Height and width of the images.
-    size: [usize; 2],
+    /// Channels, height and width of the images.
+    shape: [usize; 3],
+    /// How often a forward pass uses each weight.
+    uses: OnceLock<Uses>,
     store: Option<Store>,
     stop: Arc<AtomicBool>,
     output: Output,
@@ -413,7 +417,13 @@ impl<C: NetworkConfig> Run<C> {
 
     fn report<O: Optimizer>(&self, state: &State<C::Model, O>) -> SparsityReport {
         let report = state.sparsity.report(&state.model);
-        report.with_uses(|path| state.model.uses(path, self.size))
+        let uses = self.uses.get_or_init(|| {
+            let [channels, height, width] = self.shape;
+            let images = Tensor::<4>::zeros([1, channels, height, width], &Device::flex());
+            Uses::of(&state.model, images, |model, images| model.logits(images))
+                .expect("forward passes of the bundled networks can be recorded")
+        });
+        report.with_uses(|path| uses.of_path(path))
     }
 
     fn bar(&self, progress: &Progress) -> ProgressBar {

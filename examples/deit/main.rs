@@ -118,7 +118,6 @@ impl Network for DeitArgs {
 network!(
     DeitConfig => Deit,
     ["head.", "head_dist."],
-    |net, path, _size| net.uses(path),
     /// Position embeddings for another number of patches are resampled.
     fn load(&self, path: &Path, device: &Device) -> Result<Deit> {
         let shapes = shapes(path)?;

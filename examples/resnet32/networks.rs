@@ -130,9 +130,7 @@ impl Network for ImageNetResNetArgs {
     }
 }
 
-crate::network!(ResNetConfig => ResNet, ["linear."], |net, path, size| net.uses(path, size));
-crate::network!(VggConfig => Vgg, ["classifier."], |net, path, size| net.uses(path, size));
-crate::network!(WideResNetConfig => WideResNet, ["fc."], |net, path, size| net.uses(path, size));
-crate::network!(
-    ImageNetResNetConfig => ImageNetResNet, ["fc."], |net, path, size| net.uses(path, size)
-);
+crate::network!(ResNetConfig => ResNet, ["linear."]);
+crate::network!(VggConfig => Vgg, ["classifier."]);
+crate::network!(WideResNetConfig => WideResNet, ["fc."]);
+crate::network!(ImageNetResNetConfig => ImageNetResNet, ["fc."]);

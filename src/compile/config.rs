@@ -29,12 +29,16 @@ pub struct CompileConfig {
     /// How far outputs on the sample may be from the module's, relative to the largest of each output. Without, the module
     /// is not run, and whoever compiles vouches that it treats images one by one. Default `Some(1e-4)`.
     pub tolerance: Option<f64>,
+    /// Whether the sample's whole batch is compiled as one, for batches of that size alone: linear layers then have a
+    /// position for each of its members to spread vectors over. Default: images one by one, where a batch does not mix them.
+    pub whole_batch: bool,
 }
 
 impl Default for CompileConfig {
     fn default() -> Self {
         Self {
             tolerance: Some(1e-4),
+            whole_batch: false,
         }
     }
 }
@@ -49,6 +53,13 @@ impl CompileConfig {
     #[must_use]
     pub fn with_tolerance(mut self, tolerance: Option<f64>) -> Self {
         self.tolerance = tolerance;
+        self
+    }
+
+    /// Compiles the sample's whole batch as one.
+    #[must_use]
+    pub fn with_whole_batch(mut self) -> Self {
+        self.whole_batch = true;
         self
     }
 
@@ -72,10 +83,13 @@ impl CompileConfig {
         }
         let sample = moved(sample, &Device::flex());
         let Some(tolerance) = self.tolerance else {
-            let graph = record(module, &image(&sample, 0), &forward, true)?;
+            let graph = match self.whole_batch {
+                true => record(module, &sample, &forward, false)?,
+                false => record(module, &image(&sample, 0), &forward, true)?,
+            };
             return SparseNetwork::new(graph);
         };
-        let reference = Reference::new(module, &sample, &forward)?;
+        let reference = Reference::new(module, &sample, &forward, self.whole_batch)?;
         let graph = match reference.is_each {
             true => record(module, &image(&sample, 0), &forward, true)?,
             false => record(module, &sample, &forward, false)?,

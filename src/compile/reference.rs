@@ -28,6 +28,7 @@ impl Reference {
         module: &M,
         sample: &I,
         forward: &impl Fn(&M, I) -> O,
+        whole_batch: bool,
     ) -> Result<Self> {
         let device = Device::flex();
         let module = module.valid().materialize().to_device(&device);
@@ -40,7 +41,7 @@ impl Reference {
         let has_batch = batch.is_some_and(|batch| {
             batch > 0 && shapes.iter().all(|shape| shape.first() == Some(&batch))
         });
-        if has_batch {
+        if has_batch && !whole_batch {
             let one = image(sample, 0);
             // The second of two is the sample's first.
             let two = doubled(&one);

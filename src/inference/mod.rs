@@ -1,365 +1,40 @@
 //! Trained sparse networks on a CPU, without burn's tensors: what a weight does not have costs nothing.
 //!
-//! [`SparseNetwork`] is a network for one image size with batch norm folded into its convolutions and only live weights kept, 8
-//! bytes each. Weights are live if they are not zero, so a model file or a model after training is all it needs. Activations
-//! are plain slices; a thread works on one image at a time, so that its activations stay in the caches.
+//! [`SparseNetwork`] is a network for one size of image (or length of text), made of any burn module by `SparseNetwork::compile`
+//! (feature `compile`) or loaded from a file. Batch norm is folded into convolutions, and only live weights are kept, 8 bytes
+//! each. Weights are live if they are not zero, so a model file or a model after training is all it needs. Activations are plain
+//! slices; a thread works on one image at a time, so that its activations stay in the caches.
 //!
-//! | network | beside sparse convolutions and linear layers |
+//! | operations | what they are here |
 //! |---|---|
-//! | `ResNet`, `Vgg`, `ImageNetResNet` | batch norm is in the weights, residual and ReLU in the product; pooling |
-//! | `WideResNet` | also batch norm and ReLU before a convolution, a pass of their own |
-//! | `Deit` | LayerNorm, attention (dense products), GELU; linear layers are 1×1 convolutions over tokens |
+//! | convolutions, transposed ones, linear layers, with what follows them | sparse products, or dense ones of the output channels that live; bias, batch norm, residual and ReLU are in them |
+//! | attention | dense products and softmax, a head at a time |
+//! | layer, RMS, group and batch norm, softmax, pools, means | a pass each |
+//! | functions of single numbers that follow each other | one pass for all of them |
+//! | reshapes, slices, permutations | mostly nothing: the same numbers, seen in another way |
+//! | everything else | burn's own operations on flex (feature `interpreter`) |
 //!
 //! A layer that is nearly dense is multiplied densely, from dense weights of 4 bytes each. There, and nowhere else, a dead weight
 //! times an infinite number is NaN.
 //!
-//! Logits are the model's but for rounding: batch norm is a factor of the weights here, a step of its own there.
+//! Outputs are the model's but for rounding: batch norm is a factor of the weights here, a step of its own there.
 
-mod attention;
-mod conv;
-mod filters;
-mod frame;
+mod file;
 pub(crate) mod graph;
 #[cfg(feature = "interpreter")]
 mod interpreter;
 #[cfg(not(feature = "interpreter"))]
 #[path = "no_interpreter.rs"]
 mod interpreter;
-mod layer;
 mod network;
-mod norm;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod plan;
-mod pool;
 mod report;
-mod residual;
 mod rewrite;
 mod run;
 mod steps;
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use rayon::prelude::*;
-
-use crate::error::{Error, Result};
-pub(crate) use filters::Filters;
-use graph::{Graph, Kind};
-use layer::{Layer, Sequence};
-pub(crate) use network::Network;
-use plan::{Action, Plan};
+pub use network::SparseNetwork;
 pub use report::{Arithmetic, NetworkReport, OperationReport};
 pub use run::{Input, Output};
-use run::{Memory, Target};
-
-/// A trained network for inference on a CPU, made by a model's `to_sparse_network`.
-///
-/// ```
-/// # #[cfg(feature = "flex")] {
-/// # use zosam::masks::Masks;
-/// # use zosam::model_file::save_model;
-/// use burn::tensor::Device;
-/// use zosam::model_file::load_model;
-/// use zosam::models::ResNetConfig;
-/// let config = ResNetConfig::resnet32(10).with_depth(8).with_width(4);
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("model.safetensors");
-/// # save_model(&path, &config.init(&Device::flex())?, &Masks::dense())?;
-/// let (model, _masks) = load_model(&path, config.init(&Device::flex())?)?;
-/// let network = model.to_sparse_network([32, 32])?;
-/// let images = vec![0.5; 2 * 3 * 32 * 32]; // two, normalised, `[3, 32, 32]` each
-/// assert_eq!(network.logits(&images)?.len(), 2 * 10);
-/// assert!(network.logits(&images[1..]).is_err());
-/// # }
-/// # Ok::<(), zosam::Error>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct SparseNetwork {
-    body: Body,
-}
-
-#[derive(Debug, Clone)]
-enum Body {
-    Layers(Sequence),
-    Compiled(Arc<Compiled>),
-}
-
-#[derive(Debug)]
-struct Compiled {
-    /// Without the constants that the plan's kernels have taken over.
-    graph: Graph,
-    plan: Plan,
-    /// Memory of runs that are at rest.
-    memory: Mutex<Vec<Memory>>,
-}
-
-impl SparseNetwork {
-    /// Of a graph as it was recorded.
-    pub(crate) fn new(mut graph: Graph) -> Result<Self> {
-        let check = |graph: &Graph| graph.check().map_err(|reason| Error::Network { reason });
-        check(&graph)?;
-        rewrite::rewrite(&mut graph);
-        check(&graph)?;
-        let plan = Plan::new(&graph)?;
-        for (id, _) in &plan.taken {
-            graph.take(*id);
-        }
-        let compiled = Compiled {
-            graph,
-            plan,
-            memory: Mutex::default(),
-        };
-        Ok(Self {
-            body: Body::Compiled(Arc::new(compiled)),
-        })
-    }
-
-    fn layers(layers: Sequence) -> Self {
-        Self {
-            body: Body::Layers(layers),
-        }
-    }
-
-    /// Outputs of all images of some inputs, `[N, …]` each in row-major order.
-    ///
-    /// The same for any number of threads, and for an image alone or among others.
-    ///
-    /// # Errors
-    ///
-    /// If inputs are not those that the network was compiled for, but for the number of images.
-    pub fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Output>> {
-        match &self.body {
-            Body::Layers(layers) => {
-                let [Input::Float(images)] = inputs else {
-                    return Err(Error::Network {
-                        reason: "it takes images alone".to_string(),
-                    });
-                };
-                Ok(vec![Output::Float(run_layers(layers, images)?)])
-            }
-            Body::Compiled(compiled) => compiled.run(inputs),
-        }
-    }
-
-    /// Logits `[images, classes]` of normalised images `[images, channels, height, width]`, in row-major order: the first
-    /// output for a single input of floats.
-    ///
-    /// The same for any number of threads, and for an image alone or among others.
-    ///
-    /// # Errors
-    ///
-    /// If the numbers are not those of whole images.
-    pub fn logits(&self, images: &[f32]) -> Result<Vec<f32>> {
-        let mut outputs = self.run(&[Input::Float(images)])?.into_iter();
-        let first = outputs.next().and_then(Output::floats);
-        first.ok_or_else(|| Error::Network {
-            reason: "its first output is none of floats".to_string(),
-        })
-    }
-
-    /// What each operation computes with, and what was left to burn.
-    ///
-    /// ```
-    /// # #[cfg(feature = "compile")] {
-    /// # use burn::{nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
-    /// # use zosam::inference::{Arithmetic, SparseNetwork};
-    /// # let layer = LinearConfig::new(8, 3).init(&Device::flex());
-    /// # let sample = Tensor::<2>::ones([1, 8], &Device::flex());
-    /// let network = SparseNetwork::compile(&layer, sample, |layer: &Linear, x| layer.forward(x))?;
-    /// let report = network.report();
-    /// assert_eq!(report.operations[0].path.as_deref(), Some("weight"));
-    /// assert_eq!(report.operations[0].arithmetic, Arithmetic::Dense);
-    /// println!("{report}");
-    /// # }
-    /// # Ok::<(), zosam::Error>(())
-    /// ```
-    pub fn report(&self) -> NetworkReport {
-        match &self.body {
-            Body::Layers(_) => NetworkReport::default(),
-            Body::Compiled(compiled) => NetworkReport::new(&compiled.graph, &compiled.plan),
-        }
-    }
-
-    /// [`report`](Self::report) with the time of each operation for the first image of some inputs, the fastest of `runs`
-    /// runs.
-    ///
-    /// # Errors
-    ///
-    /// As [`run`](Self::run).
-    pub fn profile(&self, inputs: &[Input<'_>], runs: usize) -> Result<NetworkReport> {
-        match &self.body {
-            Body::Layers(_) => Ok(NetworkReport::default()),
-            Body::Compiled(compiled) => compiled.profile(inputs, runs),
-        }
-    }
-
-    /// Number of live weights, those of norms and biases apart.
-    pub fn live(&self) -> usize {
-        match &self.body {
-            Body::Layers(layers) => layers.live(),
-            Body::Compiled(compiled) => compiled.sum(|kernel| kernel.live()),
-        }
-    }
-
-    /// Bytes of weights, biases and of what finds the weights.
-    pub fn bytes(&self) -> usize {
-        match &self.body {
-            Body::Layers(layers) => layers.bytes(),
-            Body::Compiled(compiled) => compiled.sum(|kernel| kernel.bytes()),
-        }
-    }
-}
-
-fn run_layers(layers: &Sequence, images: &[f32]) -> Result<Vec<f32>> {
-    let [image, classes] = layers.sizes();
-    if !images.len().is_multiple_of(image) {
-        return Err(Error::Mismatch {
-            what: "the images",
-            reason: format!("{} numbers, {image} in an image", images.len()),
-        });
-    }
-    let mut logits = vec![0.0; images.len() / image * classes];
-    let each = images.par_chunks(image).zip(logits.par_chunks_mut(classes));
-    each.try_for_each(|(image, logits)| layers.run(image, logits))?;
-    Ok(logits)
-}
-
-impl Compiled {
-    fn sum(&self, count: impl Fn(&dyn steps::Kernel) -> usize) -> usize {
-        let steps = self.plan.steps.iter();
-        let kernels = steps.map(|step| match &step.action {
-            Action::Run { kernel, .. } => count(&**kernel),
-            Action::Give { .. } | Action::Operate(_) | Action::Get { .. } => 0,
-        });
-        kernels.sum()
-    }
-
-    fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Output>> {
-        let images = self.images(inputs)?;
-        let each: Vec<usize> = self.graph.inputs.iter().map(|id| self.size(*id)).collect();
-        let mut outputs = self.outputs(images);
-        let mut targets: Vec<Vec<Target<'_>>> = (0..images).map(|_| Vec::new()).collect();
-        for (output, id) in outputs.iter_mut().zip(&self.graph.outputs) {
-            let size = self.size(*id).max(1);
-            let parts: Vec<Target<'_>> = match output {
-                Output::Float(numbers) => numbers.chunks_mut(size).map(Target::Float).collect(),
-                Output::Int(numbers) => numbers.chunks_mut(size).map(Target::Int).collect(),
-            };
-            parts
-                .into_iter()
-                .zip(&mut targets)
-                .for_each(|(part, targets)| targets.push(part));
-        }
-        targets
-            .into_par_iter()
-            .enumerate()
-            .try_for_each(|(image, mut targets)| {
-                let parts = inputs.iter().zip(&each);
-                let parts: Vec<Input<'_>> = parts
-                    .map(|(input, size)| input.part(image * size..(image + 1) * size))
-                    .collect();
-                self.run_one(&parts, &mut targets, None)
-            })?;
-        Ok(outputs)
-    }
-
-    fn run_one(
-        &self,
-        inputs: &[Input<'_>],
-        targets: &mut [Target<'_>],
-        times: Option<&mut [Duration]>,
-    ) -> Result<()> {
-        let memory = self.memory.lock().ok().and_then(|mut memory| memory.pop());
-        let mut memory = memory.unwrap_or_else(|| Memory::new(&self.plan));
-        self.plan.run(&mut memory, inputs, targets, times)?;
-        if let Ok(mut all) = self.memory.lock() {
-            all.push(memory);
-        }
-        Ok(())
-    }
-
-    fn profile(&self, inputs: &[Input<'_>], runs: usize) -> Result<NetworkReport> {
-        if self.images(inputs)? == 0 {
-            return Err(Error::Network {
-                reason: "a profile takes an image".to_string(),
-            });
-        }
-        let sizes = self.graph.inputs.iter().map(|id| self.size(*id));
-        let one: Vec<Input<'_>> = inputs
-            .iter()
-            .zip(sizes)
-            .map(|(input, size)| input.part(0..size))
-            .collect();
-        let mut fastest = vec![Duration::MAX; self.plan.steps.len()];
-        for _ in 0..runs.max(1) {
-            let mut times = vec![Duration::ZERO; fastest.len()];
-            let mut outputs = self.outputs(1);
-            let mut targets = Vec::new();
-            for output in &mut outputs {
-                targets.push(match output {
-                    Output::Float(numbers) => Target::Float(numbers),
-                    Output::Int(numbers) => Target::Int(numbers),
-                });
-            }
-            self.run_one(&one, &mut targets, Some(&mut times))?;
-            for (fastest, time) in fastest.iter_mut().zip(times) {
-                *fastest = time.min(*fastest);
-            }
-        }
-        Ok(NetworkReport::new(&self.graph, &self.plan).with_times(&self.plan, &fastest))
-    }
-
-    /// Outputs of so many images, to be written.
-    fn outputs(&self, images: usize) -> Vec<Output> {
-        let output = |id: &graph::Id| {
-            let count = images * self.size(*id);
-            match self.graph.tensors[*id].kind {
-                Kind::Float => Output::Float(vec![0.0; count]),
-                Kind::Int | Kind::Bool => Output::Int(vec![0; count]),
-            }
-        };
-        self.graph.outputs.iter().map(output).collect()
-    }
-
-    fn size(&self, id: graph::Id) -> usize {
-        self.graph.tensors[id].count()
-    }
-
-    /// The number of images, if inputs are what they should be.
-    fn images(&self, inputs: &[Input<'_>]) -> Result<usize> {
-        if inputs.len() != self.graph.inputs.len() {
-            let (found, expected) = (inputs.len(), self.graph.inputs.len());
-            return Err(Error::Network {
-                reason: format!("{found} inputs, and it takes {expected}"),
-            });
-        }
-        let mut images = None;
-        for (at, (input, &id)) in inputs.iter().zip(&self.graph.inputs).enumerate() {
-            let (size, kind) = (self.size(id), self.graph.tensors[id].kind);
-            if matches!(input, Input::Float(_)) != (kind == Kind::Float) {
-                return Err(Error::Network {
-                    reason: format!("input {at} is to hold {kind:?} numbers"),
-                });
-            }
-            let count = match self.graph.is_each {
-                true if size > 0 && input.len().is_multiple_of(size) => input.len() / size,
-                false if input.len() == size => 1,
-                _ => {
-                    return Err(Error::Length {
-                        what: "an input",
-                        found: input.len(),
-                        expected: match self.graph.is_each {
-                            true => format!("a multiple of {size}"),
-                            false => size.to_string(),
-                        },
-                    });
-                }
-            };
-            if *images.get_or_insert(count) != count {
-                return Err(Error::Network {
-                    reason: format!("input {at} is of {count} images, and others are not"),
-                });
-            }
-        }
-        Ok(images.unwrap_or(1))
-    }
-}

@@ -1,224 +1,302 @@
-//! How networks are put together: each layer takes the shape of what the one before puts out.
+//! A network: its graph, its plan, and the memory of its runs.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use burn::nn;
+use rayon::prelude::*;
 
-use super::SparseNetwork;
-use super::attention::{Attention, FirstTokens, Gelu, Tokens};
-use super::conv::Conv;
-use super::filters::{Filters, factors, numbers};
-use super::frame::{IntoFrames, OutOfFrames, Planes};
-use super::layer::{Layer, Sequence};
-use super::norm::{LayerNorm, NormRelu};
-use super::pool::{MaxPool, Mean, Subsample};
-use super::residual::Residual;
+use super::graph::{Constant, Data, Graph, Id, Kind};
+use super::plan::{Action, Plan};
+use super::report::NetworkReport;
+use super::run::{Input, Memory, Output, Target};
+use super::{rewrite, steps};
 use crate::error::{Error, Result};
-use crate::kernels::Frame;
-use crate::nn::BatchNorm;
 
-/// Layers so far.
+/// A trained network for inference on a CPU; clones share everything.
+///
+/// ```
+/// # #[cfg(all(feature = "compile", feature = "models"))] {
+/// # use zosam::masks::Masks;
+/// # use zosam::model_file::save_model;
+/// use burn::tensor::{Device, Tensor};
+/// use zosam::inference::SparseNetwork;
+/// use zosam::model_file::load_model;
+/// use zosam::models::ResNetConfig;
+/// let config = ResNetConfig::resnet32(10).with_depth(8).with_width(4);
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("model.safetensors");
+/// # save_model(&path, &config.init(&Device::flex())?, &Masks::dense())?;
+/// let (model, _masks) = load_model(&path, config.init(&Device::flex())?)?;
+/// let sample = Tensor::<4>::ones([1, 3, 32, 32], &Device::flex());
+/// let network = SparseNetwork::compile(&model, sample, |model, images| model.forward(images))?;
+/// let images = vec![0.5; 2 * 3 * 32 * 32]; // two, normalised, `[3, 32, 32]` each
+/// assert_eq!(network.logits(&images)?.len(), 2 * 10);
+/// assert!(network.logits(&images[1..]).is_err());
+/// # }
+/// # Ok::<(), zosam::Error>(())
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct Network {
-    /// Channels, height and width of the output.
-    shape: [usize; 3],
-    /// How its planes lie, if in frames.
-    frame: Option<Frame>,
-    layers: Sequence,
+pub struct SparseNetwork(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Without the constants that the plan's kernels have taken over.
+    graph: Graph,
+    plan: Plan,
+    /// Memory of runs that are at rest.
+    memory: Mutex<Vec<Memory>>,
 }
 
-impl Network {
-    /// Of images of a number of channels, height and width; a first layer checks them.
-    pub fn new(shape: [usize; 3]) -> Self {
-        let image = shape.into_iter().fold(1, usize::saturating_mul);
-        let layers = Vec::new();
-        Self {
-            shape,
-            frame: None,
-            layers: Sequence { image, layers },
+impl SparseNetwork {
+    /// Of a graph as it was recorded.
+    pub(crate) fn new(mut graph: Graph) -> Result<Self> {
+        graph.check().map_err(|reason| Error::Network { reason })?;
+        rewrite::rewrite(&mut graph);
+        Self::planned(graph)
+    }
+
+    /// Of a graph that has been rewritten.
+    pub(super) fn planned(mut graph: Graph) -> Result<Self> {
+        graph.check().map_err(|reason| Error::Network { reason })?;
+        let plan = Plan::new(&graph)?;
+        for (id, _) in &plan.taken {
+            graph.take(*id);
         }
+        let memory = Mutex::default();
+        Ok(Self(Arc::new(Inner {
+            graph,
+            plan,
+            memory,
+        })))
     }
 
-    /// An empty one for the output of this.
-    pub fn branch(&self) -> Self {
-        let image = self.layers.sizes()[1];
-        let layers = Vec::new();
-        Self {
-            shape: self.shape,
-            frame: self.frame,
-            layers: Sequence { image, layers },
+    /// The graph with all its constants, those included that kernels have taken over.
+    pub(super) fn graph(&self) -> Graph {
+        let Inner { graph, plan, .. } = &*self.0;
+        let mut graph = graph.clone();
+        for (id, step) in &plan.taken {
+            if let Action::Run { kernel, .. } = &plan.steps[*step].action
+                && let Some(weight) = kernel.weight()
+            {
+                let path = graph.taken.remove(id);
+                let data = Arc::new(Data::Float(weight));
+                graph.constants.insert(*id, Constant { data, path });
+            }
         }
+        graph
     }
 
-    pub fn finish(self) -> SparseNetwork {
-        let layers = self.lying(None).layers;
-        SparseNetwork::layers(layers)
+    /// Outputs of all images of some inputs, `[N, …]` each in row-major order.
+    ///
+    /// The same for any number of threads, and for an image alone or among others.
+    ///
+    /// # Errors
+    ///
+    /// If inputs are not those that the network was compiled for, but for the number of images.
+    pub fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Output>> {
+        self.0.run(inputs)
     }
 
-    /// The same images in frames, or without.
-    fn lying(mut self, frame: Option<Frame>) -> Self {
-        let shape = self.shape;
-        let planes = |frame| Planes { frame, shape };
-        let layer: Arc<dyn Layer> = match (self.frame, frame) {
-            (None, Some(frame)) => Arc::new(IntoFrames(planes(frame))),
-            (Some(frame), None) => Arc::new(OutOfFrames(planes(frame))),
-            // Planes of one size have one frame.
-            (None, None) | (Some(_), Some(_)) => return self,
-        };
-        self.layers.layers.push(layer);
-        self.frame = frame;
-        self
+    /// Logits `[images, classes]` of normalised images `[images, channels, height, width]`, in row-major order: the first
+    /// output for a single input of floats.
+    ///
+    /// The same for any number of threads, and for an image alone or among others.
+    ///
+    /// # Errors
+    ///
+    /// If the numbers are not those of whole images.
+    pub fn logits(&self, images: &[f32]) -> Result<Vec<f32>> {
+        let mut outputs = self.run(&[Input::Float(images)])?.into_iter();
+        let first = outputs.next().and_then(Output::floats);
+        first.ok_or_else(|| Error::Network {
+            reason: "its first output is none of floats".to_string(),
+        })
     }
 
-    /// A layer of planes without frames.
-    fn then(self, layer: impl Layer + 'static, shape: [usize; 3]) -> Self {
-        self.lying(None).then_lying(layer, shape)
+    /// What each operation computes with, and what was left to burn.
+    ///
+    /// ```
+    /// # #[cfg(feature = "compile")] {
+    /// # use burn::{nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
+    /// # use zosam::inference::{Arithmetic, SparseNetwork};
+    /// # let layer = LinearConfig::new(8, 3).init(&Device::flex());
+    /// # let sample = Tensor::<2>::ones([1, 8], &Device::flex());
+    /// let network = SparseNetwork::compile(&layer, sample, |layer: &Linear, x| layer.forward(x))?;
+    /// let report = network.report();
+    /// assert_eq!(report.operations[0].path.as_deref(), Some("weight"));
+    /// assert_eq!(report.operations[0].arithmetic, Arithmetic::Dense);
+    /// println!("{report}");
+    /// # }
+    /// # Ok::<(), zosam::Error>(())
+    /// ```
+    pub fn report(&self) -> NetworkReport {
+        NetworkReport::new(&self.0.graph, &self.0.plan)
     }
 
-    /// A layer of planes as they lie.
-    fn then_lying(mut self, layer: impl Layer + 'static, shape: [usize; 3]) -> Self {
-        self.layers.layers.push(Arc::new(layer));
-        self.shape = shape;
-        self
+    /// [`report`](Self::report) with the time of each operation for the first image of some inputs, the fastest of `runs`
+    /// runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn profile(&self, inputs: &[Input<'_>], runs: usize) -> Result<NetworkReport> {
+        self.0.profile(inputs, runs)
     }
 
-    fn plane(&self) -> usize {
-        self.shape[1] * self.shape[2]
+    /// Number of live weights, those of norms and biases apart.
+    pub fn live(&self) -> usize {
+        self.0.sum(|kernel| kernel.live())
     }
 
-    /// A convolution or a linear layer.
-    pub fn conv(self, filters: Filters) -> Result<Self> {
-        let conv = filters.packed(self.shape)?;
-        let shape = output(&conv);
-        Ok(self.lying(conv.frame()).then_lying(conv, shape))
+    /// Bytes of weights, biases and of what finds the weights.
+    pub fn bytes(&self) -> usize {
+        self.0.sum(|kernel| kernel.bytes())
+    }
+}
+
+impl Inner {
+    /// Over kernels, each of which counts once, however many steps it has.
+    fn sum(&self, count: impl Fn(&dyn steps::Kernel) -> usize) -> usize {
+        let mut seen = HashSet::new();
+        let mut total = 0;
+        for step in &self.plan.steps {
+            if let Action::Run { kernel, .. } = &step.action
+                && seen.insert(Arc::as_ptr(kernel).cast::<()>())
+            {
+                total += count(&**kernel);
+            }
+        }
+        total
     }
 
-    /// `last(body(x)) + around(x)`, then the ReLU of `last`.
-    pub fn residual(self, body: Self, last: Filters, around: Self) -> Result<Self> {
-        let last = last.packed(body.shape)?;
-        let shape = output(&last);
-        if around.shape != shape {
-            return Err(Error::Mismatch {
-                what: "the shortcut",
-                reason: format!("{:?}, and {shape:?} to be added to", around.shape),
+    fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Output>> {
+        let images = self.images(inputs)?;
+        let each: Vec<usize> = self.graph.inputs.iter().map(|id| self.size(*id)).collect();
+        let mut outputs = self.outputs(images);
+        let mut targets: Vec<Vec<Target<'_>>> = (0..images).map(|_| Vec::new()).collect();
+        for (output, id) in outputs.iter_mut().zip(&self.graph.outputs) {
+            let size = self.size(*id).max(1);
+            let parts: Vec<Target<'_>> = match output {
+                Output::Float(numbers) => numbers.chunks_mut(size).map(Target::Float).collect(),
+                Output::Int(numbers) => numbers.chunks_mut(size).map(Target::Int).collect(),
+            };
+            parts
+                .into_iter()
+                .zip(&mut targets)
+                .for_each(|(part, targets)| targets.push(part));
+        }
+        targets
+            .into_par_iter()
+            .enumerate()
+            .try_for_each(|(image, mut targets)| {
+                let parts = inputs.iter().zip(&each);
+                let parts: Vec<Input<'_>> = parts
+                    .map(|(input, size)| input.part(image * size..(image + 1) * size))
+                    .collect();
+                self.run_one(&parts, &mut targets, None)
+            })?;
+        Ok(outputs)
+    }
+
+    fn run_one(
+        &self,
+        inputs: &[Input<'_>],
+        targets: &mut [Target<'_>],
+        times: Option<&mut [Duration]>,
+    ) -> Result<()> {
+        let memory = self.memory.lock().ok().and_then(|mut memory| memory.pop());
+        let mut memory = memory.unwrap_or_else(|| Memory::new(&self.plan));
+        self.plan.run(&mut memory, inputs, targets, times)?;
+        if let Ok(mut all) = self.memory.lock() {
+            all.push(memory);
+        }
+        Ok(())
+    }
+
+    fn profile(&self, inputs: &[Input<'_>], runs: usize) -> Result<NetworkReport> {
+        if self.images(inputs)? == 0 {
+            return Err(Error::Network {
+                reason: "a profile takes an image".to_string(),
             });
         }
-        let frame = last.frame();
-        let residual = Residual {
-            body: body.lying(frame).layers,
-            last,
-            around: around.lying(frame).layers,
+        let sizes = self.graph.inputs.iter().map(|id| self.size(*id));
+        let one: Vec<Input<'_>> = inputs
+            .iter()
+            .zip(sizes)
+            .map(|(input, size)| input.part(0..size))
+            .collect();
+        let mut fastest = vec![Duration::MAX; self.plan.steps.len()];
+        for _ in 0..runs.max(1) {
+            let mut times = vec![Duration::ZERO; fastest.len()];
+            let mut outputs = self.outputs(1);
+            let mut targets = Vec::new();
+            for output in &mut outputs {
+                targets.push(match output {
+                    Output::Float(numbers) => Target::Float(numbers),
+                    Output::Int(numbers) => Target::Int(numbers),
+                });
+            }
+            self.run_one(&one, &mut targets, Some(&mut times))?;
+            for (fastest, time) in fastest.iter_mut().zip(times) {
+                *fastest = time.min(*fastest);
+            }
+        }
+        Ok(NetworkReport::new(&self.graph, &self.plan).with_times(&self.plan, &fastest))
+    }
+
+    /// Outputs of so many images, to be written.
+    fn outputs(&self, images: usize) -> Vec<Output> {
+        let output = |id: &Id| {
+            let count = images * self.size(*id);
+            match self.graph.tensors[*id].kind {
+                Kind::Float => Output::Float(vec![0.0; count]),
+                Kind::Int | Kind::Bool => Output::Int(vec![0; count]),
+            }
         };
-        let mut network = self.then_lying(residual, shape);
-        network.frame = frame;
-        Ok(network)
+        self.graph.outputs.iter().map(output).collect()
     }
 
-    /// Batch norm and ReLU on their own.
-    pub fn norm_relu(self, norm: &BatchNorm) -> Self {
-        let factors = factors(norm).into_iter();
-        let layer = NormRelu {
-            factors: factors
-                .map(|(scale, shift)| (scale as f32, shift as f32))
-                .collect(),
-            plane: self.plane(),
-        };
-        let shape = self.shape;
-        self.then(layer, shape)
+    fn size(&self, id: Id) -> usize {
+        self.graph.tensors[id].count()
     }
 
-    /// Max pooling; images of no pixels are for the next layer to refuse.
-    pub fn max_pool(self, window: usize, stride: usize, padding: usize) -> Self {
-        let input = self.shape;
-        let layer = MaxPool {
-            input,
-            window,
-            stride,
-            padding,
-        };
-        let [rows, columns] = layer.output();
-        self.then(layer, [input[0], rows, columns])
+    /// The number of images, if inputs are what they should be.
+    fn images(&self, inputs: &[Input<'_>]) -> Result<usize> {
+        if inputs.len() != self.graph.inputs.len() {
+            let (found, expected) = (inputs.len(), self.graph.inputs.len());
+            return Err(Error::Network {
+                reason: format!("{found} inputs, and it takes {expected}"),
+            });
+        }
+        let mut images = None;
+        for (at, (input, &id)) in inputs.iter().zip(&self.graph.inputs).enumerate() {
+            let (size, kind) = (self.size(id), self.graph.tensors[id].kind);
+            if matches!(input, Input::Float(_)) != (kind == Kind::Float) {
+                return Err(Error::Network {
+                    reason: format!("input {at} is to hold {kind:?} numbers"),
+                });
+            }
+            let count = match self.graph.is_each {
+                true if size > 0 && input.len().is_multiple_of(size) => input.len() / size,
+                false if input.len() == size => 1,
+                _ => {
+                    return Err(Error::Length {
+                        what: "an input",
+                        found: input.len(),
+                        expected: match self.graph.is_each {
+                            true => format!("a multiple of {size}"),
+                            false => size.to_string(),
+                        },
+                    });
+                }
+            };
+            if *images.get_or_insert(count) != count {
+                return Err(Error::Network {
+                    reason: format!("input {at} is of {count} images, and others are not"),
+                });
+            }
+        }
+        Ok(images.unwrap_or(1))
     }
-
-    /// The mean of each channel.
-    pub fn mean(self) -> Self {
-        let (channels, plane) = (self.shape[0], self.plane());
-        self.then(Mean { channels, plane }, [channels, 1, 1])
-    }
-
-    /// Every other pixel, between so many channels of zeros.
-    pub fn subsample(self, zeros: [usize; 2]) -> Self {
-        let input = self.shape;
-        let [channels, height, width] = input;
-        let channels = zeros[0] + channels + zeros[1];
-        let shape = [channels, height.div_ceil(2), width.div_ceil(2)];
-        self.then(Subsample { input, zeros }, shape)
-    }
-
-    /// Patches to tokens in one row, special ones `[special, width]` first, with positions `[special + patches, width]`.
-    pub fn tokens(self, special: &[f32], positions: &[f32]) -> Self {
-        let width = self.shape[0];
-        let count = special.len() / width;
-        let (first, rest) = positions.split_at(special.len());
-        let special: Vec<f32> = special.iter().zip(first).map(|(a, b)| a + b).collect();
-        let layer = Tokens {
-            special: columns(&special, width),
-            positions: columns(rest, width),
-            width,
-        };
-        let tokens = count + self.plane();
-        self.then(layer, [width, 1, tokens])
-    }
-
-    /// The first tokens alone.
-    pub fn first_tokens(self, kept: usize) -> Self {
-        let [width, _, tokens] = self.shape;
-        let layer = FirstTokens {
-            width,
-            tokens,
-            kept,
-        };
-        self.then(layer, [width, 1, kept])
-    }
-
-    pub fn layer_norm(self, norm: &nn::LayerNorm, epsilon: f64) -> Self {
-        let gamma = numbers(norm.gamma.val());
-        let beta = norm.beta.as_ref().map(|beta| numbers(beta.val()));
-        let beta = beta.unwrap_or(vec![0.0; gamma.len()]);
-        let layer = LayerNorm {
-            factors: gamma.into_iter().zip(beta).collect(),
-            epsilon: epsilon as f32,
-            plane: self.plane(),
-        };
-        let shape = self.shape;
-        self.then(layer, shape)
-    }
-
-    /// Queries, keys and values of some heads to what they attend to.
-    pub fn attention(self, heads: usize) -> Self {
-        let [triple, _, tokens] = self.shape;
-        let layer = Attention {
-            width: triple / 3,
-            heads,
-            tokens,
-        };
-        self.then(layer, [triple / 3, 1, tokens])
-    }
-
-    pub fn gelu(self) -> Self {
-        let (size, shape) = (self.shape[0] * self.plane(), self.shape);
-        self.then(Gelu { size }, shape)
-    }
-}
-
-/// Channels, height and width behind a convolution.
-fn output(conv: &Conv) -> [usize; 3] {
-    let [rows, columns] = conv.shape().output_size();
-    [conv.shape().channels[1], rows, columns]
-}
-
-/// The transpose of rows of some width.
-fn columns(rows: &[f32], width: usize) -> Vec<f32> {
-    let column = |at: usize| rows.iter().skip(at).step_by(width).copied();
-    (0..width).flat_map(column).collect()
 }

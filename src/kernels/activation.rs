@@ -1,35 +1,9 @@
 //! GELU, exponentials and the like in polynomials, which compilers turn into vector instructions: `std`'s functions take one
 //! number at a time.
 
-use super::simd::{Instructions, Job, Simd};
-
 /// `y = x Φ(x)`, `Φ` the normal distribution function: the exact GELU. `|error| ≤ 4e-7 |x|`.
-///
-/// # Panics
-///
-/// If the slices differ in length.
-pub(crate) fn gelu(input: &[f32], output: &mut [f32]) {
-    assert_eq!(input.len(), output.len(), "GELU keeps sizes");
-    Instructions::detect().run(Gelu { input, output });
-}
-
-struct Gelu<'a> {
-    input: &'a [f32],
-    output: &'a mut [f32],
-}
-
-impl Job for Gelu<'_> {
-    /// Safe code throughout: only the compiler uses the instructions.
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        for (to, &x) in self.output.iter_mut().zip(self.input) {
-            *to = gelu_of(x);
-        }
-    }
-}
-
 #[inline(always)]
-pub(crate) fn gelu_of(x: f32) -> f32 {
+pub(crate) fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + erf(std::f32::consts::FRAC_1_SQRT_2 * x))
 }
 
@@ -142,19 +116,15 @@ mod tests {
     #[test]
     fn gelu_is_exact() {
         let input: Vec<f32> = (-4000..=4000).map(|i| i as f32 / 400.0).collect();
-        let mut output = vec![0.0; input.len()];
-        gelu(&input, &mut output);
-        for (&x, &y) in input.iter().zip(&output) {
-            let x = f64::from(x);
+        for x in input {
+            let (x, y) = (f64::from(x), gelu(x));
             let exact = 0.5 * x * (1.0 + series(x * std::f64::consts::FRAC_1_SQRT_2));
             assert!(
                 (f64::from(y) - exact).abs() <= 4e-7 * x.abs(),
                 "{x}: {y}, {exact}"
             );
         }
-        let mut output = [0.0];
-        gelu(&[f32::NAN], &mut output);
-        assert!(output[0].is_nan());
+        assert!(gelu(f32::NAN).is_nan());
     }
 
     #[test]

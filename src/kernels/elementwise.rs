@@ -178,7 +178,7 @@ fn unary(function: Unary, from: &[f32], to: &mut [f32]) {
     }
     match function {
         Unary::Relu => each!(|x: f32| if x < 0.0 { 0.0 } else { x }),
-        Unary::Gelu => each!(super::activation::gelu_of),
+        Unary::Gelu => each!(super::activation::gelu),
         Unary::Sigmoid => each!(|x: f32| {
             let small = exp(-x.abs());
             let larger = 1.0 / (1.0 + small);

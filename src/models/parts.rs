@@ -81,12 +81,6 @@ pub(super) fn loss_of(logits: Tensor<2>, labels: Tensor<1, Int>) -> (Tensor<1>, 
     (loss, logits)
 }
 
-/// Pixels of an image after layers of stride 2 that round up: convolutions with "same" padding, and the padded pooling.
-pub(super) fn pixels_after([height, width]: [usize; 2], halvings: u32) -> u64 {
-    let halved = |size: usize| (0..halvings).fold(size, |size, _| size.div_ceil(2));
-    (halved(height) * halved(width)) as u64
-}
-
 /// An error that names a configuration's field.
 pub(super) fn invalid<T>(
     field: &'static str,

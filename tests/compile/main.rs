@@ -2,8 +2,11 @@
 #![cfg(feature = "compile")]
 
 mod families;
+mod files;
 mod modules;
 mod networks;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod random;
 mod traps;
 #[path = "../turns/mod.rs"]

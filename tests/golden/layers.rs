@@ -2,6 +2,7 @@
 
 use burn::module::ParamGroup;
 use burn::tensor::{Device, Tensor};
+use zosam::compile::Uses;
 use zosam::models::{ResNet, ResNetConfig, ResNetVariant};
 use zosam::sparse::{
     Budget, Distribution, LayerReport, Magnitude, SparsityReport, Weight, one_shot,
@@ -19,7 +20,13 @@ fn report(model: ResNet, mut sparsity: Sparsity) -> SparsityReport {
     let no_loss = |_: &ResNet| -> Tensor<1> { unreachable!("random masks need no gradient") };
     let model = sparsity.attach(model, no_loss).unwrap();
     let report = sparsity.report(&model);
-    report.with_uses(|path| model.uses(path, [32, 32]))
+    let uses = uses(&model);
+    report.with_uses(|path| uses.of_path(path))
+}
+
+fn uses(model: &ResNet) -> Uses {
+    let images = Tensor::<4>::zeros([1, 3, 32, 32], &Device::flex());
+    Uses::of(model, images, |model, images| model.forward(images)).unwrap()
 }
 
 fn random(sparsity: f64) -> Sparsity {
@@ -57,7 +64,8 @@ fn networks_have_the_published_size_and_cost() {
         assert_eq!([size(&ten), size(&hundred)], parameters);
         let weights = tree::leaves(&ten).into_iter();
         let weights = weights.filter(|leaf| leaf.shape.len() > 1);
-        let cost = weights.map(|leaf| leaf.len() as u64 * ten.uses(&leaf.path, [32, 32]).unwrap());
+        let uses = uses(&ten);
+        let cost = weights.map(|leaf| leaf.len() as u64 * uses.of_path(&leaf.path).unwrap());
         assert_eq!(cost.sum::<u64>(), multiply_adds);
     }
 }
@@ -158,7 +166,8 @@ fn erk_zeros_of_the_wide_resnet() {
 fn erk_cost_of_the_narrow_resnet_with_convolution_shortcuts() {
     let config = ResNetConfig::resnet32(10).with_variant(ResNetVariant::Grasp);
     let model = config.init(&Device::flex().autodiff()).unwrap();
-    let uses = |layer: &LayerReport| model.uses(&layer.name, [32, 32]).unwrap();
+    let counted = uses(&model);
+    let uses = |layer: &LayerReport| counted.of_path(&layer.name).unwrap();
     for (sparsity, multiply_adds) in [(0.90, 0.1803), (0.95, 0.0890), (0.98, 0.0356)] {
         let report = report(model.clone(), random(sparsity));
         assert_eq!(report.prunable_weights, 464_432);

@@ -4,30 +4,42 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use zosam::compile::Uses;
 use zosam::models::{ImageNetResNetConfig, Stem, VggConfig, WideResNetConfig};
 use zosam::{Error, tree};
 
 use crate::reference::{read, torch_name};
 
-/// Parameters of a network, and multiply-adds of an image by what `uses` says of its weights.
-fn size<M: Module>(model: &M, uses: impl Fn(&str) -> Option<u64>) -> (usize, u64) {
-    let leaves = tree::leaves(model);
+/// Parameters of a network.
+fn parameters<M: Module>(model: &M) -> usize {
+    tree::leaves(model).iter().map(|leaf| leaf.len()).sum()
+}
+
+/// Multiply-adds of an image, recorded and not run. Every weight of a layer has a use, and nothing else has.
+fn multiply_adds<M: Module>(
+    model: &M,
+    side: usize,
+    forward: impl Fn(&M, Tensor<4>) -> Tensor<2>,
+) -> u64 {
+    let images = Tensor::<4>::zeros([1, 3, side, side], &Device::flex());
+    let uses = Uses::of(model, images, forward).unwrap();
     let mut multiply_adds = 0;
-    for leaf in &leaves {
+    for leaf in tree::leaves(model) {
         match leaf.shape.len() {
-            1 => assert!(uses(&leaf.path).is_none_or(|uses| uses == 1)),
-            _ => multiply_adds += leaf.len() as u64 * uses(&leaf.path).unwrap(),
+            1 => assert_eq!(uses.of_path(&leaf.path), None),
+            _ => multiply_adds += leaf.len() as u64 * uses.of_path(&leaf.path).unwrap(),
         }
     }
-    let parameters = leaves.iter().map(|leaf| leaf.len()).sum();
-    (parameters, multiply_adds)
+    assert_eq!(uses.of_path("layer9.0.conv1"), None);
+    assert_eq!(uses.between_activations(), 0);
+    multiply_adds
 }
 
 /// With 10 and with 100 classes. VGG-19's are GraSP's network's.
 #[test]
 fn vggs() {
     let device = Device::flex().autodiff();
-    let parameters = |config: VggConfig| size(&config.init(&device).unwrap(), |_| Some(1)).0;
+    let parameters = |config: VggConfig| parameters(&config.init(&device).unwrap());
     for (config, expected) in [
         (
             VggConfig::vgg11 as fn(usize) -> VggConfig,
@@ -43,8 +55,8 @@ fn vggs() {
         );
     }
     let model = VggConfig::vgg19(10).init(&device).unwrap();
-    let (_, multiply_adds) = size(&model, |path| model.uses(path, [32, 32]));
-    assert_eq!(multiply_adds, 398_136_320);
+    let found = multiply_adds(&model, 32, |model, images| model.forward(images));
+    assert_eq!(found, 398_136_320);
 }
 
 /// With 10 and with 100 classes. In the literature: 36.5 M, 11.0 M, 8.9 M, 1.5 M and 1.1 M with 10.
@@ -60,13 +72,13 @@ fn wide_resnets() {
     ] {
         let parameters = |classes| {
             let config = WideResNetConfig::new(depth, factor, classes);
-            size(&config.init(&device).unwrap(), |_| Some(1)).0
+            parameters(&config.init(&device).unwrap())
         };
         assert_eq!([10, 100].map(parameters), expected);
     }
     let model = WideResNetConfig::wrn_28_10(10).init(&device).unwrap();
-    let (_, multiply_adds) = size(&model, |path| model.uses(path, [32, 32]));
-    assert_eq!(multiply_adds, 5_243_328_768);
+    let found = multiply_adds(&model, 32, |model, images| model.forward(images));
+    assert_eq!(found, 5_243_328_768);
 }
 
 /// The published sizes, and multiply-adds for 224 × 224 and, where rounding matters, 97 × 97 pixels, counted by hooks on
@@ -74,7 +86,7 @@ fn wide_resnets() {
 #[test]
 fn imagenet_resnets() {
     let device = Device::flex().autodiff();
-    for (config, parameters, multiply_adds, odd) in [
+    for (config, count, even, odd) in [
         (
             ImageNetResNetConfig::resnet18(1000),
             11_689_512,
@@ -107,9 +119,8 @@ fn imagenet_resnets() {
         ),
     ] {
         let model = config.init(&device).unwrap();
-        let of = |side| size(&model, |path| model.uses(path, [side, side]));
-        assert_eq!(of(224), (parameters, multiply_adds));
-        assert_eq!(of(97).1, odd);
+        let of = |side| multiply_adds(&model, side, |model, images| model.forward(images));
+        assert_eq!((parameters(&model), of(224), of(97)), (count, even, odd));
     }
 }
 
@@ -128,7 +139,8 @@ fn imagenet_resnets_for_small_images() {
         ),
     ] {
         let model = config.with_stem(Stem::Cifar).init(&device).unwrap();
-        assert_eq!(size(&model, |path| model.uses(path, [32, 32])), expected);
+        let found = multiply_adds(&model, 32, |model, images| model.forward(images));
+        assert_eq!((parameters(&model), found), expected);
     }
 }
 
@@ -153,28 +165,6 @@ fn paths_are_the_keys_of_torchvision() {
             (torch_name(&path), shape)
         });
         assert_eq!(ours.collect::<BTreeMap<_, _>>(), expected, "{name}");
-    }
-}
-
-#[test]
-fn paths_that_a_network_does_not_have_have_no_uses() {
-    let device = Device::flex().autodiff();
-    let vgg = VggConfig::vgg11(2).with_width(1).init(&device).unwrap();
-    let wide = WideResNetConfig::new(10, 1, 2).with_base(1);
-    let wide = wide.init(&device).unwrap();
-    let resnet = ImageNetResNetConfig::resnet18(2).with_width(1);
-    let resnet = resnet.init(&device).unwrap();
-    for path in [
-        "",
-        "conv",
-        "stages",
-        "stages.99.0.conv.weight",
-        "layer9.0.conv1",
-        "bn1.gamma",
-    ] {
-        assert_eq!(vgg.uses(path, [32, 32]), None, "{path}");
-        assert_eq!(wide.uses(path, [32, 32]), None, "{path}");
-        assert_eq!(resnet.uses(path, [32, 32]), None, "{path}");
     }
 }
 

@@ -192,7 +192,10 @@ impl IrVisitorMut for Renamed<'_> {
 
 fn numbers(data: &TensorData, kind: Kind) -> Data {
     match kind {
-        Kind::Float => Data::Float(data.iter::<f32>().collect()),
+        Kind::Float => match data.as_slice::<f32>() {
+            Ok(numbers) => Data::Float(numbers.to_vec()),
+            Err(_) => Data::Float(data.iter::<f32>().collect()),
+        },
         Kind::Int => Data::Int(data.iter::<i32>().collect()),
         Kind::Bool => Data::Int(data.iter::<bool>().map(i32::from).collect()),
     }

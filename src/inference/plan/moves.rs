@@ -1,5 +1,7 @@
 //! Operations that only move numbers: most of them need no step, only another way to look at what is there.
 
+use std::sync::Arc;
+
 use super::planner::Planner;
 use super::view::{Layout, Manner, View};
 use crate::error::Result;
@@ -112,7 +114,7 @@ impl Planner<'_> {
             let axes = Axes::new(shape, [&view.layout.strides, &layout.strides]);
             parts.push(Part { axes, to: place });
         }
-        self.run(Box::new(Assemble { fill, parts }), from, to, layout);
+        self.run(Arc::new(Assemble { fill, parts }), from, to, layout);
         Ok(())
     }
 
@@ -151,7 +153,7 @@ impl Planner<'_> {
             fill: Some(value),
             parts: vec![part],
         };
-        self.run(Box::new(kernel), vec![region], to, layout);
+        self.run(Arc::new(kernel), vec![region], to, layout);
         Ok(())
     }
 
@@ -177,7 +179,7 @@ impl Planner<'_> {
             ));
             from.push(self.pixels(id, &view));
         }
-        self.run(Box::new(Assemble { fill: None, parts }), from, to, layout);
+        self.run(Arc::new(Assemble { fill: None, parts }), from, to, layout);
         Ok(())
     }
 
@@ -192,7 +194,7 @@ impl Planner<'_> {
             width: shape[1],
         };
         let to = node.outputs[0];
-        self.run(Box::new(kernel), from, to, Layout::plain(self.shape(to)));
+        self.run(Arc::new(kernel), from, to, Layout::plain(self.shape(to)));
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Functions of single numbers, norms, softmax and pools.
 
+use std::sync::Arc;
+
 use super::moves::repeated;
 use super::planner::Planner;
 use super::products::unfit;
@@ -42,7 +44,7 @@ impl Planner<'_> {
             program: program.to_vec(),
             inputs: from.len(),
         };
-        self.run(Box::new(kernel), from, node.outputs[0], layout);
+        self.run(Arc::new(kernel), from, node.outputs[0], layout);
         Ok(())
     }
 
@@ -87,7 +89,7 @@ impl Planner<'_> {
                 )
             }
         };
-        self.run(Box::new(Broadcast { function, axes }), from, to, layout);
+        self.run(Arc::new(Broadcast { function, axes }), from, to, layout);
         Ok(())
     }
 
@@ -133,7 +135,7 @@ impl Planner<'_> {
             planes,
             relu,
         };
-        self.run(Box::new(kernel), from, node.outputs[0], view.layout);
+        self.run(Arc::new(kernel), from, node.outputs[0], view.layout);
         Ok(())
     }
 
@@ -158,7 +160,7 @@ impl Planner<'_> {
             statistics: Statistics { epsilon, centred },
             columns: (columns > 1).then_some(columns),
         };
-        self.run(Box::new(kernel), regions, to, layout);
+        self.run(Arc::new(kernel), regions, to, layout);
         Ok(())
     }
 
@@ -178,7 +180,7 @@ impl Planner<'_> {
             size: shape[1..].iter().product::<usize>() / groups,
         };
         let layout = Layout::plain(shape);
-        self.run(Box::new(kernel), regions, node.outputs[0], layout);
+        self.run(Arc::new(kernel), regions, node.outputs[0], layout);
         Ok(())
     }
 
@@ -196,7 +198,7 @@ impl Planner<'_> {
             logarithm,
         };
         let region = self.whole(from, &view);
-        self.run(Box::new(kernel), vec![region], node.outputs[0], view.layout);
+        self.run(Arc::new(kernel), vec![region], node.outputs[0], view.layout);
         Ok(())
     }
 
@@ -220,7 +222,7 @@ impl Planner<'_> {
             output: shapes::plane(shape).map_err(unfit)?,
         };
         let region = self.whole(from, &view);
-        self.run(Box::new(kernel), vec![region], to, Layout::plain(shape));
+        self.run(Arc::new(kernel), vec![region], to, Layout::plain(shape));
         Ok(())
     }
 
@@ -246,7 +248,7 @@ impl Planner<'_> {
             factor: if mean { 1.0 / count as f32 } else { 1.0 },
         };
         let region = self.pixels(from, &view);
-        self.run(Box::new(kernel), vec![region], to, layout);
+        self.run(Arc::new(kernel), vec![region], to, layout);
         Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! Where the tensors of a network lie, and the steps so far.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::view::{Layout, View};
 use crate::error::Result;
 use crate::inference::graph::{Data, Graph, Id, Kind};
 use crate::inference::interpreter::Program;
-use crate::inference::steps::{Assemble, Kernel, Part, PutFrames, TakeFrames};
+use crate::inference::steps::{Assemble, Kernel, Part, Product, PutFrames, TakeFrames};
 use crate::kernels::Frame;
 use crate::kernels::strided::{self, Axes};
 
@@ -41,7 +42,7 @@ impl Region {
 pub(crate) enum Action {
     /// A kernel from some regions to the whole of a slot.
     Run {
-        kernel: Box<dyn Kernel>,
+        kernel: Arc<dyn Kernel>,
         from: Vec<Region>,
         to: usize,
     },
@@ -69,6 +70,8 @@ pub(crate) struct Planner<'g> {
     views: Vec<Vec<View>>,
     /// Constants that a step's kernel has taken over, with that step.
     pub taken: Vec<(Id, usize)>,
+    /// Kernels with weights, which operations share that have everything in common: the steps of a recurrent layer.
+    pub products: HashMap<String, Arc<Product>>,
     /// Operations that are left to burn.
     pub program: Program,
     /// Tensors that burn has.
@@ -85,6 +88,7 @@ impl<'g> Planner<'g> {
             node: 0,
             views: vec![Vec::new(); count],
             taken: Vec::new(),
+            products: HashMap::new(),
             program: Program::default(),
             given: vec![false; count],
         };
@@ -172,13 +176,13 @@ impl<'g> Planner<'g> {
             return Ok(self.views[id][self.views[id].len() - 1].clone());
         }
         let plain = Layout::plain(shape);
-        let (kernel, from): (Box<dyn Kernel>, _) = match (layout.frame, first.layout.frame) {
-            (Some(frame), _) => (Box::new(PutFrames(frame)), self.view(id, &plain)?),
-            (None, Some(frame)) if layout.is(&plain, shape) => (Box::new(TakeFrames(frame)), first),
+        let (kernel, from): (Arc<dyn Kernel>, _) = match (layout.frame, first.layout.frame) {
+            (Some(frame), _) => (Arc::new(PutFrames(frame)), self.view(id, &plain)?),
+            (None, Some(frame)) if layout.is(&plain, shape) => (Arc::new(TakeFrames(frame)), first),
             (None, _) => {
                 let axes = Axes::new(shape, [&first.layout.strides, &layout.strides]);
                 let part = Part { axes, to: 0 };
-                (Box::new(Assemble::of(part)), first)
+                (Arc::new(Assemble::of(part)), first)
             }
         };
         let from = match layout.frame.is_some()
@@ -218,7 +222,7 @@ impl<'g> Planner<'g> {
     /// Adds a step that writes a tensor in a layout of its own slot.
     pub fn run(
         &mut self,
-        kernel: Box<dyn Kernel>,
+        kernel: Arc<dyn Kernel>,
         from: Vec<Region>,
         id: Id,
         layout: Layout,

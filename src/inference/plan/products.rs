@@ -1,5 +1,7 @@
 //! Products: convolutions and linear layers, and those of two tensors.
 
+use std::sync::Arc;
+
 use super::moves::repeated;
 use super::planner::Planner;
 use super::view::{Layout, Manner, View};
@@ -14,13 +16,18 @@ impl Planner<'_> {
             return Ok(());
         };
         let is_transposed = matches!(node.operation, Operation::ConvTranspose { .. });
-        let weight = self.weight(node)?;
         let outputs = shape.channels[usize::from(!is_transposed)];
-        let bias = self.bias(node, after, outputs)?;
-        let product = match is_transposed {
-            true => Product::transposed(shape, weight, bias, after.relu)?,
-            false => Product::conv(shape, weight, bias, after.relu)?,
-        };
+        let key = format!("{is_transposed} {shape:?}");
+        let product = self.shared(
+            node,
+            after,
+            outputs,
+            key,
+            |weight, bias| match is_transposed {
+                true => Product::transposed(shape, weight, bias, after.relu),
+                false => Product::conv(shape, weight, bias, after.relu),
+            },
+        )?;
         let manner = product.frame().map_or(Manner::Plain, Manner::Framed);
         self.product(node, after, product, manner)
     }
@@ -29,10 +36,35 @@ impl Planner<'_> {
         let [inputs, outputs] = [0, 1].map(|axis| self.shape(node.inputs[1])[axis]);
         let x = self.shape(node.inputs[0]);
         let positions: usize = x[..x.len() - 1].iter().product();
-        let weight = self.weight(node)?;
-        let bias = self.bias(node, after, outputs)?;
-        let product = Product::linear([inputs, outputs, positions], weight, bias, after.relu)?;
+        let sizes = [inputs, outputs, positions];
+        let key = format!("linear {positions}");
+        let product = self.shared(node, after, outputs, key, |weight, bias| {
+            Product::linear(sizes, weight, bias, after.relu)
+        })?;
         self.product(node, after, product, Manner::Columns)
+    }
+
+    /// The kernel of an operation, a new one unless another operation has the same.
+    fn shared(
+        &mut self,
+        node: &Node,
+        after: After,
+        outputs: usize,
+        key: String,
+        make: impl FnOnce(&[f32], Vec<f32>) -> Result<Product>,
+    ) -> Result<Arc<Product>> {
+        let bias = after.bias.then(|| node.inputs[2]);
+        let key = format!("{key} {} {bias:?} {}", node.inputs[1], after.relu);
+        if let Some(product) = self.products.get(&key) {
+            return Ok(product.clone());
+        }
+        let weight = self.graph.floats(node.inputs[1]);
+        let weight = weight.ok_or_else(|| unfit("a weight that is no constant".to_string()))?;
+        let bias = bias.and_then(|id| self.graph.floats(id));
+        let bias = bias.map_or(vec![0.0; outputs], <[f32]>::to_vec);
+        let product = Arc::new(make(weight, bias)?);
+        self.products.insert(key, product.clone());
+        Ok(product)
     }
 
     /// A step whose input, residual and output lie in one manner.
@@ -40,7 +72,7 @@ impl Planner<'_> {
         &mut self,
         node: &Node,
         after: After,
-        product: Product,
+        product: Arc<Product>,
         manner: Manner,
     ) -> Result<()> {
         let mut read = |id: Id| -> Result<_> {
@@ -53,19 +85,11 @@ impl Planner<'_> {
         }
         let to = node.outputs[0];
         let layout = manner.layout(self.shape(to));
-        self.run(Box::new(product), from, to, layout);
-        self.taken.push((node.inputs[1], self.steps.len() - 1));
+        self.run(product, from, to, layout);
+        if self.taken.iter().all(|(id, _)| *id != node.inputs[1]) {
+            self.taken.push((node.inputs[1], self.steps.len() - 1));
+        }
         Ok(())
-    }
-
-    fn weight(&self, node: &Node) -> Result<&[f32]> {
-        let missing = || unfit("a weight that is no constant".to_string());
-        self.graph.floats(node.inputs[1]).ok_or_else(missing)
-    }
-
-    fn bias(&self, node: &Node, after: After, outputs: usize) -> Result<Vec<f32>> {
-        let bias = after.bias.then(|| self.graph.floats(node.inputs[2]));
-        Ok(bias.flatten().map_or(vec![0.0; outputs], <[f32]>::to_vec))
     }
 
     /// A tensor's matrices and where they begin, its axes before the last two repeated to others.
@@ -95,7 +119,7 @@ impl Planner<'_> {
             matrices: [left, right],
         };
         let from = vec![self.pixels(a, &views[0]), self.pixels(b, &views[1])];
-        self.run(Box::new(kernel), from, to, Layout::plain(shape));
+        self.run(Arc::new(kernel), from, to, Layout::plain(shape));
         Ok(())
     }
 
@@ -129,7 +153,7 @@ impl Planner<'_> {
             factor,
             masks: masked.then(|| [mask(3), mask(4)]),
         };
-        self.run(Box::new(kernel), from, to, Layout::swapped(shape));
+        self.run(Arc::new(kernel), from, to, Layout::swapped(shape));
         Ok(())
     }
 

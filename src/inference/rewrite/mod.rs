@@ -1,5 +1,6 @@
 //! A graph as it was recorded, made into one of fewer and larger operations.
 
+mod assigns;
 mod attention;
 mod elementwise;
 mod epilogue;
@@ -12,6 +13,7 @@ use super::graph::Graph;
 pub(crate) fn rewrite(graph: &mut Graph) {
     graph.prune();
     identities::drop_identities(graph);
+    assigns::join(graph);
     norms::find_norms(graph);
     attention::find_attention(graph);
     epilogue::absorb(graph);

@@ -3,7 +3,6 @@
 mod attention;
 mod block;
 mod config;
-mod inference;
 mod tangent;
 
 pub use attention::Attention;
@@ -119,19 +118,6 @@ impl Deit {
         self.pos_embed = Param::initialized(id, embedding);
         self.grid = new;
         Ok(self)
-    }
-
-    /// How often a forward pass uses each weight of a layer: once per token for the blocks, once per patch for the
-    /// embedding, once for the classifiers. `None` for other paths.
-    pub fn uses(&self, path: &str) -> Option<u64> {
-        let [_, tokens, _] = self.pos_embed.dims();
-        match path.split('.').next()? {
-            _ if !path.ends_with(".weight") || path.contains("norm") => None,
-            "patch_embed" => Some((self.grid[0] * self.grid[1]) as u64),
-            "blocks" => Some(tokens as u64),
-            "head" | "head_dist" => Some(1),
-            _ => None,
-        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod block;
 mod config;
-mod inference;
 mod tangent;
 
 pub use block::ResidualBlock;
@@ -65,34 +64,5 @@ impl ImageNetResNet {
     fn blocks(&self) -> impl Iterator<Item = &ResidualBlock> {
         let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
         stages.into_iter().flatten()
-    }
-
-    /// How often a forward pass uses each weight of a layer, for images of a height and width: the number
-    /// of output pixels of a convolution, 1 for the classifier. `None` for other paths.
-    pub fn uses(&self, path: &str, image: [usize; 2]) -> Option<u64> {
-        let mut names = path.split('.');
-        let (first, block, layer) = (names.next()?, names.next()?, names.next());
-        let (after_conv1, before_layer1) = if self.large_images { (1, 2) } else { (0, 0) };
-        let stage = match first {
-            "conv1" => return Some(parts::pixels_after(image, after_conv1)),
-            "fc" => return Some(1),
-            "layer1" => 0,
-            "layer2" => 1,
-            "layer3" => 2,
-            "layer4" => 3,
-            _ => return None,
-        };
-        let is_convolution = match layer? {
-            "downsample" => names.next() == Some("0"),
-            layer => layer.starts_with("conv"),
-        };
-        // The first convolution of a bottleneck comes before the one that strides.
-        let is_bottleneck = self.layer1.iter().any(|block| block.conv3.is_some());
-        let before_the_stride = is_bottleneck && block == "0" && layer == Some("conv1");
-        let halvings = match before_the_stride && stage > 0 {
-            true => before_layer1 + stage - 1,
-            false => before_layer1 + stage,
-        };
-        is_convolution.then(|| parts::pixels_after(image, halvings))
     }
 }

@@ -1,7 +1,6 @@
 //! The CIFAR ResNets: 20, 32, 44, 56 and 110 layers.
 
 mod config;
-mod inference;
 mod tangent;
 
 pub use config::{ResNetConfig, ResNetVariant};
@@ -129,20 +128,6 @@ impl ResNet {
 
     fn blocks(&self) -> impl Iterator<Item = &BasicBlock> {
         self.layer1.iter().chain(&self.layer2).chain(&self.layer3)
-    }
-
-    /// How often a forward pass uses each weight of a layer, for images of a height and width: the number
-    /// of output pixels of a convolution, 1 for the classifier. `None` for other paths.
-    pub fn uses(&self, path: &str, image: [usize; 2]) -> Option<u64> {
-        let halvings = match path.split('.').next()? {
-            _ if path.contains("bn") => return None,
-            "conv1" | "layer1" => 0,
-            "layer2" => 1,
-            "layer3" => 2,
-            "linear" => return Some(1),
-            _ => return None,
-        };
-        Some(parts::pixels_after(image, halvings))
     }
 
     /// The classifier's weight, `[features, classes]`.

@@ -1,7 +1,6 @@
 //! The CIFAR VGGs: 11, 13, 16 and 19 layers.
 
 mod config;
-mod inference;
 mod tangent;
 
 pub use config::VggConfig;
@@ -70,20 +69,5 @@ impl Vgg {
     /// Cross-entropy of images with labels `[batch]`, averaged over the batch, and the logits.
     pub fn loss(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> (Tensor<1>, Tensor<2>) {
         parts::loss_of(self.forward(images), labels)
-    }
-
-    /// How often a forward pass uses each weight of a layer, for images of a height and width: the number
-    /// of output pixels of a convolution, 1 for the classifier. `None` for other paths.
-    pub fn uses(&self, path: &str, [height, width]: [usize; 2]) -> Option<u64> {
-        let mut names = path.split('.');
-        match (names.next()?, names.next()?, names.nth(1)) {
-            ("classifier", _, _) => Some(1),
-            ("stages", stage, Some("conv")) => {
-                let stage: usize = stage.parse().ok()?;
-                let known = stage < self.stages.len();
-                known.then(|| ((height >> stage) * (width >> stage)) as u64)
-            }
-            _ => None,
-        }
     }
 }

@@ -2,7 +2,6 @@
 
 mod block;
 mod config;
-mod inference;
 mod tangent;
 
 pub use block::PreActivationBlock;
@@ -48,19 +47,5 @@ impl WideResNet {
 
     fn blocks(&self) -> impl Iterator<Item = &PreActivationBlock> {
         self.block1.iter().chain(&self.block2).chain(&self.block3)
-    }
-
-    /// How often a forward pass uses each weight of a layer, for images of a height and width: the number
-    /// of output pixels of a convolution, 1 for the classifier. `None` for other paths.
-    pub fn uses(&self, path: &str, image: [usize; 2]) -> Option<u64> {
-        let halvings = match path.split('.').next()? {
-            _ if path.contains("bn") => return None,
-            "conv1" | "block1" => 0,
-            "block2" => 1,
-            "block3" => 2,
-            "fc" => return Some(1),
-            _ => return None,
-        };
-        Some(parts::pixels_after(image, halvings))
     }
 }
