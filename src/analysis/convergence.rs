@@ -23,7 +23,10 @@ impl Curve {
     /// assert_eq!(curve.best(), Some(0.8));
     /// ```
     pub fn first_reaches(&self, target: f64) -> Option<f64> {
-        let reached = self.points.iter().position(|(_, accuracy)| *accuracy >= target)?;
+        let reached = self
+            .points
+            .iter()
+            .position(|(_, accuracy)| *accuracy >= target)?;
         let (end, high) = self.points[reached];
         let Some((start, low)) = reached.checked_sub(1).map(|before| self.points[before]) else {
             return Some(end);
@@ -33,7 +36,10 @@ impl Curve {
 
     /// The largest accuracy; `None` without a point.
     pub fn best(&self) -> Option<f64> {
-        self.points.iter().map(|(_, accuracy)| *accuracy).reduce(f64::max)
+        self.points
+            .iter()
+            .map(|(_, accuracy)| *accuracy)
+            .reduce(f64::max)
     }
 
     /// Where the accuracy first reaches a share of the run's own best, 0.95 say.
@@ -45,7 +51,9 @@ impl Curve {
 /// Where runs with several seeds reach a target: mean and standard error of those that do, and how many
 /// do.
 pub fn reached(curves: &[Curve], target: f64) -> (Option<Estimated>, usize) {
-    let places = curves.iter().filter_map(|curve| curve.first_reaches(target));
+    let places = curves
+        .iter()
+        .filter_map(|curve| curve.first_reaches(target));
     let places: Vec<f64> = places.collect();
     let estimated = (!places.is_empty()).then(|| Estimated::of(&places));
     (estimated, places.len())

@@ -71,7 +71,8 @@ fn by_filter(leaf: &Leaf, direction: Tensor<1>, weight: &Tensor<1>) -> Tensor<1>
     }
     let count = [numbers.len()];
     let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
-    let numbers = Tensor::from_data(TensorData::new(numbers, count), &direction.device());
+    let numbers = TensorData::new(numbers, count);
+    let numbers = Tensor::<1>::from_data(numbers, &direction.device());
     numbers.cast(direction.dtype())
 }
 
@@ -166,7 +167,12 @@ impl LandscapeConfig {
         loss: F,
     ) -> Result<Landscape> {
         check("points", self.points as f64, self.points >= 2, "at least 2")?;
-        check("reach", self.reach, self.reach > 0.0, "finite and greater than 0")?;
+        check(
+            "reach",
+            self.reach,
+            self.reach > 0.0,
+            "finite and greater than 0",
+        )?;
         let mut objective = Objective::new(model, loss, 0);
         let [a, b] = directions;
         let axis = self.axis();
@@ -178,7 +184,9 @@ impl LandscapeConfig {
             };
             objective.value(Some(&offset))
         };
-        let rows = axis.iter().map(|y| axis.iter().map(|x| at(*x, *y)).collect());
+        let rows = axis
+            .iter()
+            .map(|y| axis.iter().map(|x| at(*x, *y)).collect());
         let loss = rows.collect();
         let lengths = [a.norm(), b.norm()];
         Ok(Landscape {

@@ -5,10 +5,10 @@ mod convergence;
 mod evaluation;
 mod landscape;
 mod rise;
-mod similarity;
-mod spectrum;
 #[cfg(feature = "data")]
 mod robustness;
+mod similarity;
+mod spectrum;
 
 pub use alignment::alignment;
 pub use convergence::{Curve, reached};

@@ -30,7 +30,10 @@ pub fn linear_cka(x: Tensor<2>, y: Tensor<2>) -> f64 {
     let [x, y] = [x, y].map(gram);
     let dot = |a: &Tensor<2>, b: &Tensor<2>| {
         let sum = (a.clone() * b.clone()).sum();
-        sum.to_data().iter::<f64>().next().expect("a sum is a number")
+        sum.to_data()
+            .iter::<f64>()
+            .next()
+            .expect("a sum is a number")
     };
     dot(&x, &y) / (dot(&x, &x) * dot(&y, &y)).sqrt()
 }
@@ -63,7 +66,11 @@ pub fn dead_channels<const D: usize>(activations: Tensor<D>) -> f64 {
     let positions = shape[2..].iter().product::<usize>();
     let numbers = activations.abs().reshape([samples, channels, positions]);
     let largest: Tensor<1> = numbers.max_dim(2).max_dim(0).flatten::<1>(0, 2);
-    let dead = largest.to_data().iter::<f64>().filter(|size| *size == 0.0).count();
+    let dead = largest
+        .to_data()
+        .iter::<f64>()
+        .filter(|size| *size == 0.0)
+        .count();
     dead as f64 / channels as f64
 }
 

@@ -39,7 +39,9 @@ fn lengths<const D: usize>(outputs_first: Tensor<D>) -> Vec<f64> {
     let outputs = outputs_first.dims()[0];
     let numbers: Vec<f64> = outputs_first.into_data().iter::<f64>().collect();
     let filters = numbers.chunks(numbers.len() / outputs);
-    filters.map(|filter| filter.iter().map(|w| w * w).sum::<f64>().sqrt()).collect()
+    filters
+        .map(|filter| filter.iter().map(|w| w * w).sum::<f64>().sqrt())
+        .collect()
 }
 
 /// Every filter of a direction is as long as the weight's, over live weights, in each layout; biases stay.
@@ -51,7 +53,10 @@ fn filters_are_as_long_as_the_weights() {
     let direction = filter_normalised(&net, sparsity.masks(), 3, 0);
     let moved = tree::replace(net.clone(), |id, _| direction.get(id).cloned());
     let pairs = [
-        (lengths(net.conv.weight.val()), lengths(moved.conv.weight.val())),
+        (
+            lengths(net.conv.weight.val()),
+            lengths(moved.conv.weight.val()),
+        ),
         (
             lengths(net.back.weight.val().swap_dims(0, 1)),
             lengths(moved.back.weight.val().swap_dims(0, 1)),
@@ -71,7 +76,11 @@ fn filters_are_as_long_as_the_weights() {
     let projected = sparsity.masks().project(direction.clone());
     assert_eq!(projected.add_scaled(&direction, -1.0).norm(), 0.0);
     let bias = net.linear.bias.as_ref().unwrap().id;
-    assert!(numbers(&direction, bias).iter().all(|number| *number == 0.0));
+    assert!(
+        numbers(&direction, bias)
+            .iter()
+            .all(|number| *number == 0.0)
+    );
     let other = filter_normalised(&net, sparsity.masks(), 3, 1);
     assert!(other.dot(&direction).abs() < 0.5 * direction.norm().powi(2));
 }
@@ -104,6 +113,16 @@ fn the_plane_of_a_parabola_is_known() {
             assert!((plane.loss[row][column] / expected - 1.0).abs() < 1e-5);
         }
     }
-    assert!(LandscapeConfig::new().with_points(1).measure(&net, &directions, loss).is_err());
-    assert!(LandscapeConfig::new().with_reach(0.0).measure(&net, &directions, loss).is_err());
+    assert!(
+        LandscapeConfig::new()
+            .with_points(1)
+            .measure(&net, &directions, loss)
+            .is_err()
+    );
+    assert!(
+        LandscapeConfig::new()
+            .with_reach(0.0)
+            .measure(&net, &directions, loss)
+            .is_err()
+    );
 }

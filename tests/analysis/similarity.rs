@@ -49,7 +49,13 @@ fn dead_channels_are_zero_everywhere() {
 #[test]
 fn a_class_is_where_its_channels_are() {
     let device = Device::flex();
-    let maps = Tensor::<3>::from_floats([[[1.0, 0.0], [2.0, 0.0]], [[0.0, 3.0], [1.0, 0.0]]], &device);
+    let maps = Tensor::<3>::from_floats(
+        [[[1.0, 0.0], [2.0, 0.0]], [[0.0, 3.0], [1.0, 0.0]]],
+        &device,
+    );
     let found = class_activation(maps, Tensor::from_floats([1.0, -1.0], &device));
-    assert_eq!(found.into_data().iter::<f32>().collect::<Vec<_>>(), [1.0, 0.0, 1.0, 0.0]);
+    assert_eq!(
+        found.into_data().iter::<f32>().collect::<Vec<_>>(),
+        [1.0, 0.0, 1.0, 0.0]
+    );
 }

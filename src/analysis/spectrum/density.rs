@@ -16,7 +16,9 @@ impl SpectralDensity {
     pub(super) fn of(seen: &[Krylov]) -> Self {
         let nodes = |seen: &Krylov| {
             let pairs = seen.ritz.iter();
-            pairs.map(|pair| (pair.value, pair.first * pair.first)).collect()
+            pairs
+                .map(|pair| (pair.value, pair.first * pair.first))
+                .collect()
         };
         Self {
             probes: seen.iter().map(nodes).collect(),
@@ -29,7 +31,9 @@ impl SpectralDensity {
         let peak = 1.0 / (width * std::f64::consts::TAU.sqrt());
         let bump = |distance: f64| peak * (-0.5 * (distance / width).powi(2)).exp();
         let one = |nodes: &Vec<(f64, f64)>, point: f64| -> f64 {
-            let terms = nodes.iter().map(|(value, weight)| weight * bump(point - value));
+            let terms = nodes
+                .iter()
+                .map(|(value, weight)| weight * bump(point - value));
             terms.sum()
         };
         let probes = self.probes.iter();

@@ -171,7 +171,10 @@ impl Spectrum {
         let smallest = extreme(|seen| eigenvalue(seen, 0));
         // ⟨u, H u⟩ of a random unit vector is the mean eigenvalue, on average.
         let means = seen.iter().map(|seen| {
-            let terms = seen.ritz.iter().map(|pair| pair.first * pair.first * pair.value);
+            let terms = seen
+                .ritz
+                .iter()
+                .map(|pair| pair.first * pair.first * pair.value);
             weights as f64 * terms.sum::<f64>()
         });
         Self {

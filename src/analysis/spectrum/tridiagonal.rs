@@ -19,7 +19,11 @@ pub(super) struct Pair {
 /// If an eigenvalue takes more than 50 rotations, which no symmetric matrix of finite numbers does.
 pub(super) fn eigenvalues(diagonal: &[f64], beside: &[f64]) -> Vec<Pair> {
     let size = diagonal.len();
-    assert_eq!(beside.len() + 1, size.max(1), "one number between two of the diagonal");
+    assert_eq!(
+        beside.len() + 1,
+        size.max(1),
+        "one number between two of the diagonal"
+    );
     let mut values = diagonal.to_vec();
     let mut between = beside.to_vec();
     between.push(0.0);
@@ -29,13 +33,22 @@ pub(super) fn eigenvalues(diagonal: &[f64], beside: &[f64]) -> Vec<Pair> {
     }
     for low in 0..size {
         for turn in 0.. {
-            let high = (low..size - 1).find(|&k| is_negligible(between[k], values[k], values[k + 1]));
+            let high =
+                (low..size - 1).find(|&k| is_negligible(between[k], values[k], values[k + 1]));
             let high = high.unwrap_or(size - 1);
             if high == low {
                 break;
             }
-            assert!(turn < 50, "a symmetric matrix of finite numbers has eigenvalues");
-            sweep(&mut values, &mut between, low..high, &mut [&mut first, &mut last]);
+            assert!(
+                turn < 50,
+                "a symmetric matrix of finite numbers has eigenvalues"
+            );
+            sweep(
+                &mut values,
+                &mut between,
+                low..high,
+                &mut [&mut first, &mut last],
+            );
         }
     }
     let mut pairs: Vec<Pair> = (0..size)
