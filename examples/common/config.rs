@@ -115,7 +115,7 @@ impl<C: NetworkConfig> Config<C> {
             .with_execution(self.execution);
         let leaves = tree::leaves(model).into_iter();
         let whole =
-            leaves.filter(|leaf| self.granularity.validate(&leaf.path, &leaf.shape).is_ok());
+            leaves.filter(|leaf| self.granularity.validate(leaf).is_ok());
         let whole: Vec<String> = whole.map(|leaf| leaf.path).collect();
         if whole.is_empty() {
             bail!(
