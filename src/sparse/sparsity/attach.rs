@@ -1,28 +1,28 @@
 //! Choosing the first masks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use burn::module::{Module, ParamId};
+use burn::module::Module;
 
 use super::Sparsity;
+use super::given::zeroed;
 use crate::error::Result;
 use crate::masks::{LiveSet, Masks};
 use crate::objective::Loss;
 use crate::sparse::evidence::Losses;
-use crate::sparse::given::{check_given, given_sets};
 use crate::sparse::history::History;
 use crate::sparse::latent::Latent;
 use crate::sparse::layer_rules::{LayerRule, check_units};
-use crate::sparse::weights::{add_gradients, is_sparse, numbers, read_weights, select};
+use crate::sparse::weights::{add_gradients, is_sparse, read_weights, select};
 use crate::sparse::work::Work;
 use crate::sparse::{Evidence, Need};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// The first masks.
-struct First {
-    leaves: Vec<Leaf>,
-    rules: Vec<LayerRule>,
-    live: Vec<LiveSet>,
+pub(super) struct First {
+    pub leaves: Vec<Leaf>,
+    pub rules: Vec<LayerRule>,
+    pub live: Vec<LiveSet>,
 }
 
 impl Sparsity {
@@ -153,24 +153,6 @@ impl Sparsity {
         })
     }
 
-    /// The masks that were given, for the weights that they are about.
-    fn given_masks<M: Module>(&mut self, model: &M, given: Masks) -> Result<First> {
-        let (leaves, live) = given_sets(model, &given, self.group.as_ref())?;
-        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
-        let sets = leaves.iter().zip(&live);
-        let sets: HashMap<ParamId, &LiveSet> = sets.map(|(leaf, live)| (leaf.id, live)).collect();
-        let live_now = |leaf: &Leaf| sets.get(&leaf.id).map(|live| LiveSet::clone(live));
-        let weights = read_weights(&tree::float_values(model), &leaves, &rules, live_now)?;
-        self.method.start_from(&weights)?;
-        check_given(&leaves, &rules, &live, self.method.as_ref())?;
-        self.method.check_budget(&weights)?;
-        Ok(First {
-            leaves,
-            rules,
-            live,
-        })
-    }
-
     /// Frozen parameters that would have been sparse: they have no mask, and stay dense if they are trained later.
     fn left_out<M: Module>(&self, model: &M, masks: &Masks) -> BTreeSet<String> {
         let all = tree::float_leaves(model).into_iter();
@@ -216,36 +198,5 @@ impl Sparsity {
             Need::SynapticFlow => evidence.synaptic_flow(model, self.seed)?,
         };
         Ok(Some(self.all_reduced(model, measured)))
-    }
-}
-
-/// The model with its dead weights at zero, frozen ones included.
-fn zeroed<M: Module>(model: M, masks: &Masks) -> M {
-    let trainable = tree::values(&model);
-    let values = tree::float_values(&model);
-    let mut frozen = HashMap::new();
-    for leaf in masks
-        .leaves()
-        .filter(|leaf| trainable.get(leaf.id).is_none())
-    {
-        let value = values
-            .get(leaf.id)
-            .expect("a masked weight is in the model");
-        let live = masks
-            .live_set(leaf.id)
-            .expect("a masked weight has a live set");
-        let is_dead = |(value, live): (&f32, &bool)| !live && value.to_bits() != 0;
-        if numbers(value).iter().zip(&live).any(is_dead) {
-            let mut one = ParamVector::default();
-            one.push(leaf.id, value.clone());
-            let zeroed = masks.project(one);
-            let zeroed = zeroed.get(leaf.id).expect("it is the only component");
-            frozen.insert(leaf.path.clone(), zeroed.to_data());
-        }
-    }
-    let model = masks.project_model(model);
-    match frozen.is_empty() {
-        true => model,
-        false => tree::restore(&model, &frozen),
     }
 }
