@@ -59,7 +59,7 @@ pub trait Network: clap::Args + Clone + Debug {
 /// A configuration that is kept with a run.
 pub trait NetworkConfig: Clone + Debug + Serialize + DeserializeOwned {
     /// The network.
-    type Model: Classifier + Sync;
+    type Model: Classifier;
 
     /// Beginnings of the names of the classifiers' tensors, as in model files.
     const CLASSIFIERS: &'static [&'static str];

@@ -6,7 +6,7 @@ use burn::module::Module;
 
 use super::Sparsity;
 use super::given::zeroed;
-use crate::error::Result;
+use crate::error::{Failed, Result};
 use crate::masks::{LiveSet, Masks};
 use crate::objective::Loss;
 use crate::sparse::evidence::Losses;
@@ -42,8 +42,8 @@ impl Sparsity {
     /// # Errors
     ///
     /// A configuration out of its range, no weight to make sparse, a budget that cannot be reached now or
-    /// later, a score that is not a number, or given masks that do not fit.
-    pub fn attach<M, L, F>(&mut self, model: M, loss: F) -> Result<M>
+    /// later, a score that is not a number, or given masks that do not fit. The error hands the model back.
+    pub fn attach<M, L, F>(&mut self, model: M, loss: F) -> Result<M, Failed<M>>
     where
         M: Module,
         L: Loss,
@@ -63,7 +63,7 @@ impl Sparsity {
         &mut self,
         model: M,
         losses: impl IntoIterator<Item = F>,
-    ) -> Result<M>
+    ) -> Result<M, Failed<M>>
     where
         M: Module,
         L: Loss,
@@ -78,35 +78,54 @@ impl Sparsity {
     /// # Errors
     ///
     /// As [`attach`](Self::attach), or if the evidence does not tell what the method needs.
-    pub fn attach_on<M: Module>(&mut self, model: M, evidence: &impl Evidence<M>) -> Result<M> {
+    pub fn attach_on<M: Module>(
+        &mut self,
+        model: M,
+        evidence: &impl Evidence<M>,
+    ) -> Result<M, Failed<M>> {
+        if let Err(error) = self.settle_on(&model, evidence) {
+            return Err(Failed::new(error, model));
+        }
+        if self.masks.is_dense() {
+            return Ok(model);
+        }
+        let model = zeroed(model, &self.masks);
+        for warning in self.report(&model).warnings() {
+            log::warn!("{warning}");
+        }
+        Ok(model)
+    }
+
+    /// Takes the masks that are given or that the method chooses.
+    fn settle_on<M: Module>(&mut self, model: &M, evidence: &impl Evidence<M>) -> Result<()> {
         self.attached = false;
         // Nothing that it learnt in another run.
         self.method.load_state(self.fresh.clone())?;
         self.method.validate()?;
         // burn initialises parameters when they are first read: do it here for every method alike, so
         // that runs with different methods start from the same weights.
-        tree::values(&model);
+        tree::values(model);
         if self.method.name() == "dense" {
             if self.given.is_some() {
                 self.method.start_from(&[])?;
             }
             self.attached = true;
-            return Ok(model);
+            return Ok(());
         }
         let First {
             leaves,
             rules,
             live,
         } = match &self.given {
-            Some(given) => self.given_masks(&model, given.clone())?,
-            None => self.chosen_masks(&model, evidence)?,
+            Some(given) => self.given_masks(model, given.clone())?,
+            None => self.chosen_masks(model, evidence)?,
         };
         let masks = Masks::new(&leaves, &live);
         let targets = self.target_densities(&leaves, &rules)?;
         let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
-        let weights = read_weights(&tree::float_values(&model), &leaves, &rules, everywhere)?;
+        let weights = read_weights(&tree::float_values(model), &leaves, &rules, everywhere)?;
         let training = self.method.training(&weights, &live)?;
-        let values = Latent::values_of(&model, &masks);
+        let values = Latent::values_of(model, &masks);
         self.latent = training.map(|training| Latent::new(values, training, &leaves));
         self.settled = rules;
         self.attached = true;
@@ -114,14 +133,10 @@ impl Sparsity {
         self.frozen = Vec::new();
         self.history = History::new(&live);
         self.history.progress.given = self.given.is_some();
-        self.history.progress.left_out = self.left_out(&model, &masks);
+        self.history.progress.left_out = self.left_out(model, &masks);
         self.work = Work::default();
         self.masks = masks;
-        let model = zeroed(model, &self.masks);
-        for warning in self.report(&model).warnings() {
-            log::warn!("{warning}");
-        }
-        Ok(model)
+        Ok(())
     }
 
     /// The masks that the method chooses, among all trainable weights that are to be sparse.
