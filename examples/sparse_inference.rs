@@ -187,7 +187,7 @@ fn from_file<M: Family>(path: &Path, model: M, side: usize) -> Result<SparseNetw
 }
 
 /// A network with random masks in evaluation, its statistics set by a batch.
-fn masked<M: Family + 'static>(
+fn masked<M: Family>(
     model: M,
     side: usize,
     density: f64,
@@ -198,7 +198,8 @@ fn masked<M: Family + 'static>(
         1.0 => Sparsity::dense(),
         _ => Sparsity::new(RandomStatic::new(1.0 - density).with_distribution(distribution)),
     };
-    let model = sparsity.attach(model, |_: &M| Tensor::<1>::zeros([1], &device))?;
+    let model = sparsity.attach(model, |_: &M| Tensor::<1>::zeros([1], &device));
+    let model = model.map_err(zosam::Error::from)?;
     let normal = burn::tensor::Distribution::Normal(0.0, 1.0);
     let count = if side > 64 { 2 } else { 16 };
     model.dense(Tensor::random([count, 3, side, side], normal, &device));
