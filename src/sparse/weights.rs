@@ -21,8 +21,7 @@ const LAYERS: [&str; 8] = [
 ];
 
 /// Why a model may have nothing to train.
-pub(crate) const UNTRAINABLE: &str =
-    "the model has no trainable parameter, create it on a device with `.autodiff()`";
+pub(crate) const UNTRAINABLE: &str = "the model has no trainable parameter: create it on a device with `.autodiff()`, or call `.train()`; to move it, use `.fork(&device)`, because `.to_device(&device)` makes results of its parameters";
 
 /// The parameters of a group, or by default the weights of convolutions and linear layers.
 pub(super) fn select<M: Module>(model: &M, group: Option<&ParamGroup>) -> Result<Vec<Leaf>> {
