@@ -76,7 +76,8 @@ pub mod tangent;
 pub mod train;
 pub mod tree;
 
-pub use error::{Error, Result};
+pub use error::{Error, Failed, Result};
+pub use kernels::keep_freed_memory;
 pub use optim::{Plain, Sam, SharpOptimizer, StepReport, ZoSam};
 pub use perturb::{RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
 pub use sparse::{

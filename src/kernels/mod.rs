@@ -35,6 +35,7 @@ pub(crate) mod dense;
 mod frame;
 mod interleaved;
 mod linear;
+mod memory;
 mod norm;
 mod plane;
 mod products;
@@ -48,6 +49,7 @@ pub use conv::DenseConv;
 pub use conv::{ConvStructure, Epilogue, FramedConv, PackedConv};
 pub use frame::Frame;
 pub use linear::LinearStructure;
+pub use memory::keep_freed_memory;
 #[cfg(feature = "flex")]
 pub(crate) use norm::Source;
 pub use norm::{BatchNorm, GradientMask, NormFactors, NormGradients};

@@ -2,7 +2,7 @@
 
 use burn::optim::{AdamConfig, LionConfig, Optimizer, RmsPropConfig};
 use zosam::masks::LiveSet;
-use zosam::sparse::{Growth, Sparsity, UpdateSchedule, Weight};
+use zosam::sparse::{Growth, Method, Snfs, Sparsity, UpdateSchedule, Weight};
 use zosam::{RigL, SamConfig, SharpnessConfig, SparsityMethod, tree};
 
 use super::setup::*;
@@ -212,6 +212,31 @@ fn growth_uses_the_gradient_asked_for() {
     let perturbed = first_update(probed(), Growth::Perturbed, false);
     assert!(clean.0 == plain.0);
     assert_eq!((clean.2, perturbed.2), (2, 1));
+    // The plain gradient is the one at θ.
+    let clean = first_update(SharpnessConfig::None, Growth::Clean, false);
+    assert!(clean.0 == plain.0);
+    assert_eq!((clean.2, plain.2), (1, 1));
+}
+
+/// The gradient at θ that growth asks for changes nothing else: a method that observes every step, and exchanges
+/// nothing in them, gives the same weights either way, whatever the perturbation remembers.
+#[test]
+fn a_clean_gradient_is_for_growth_alone() {
+    let snfs = Method::Snfs(Snfs::new(0.5, 100, 1000));
+    for (name, config, _) in perturbations(0.05) {
+        let ends = [Growth::Perturbed, Growth::Clean].map(|growth| {
+            let mut sparsity = unattached(&snfs).with_growth(growth);
+            let net = sparsity.attach_on(Net::new(&device()), &Batch::new(0).evidence());
+            let mut optim = config.init(sgd()).unwrap().with_seed(5);
+            let mut net = net.unwrap();
+            for step in 0..6 {
+                let loss = Batch::new(step).samples();
+                net = optim.step_on(0.05, net, &mut sparsity, loss).unwrap().0;
+            }
+            bits(&net)
+        });
+        assert!(ends[0] == ends[1], "{name}");
+    }
 }
 
 /// RigL's change of masks replaces the optimizer's step; a method may have both.

@@ -1,5 +1,9 @@
-//! Accumulated batches, clipping by the whole norm, averaged weights.
+//! Whole-model steps: the base optimizer, batches, errors, clipping by the whole norm, averaged weights.
 #![cfg(feature = "flex")]
+
+mod base;
+mod non_finite;
+mod sizes;
 
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
