@@ -1,8 +1,9 @@
 //! How far a run is: what a checkpoint keeps beside model, optimizer and masks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use zosam::objective::Passes;
 
 use super::measure::Sums;
@@ -58,6 +59,16 @@ pub struct Progress {
     pub totals: Totals,
     pub passes: Passes,
     pub history: Vec<EpochMetrics>,
+    /// Steps whose loss was not a finite number.
+    pub diverged: Option<Diverged>,
+}
+
+/// Steps whose loss was NaN or infinite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diverged {
+    /// The first of them.
+    pub first: u64,
+    pub steps: u64,
 }
 
 impl Progress {
@@ -83,4 +94,37 @@ impl Progress {
         self.batch = 0;
         metrics
     }
+}
+
+/// Results as comma-separated values: a column for each field that any epoch has, empty where an epoch has none.
+pub fn table(history: &[EpochMetrics]) -> String {
+    let fixed = [
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "average_accuracy",
+        "images_per_second",
+        "forwards",
+        "backwards",
+        "sparsity",
+        "seconds",
+        "plain_steps",
+    ];
+    let measured = history.iter().flat_map(|epoch| epoch.measured.keys());
+    let measured: BTreeSet<&str> = measured.map(String::as_str).collect();
+    let columns: Vec<&str> = fixed.into_iter().chain(measured).collect();
+    let mut text = columns.join(",") + "\n";
+    for epoch in history {
+        let fields = serde_json::to_value(epoch).expect("results are JSON");
+        let cell = |column: &&str| match &fields[*column] {
+            // What is not finite has no number in JSON, and a field that is not there none either.
+            Value::Null => String::new(),
+            value => value.to_string(),
+        };
+        text += &columns.iter().map(cell).collect::<Vec<_>>().join(",");
+        text.push('\n');
+    }
+    text
 }

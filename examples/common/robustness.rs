@@ -12,6 +12,7 @@ use super::download;
 
 /// Which corrupted images to test on.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Robustness")]
 pub struct Options {
     /// Test on corrupted images, too: all (the 19 of CIFAR-10-C), benchmark (its 15), or names such as fog,snow.
     #[arg(long, value_name = "NAMES", value_parser = parse)]

@@ -10,76 +10,114 @@ use burn::module::Module;
 use burn::optim::Optimizer;
 use burn::tensor::{Device, Int, Tensor};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use zosam::checkpoint::{Store, claim, fingerprint};
+use serde_json::json;
+use zosam::checkpoint::{Store, fingerprint};
 use zosam::data::{Batch, Loader, LoaderConfig, balanced};
 use zosam::masks::Masks;
+use zosam::model_file::{Card, read_card, start_from};
 use zosam::optim::WeightAverage;
 use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, SparsityReport};
 use zosam::{SharpOptimizer, Sparsity};
 
-use super::args::{Args, MeasureName, OptimizerName};
+use super::args::{Args, AugmentName, MeasureName, OptimizerName};
+use super::augment::Augmented;
 use super::batch::Tensors;
-use super::config::{Config, device};
-use super::dataset;
+use super::config::{Config, Extension, device};
+use super::dataset::{self, Data};
+use super::folder::{self, Folder};
 use super::measure::{self, Measured};
 use super::output::{Done, Event, Output};
-use super::progress::{Progress, Tested};
-use super::{Classifier, Network, NetworkConfig};
+use super::progress::{Diverged, EpochMetrics, Progress, Tested};
+use super::{Classifier, Network, Program, Task, file, last_batch};
 
 /// Trains as the arguments say.
-pub fn run<N: Network>(network: N, args: Args) -> Result<()> {
-    let data = dataset::load(&args)?;
-    let model = network.config(data.shape, data.train.classes())?;
-    let config = Config::new(&args, model, data.train.len())?;
+pub fn run<P: Program>(options: P::Options, mut args: Args) -> Result<()> {
+    if args.epochs() == 0 || args.batch_size() == 0 || args.fit.accumulate == 0 {
+        bail!("--epochs, --batch-size and --accumulate must be at least 1");
+    }
+    let card = match &args.run.finetune {
+        Some(path) => read_card(path)?,
+        None => None,
+    };
+    if let Some(card) = &card {
+        file::take_dataset(&mut args.data, card);
+    }
+    let whole = args.augment.augment == AugmentName::Deit;
+    let data = dataset::for_training(&args.data, card.as_ref(), &args.defaults, whole)?;
+    let (shape, classes) = (data.shape, data.classes.len());
+    match card {
+        Some(card) => P::by_card(&options, &card, Training { args, data }),
+        None => P::by_options(&options, shape, classes, Training { args, data }),
+    }
+}
+
+struct Training {
+    args: Args,
+    data: Data,
+}
+
+impl Task for Training {
+    fn run<C: Network>(self, config: C) -> Result<()> {
+        let Self { args, data } = self;
+        let model = config.fitted(data.shape, data.classes.len());
+        let device = device(args.machine.device)?.autodiff();
+        let [_, height, width] = data.shape;
+        let size = [height, width];
+        let train = train_loader(&args, &data)?;
+        let train = last_batch::without_single_values(train, &model.init(&device)?, size)?;
+        let test = dataset::test_loader(&args.data, Arc::clone(&data.test), &data.normalization)?;
+        let mut config = Config::new(&args, model, &data, train.len())?;
+        let folder = folder::open(&args, &mut config)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let handler = Arc::clone(&stop);
+        ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed))
+            .context("the interrupt handler cannot be installed")?;
+        let run = Run {
+            output: Output::new(args.machine.json, args.run.out.clone()),
+            device,
+            args,
+            config,
+            train,
+            test,
+            size,
+            classes: data.classes,
+            folder,
+            stop,
+        };
+        let sgd = run.config.clone();
+        match run.config.optimizer {
+            OptimizerName::Sgd => run.with_optimizer(|decay| sgd.sgd(decay)),
+            OptimizerName::Adamw => run.with_optimizer(|decay| sgd.adamw(decay)),
+        }
+    }
+}
+
+/// Shuffled, augmented batches.
+fn train_loader(args: &Args, data: &Data) -> Result<Loader> {
     let [_, height, width] = data.shape;
-    let (train, test) = dataset::loaders(&args, &data)?;
-    let store = prepare_folder(&args, &config)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let handler = Arc::clone(&stop);
-    ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed))
-        .context("the interrupt handler cannot be installed")?;
-    let run = Run {
-        output: Output::new(args.json, args.out.clone()),
-        device: device(config.device)?.autodiff(),
-        args,
-        config,
-        train,
-        test,
-        size: [height, width],
-        store,
-        stop,
-    };
-    match run.config.optimizer {
-        OptimizerName::Sgd => run.with_optimizer(|decay| run.config.sgd(decay)),
-        OptimizerName::Adamw => run.with_optimizer(|decay| run.config.adamw(decay)),
-    }
+    let augmented = Augmented::new(&args.augment, args.data.dataset(), [height, width]);
+    let config = augmented.of(LoaderConfig {
+        batch_size: args.batch_size(),
+        seed: args.run.seed,
+        workers: args.data.workers,
+        normalization: Some(data.normalization.clone()),
+        corrupt_images: dataset::corrupt_images(&args.data),
+        ..LoaderConfig::default()
+    });
+    Ok(Loader::new(Arc::clone(&data.train), config)?)
 }
 
-/// Opens the output folder: a new run needs an empty one, a resumed run its own.
-fn prepare_folder<C: NetworkConfig>(args: &Args, config: &Config<C>) -> Result<Option<Store>> {
-    let Some(folder) = &args.out else {
-        return Ok(None);
-    };
-    if !args.resume && folder.join("config.json").exists() {
-        bail!(
-            "{} holds a run already: add --resume to go on with it, or choose another --out",
-            folder.display()
-        );
-    }
-    let store = Store::open(folder.join("checkpoints"))?;
-    claim(&folder.join("config.json"), config)?;
-    Ok(Some(store))
-}
-
-struct Run<C> {
+struct Run<C: Network> {
     args: Args,
     config: Config<C>,
     train: Loader,
     test: Loader,
     /// Height and width of the images.
     size: [usize; 2],
-    store: Option<Store>,
+    /// Names of the classes.
+    classes: Vec<String>,
+    folder: Option<Folder>,
     stop: Arc<AtomicBool>,
     output: Output,
     device: Device,
@@ -96,10 +134,15 @@ struct State<M, O> {
     progress: Progress,
 }
 
-impl<C: NetworkConfig> Run<C> {
-    fn with_optimizer<O: Optimizer>(&self, base: impl Fn(f64) -> O) -> Result<()> {
+impl<C: Network> Run<C> {
+    fn with_optimizer<O: Optimizer>(mut self, base: impl Fn(f64) -> O) -> Result<()> {
         let config = &self.config;
-        let model = self.start()?;
+        let newest = self.newest_checkpoint()?;
+        let (model, masks) = match &newest {
+            // What it starts from is in the checkpoint.
+            Some(_) => (config.model.init(&self.device)?, Masks::dense()),
+            None => self.start()?,
+        };
         let mut optim = config.sharpness.init(base(config.weight_decay))?;
         optim = optim
             .with_seed(config.seed)
@@ -110,15 +153,18 @@ impl<C: NetworkConfig> Run<C> {
         if let Some(group) = config.undecayed(&model) {
             optim = optim.with_group(group, base(0.0), None);
         }
-        let mut sparsity = config.sparsity(&model)?;
+        let mut sparsity = config.sparsity(&model, masks)?;
         let average = |model: &C::Model| {
             let decay = config.average;
             decay
                 .map(|decay| WeightAverage::new(decay, model))
                 .transpose()
         };
-        let Some((store, folder)) = self.newest_checkpoint()? else {
-            self.output.rewrite(&[])?;
+        let Some((store, checkpoint)) = newest else {
+            if self.args.run.extend.is_some() {
+                bail!("there is no checkpoint to extend: start the run with --resume");
+            }
+            self.output.keep(&[])?;
             let batches = self.scoring_batches()?.into_iter();
             let batches = batches.map(|batch| batch.to_tensors(&self.device));
             let data = Classification::new(batches, C::Model::logits)
@@ -134,14 +180,15 @@ impl<C: NetworkConfig> Run<C> {
         };
         let average = average(&model)?;
         let (model, optim, progress, average) =
-            store.load_averaged(&folder, model, optim, &mut sparsity, average)?;
+            store.load_averaged(&checkpoint, model, optim, &mut sparsity, average)?;
         let progress: Progress = progress;
-        self.output.rewrite(&progress.history)?;
-        eprintln!(
-            "resuming after {} steps, from {}",
-            optim.steps(),
-            folder.display()
-        );
+        self.output.keep(&progress.history)?;
+        let (steps, from) = (optim.steps(), checkpoint.display());
+        eprintln!("resuming after {steps} steps, from {from}");
+        if let Some(Diverged { first, steps }) = progress.diverged {
+            eprintln!("the loss was not a finite number at {steps} steps, first at step {first}");
+        }
+        self.extend(&progress)?;
         self.train(State {
             model,
             optim,
@@ -151,14 +198,56 @@ impl<C: NetworkConfig> Run<C> {
         })
     }
 
-    /// The network before training: random, or with the weights of a file.
-    fn start(&self) -> Result<C::Model> {
+    /// Adds the epochs that are asked for to a finished run, and says so.
+    fn extend(&mut self, progress: &Progress) -> Result<()> {
+        let epochs = self.config.run_epochs(self.steps_per_epoch());
+        let (Some(more), Some(out)) = (self.args.run.extend, &self.args.run.out) else {
+            if progress.epoch >= epochs {
+                eprintln!("the run is finished: --extend N trains it for N more epochs");
+            }
+            return Ok(());
+        };
+        if let Method::Lth(_) = self.config.method {
+            bail!(
+                "a lottery ticket ends with its last level: fine-tune its model with --finetune instead"
+            );
+        }
+        if progress.epoch < epochs {
+            let done = progress.epoch;
+            bail!("the run has done {done} of {epochs} epochs: finish it with --resume first");
+        }
+        let extension = Extension {
+            epochs: more.get(),
+            lr: self.args.fit.lr.unwrap_or(self.config.lr),
+        };
+        folder::extend(out, &mut self.config, extension)?;
+        eprintln!(
+            "{more} more epochs, with a new schedule: the learning rate begins again at {}; the optimizer keeps its state, and masks go on as the method has them after its {} epochs",
+            extension.lr, self.config.epochs
+        );
+        Ok(())
+    }
+
+    /// The network before training, random or with the weights of a file, and the file's masks.
+    fn start(&self) -> Result<(C::Model, Masks)> {
         let config = &self.config;
         self.device.seed(config.seed);
-        match &config.finetune {
-            Some(path) => config.model.load(path, &self.device),
-            None => Ok(config.model.init(&self.device)?),
+        let Some(path) = &config.finetune else {
+            return Ok((config.model.init(&self.device)?, Masks::dense()));
+        };
+        let start = start_from(path, &config.model, &self.classes, &self.device)?;
+        let shown = path.display();
+        if let Some(classes) = start.other_classes {
+            let own = self.classes.len();
+            eprintln!(
+                "{shown} is for {classes} classes, which are others: the classifier starts afresh for {own}"
+            );
         }
+        if start.resampled {
+            eprintln!("{shown} is for images of another size: its position embedding is resampled");
+        }
+        eprintln!("fine-tuning {shown}: optimizer and schedules start afresh");
+        Ok((start.model, start.masks))
     }
 
     /// What methods that score weights before training do so on: the first batch or, for GraSP, ten images of each
@@ -176,7 +265,10 @@ impl<C: NetworkConfig> Run<C> {
     /// What is measured on other batches than the step's is measured on these.
     fn batches_to_measure(&self) -> Result<Vec<Tensors>> {
         let others = [MeasureName::LargeCosine, MeasureName::Noise];
-        if !others.iter().any(|what| self.args.measure.contains(what)) {
+        if !others
+            .iter()
+            .any(|what| self.args.watch.measure.contains(what))
+        {
             return Ok(Vec::new());
         }
         let batches = self.plain()?.epoch(0, 0).take(measure::BATCHES);
@@ -194,9 +286,9 @@ impl<C: NetworkConfig> Run<C> {
         })?)
     }
 
-    fn newest_checkpoint(&self) -> Result<Option<(&Store, PathBuf)>> {
-        match &self.store {
-            Some(store) => Ok(store.latest()?.map(|folder| (store, folder))),
+    fn newest_checkpoint(&self) -> Result<Option<(Store, PathBuf)>> {
+        match &self.folder {
+            Some(Folder { store, .. }) => Ok(store.latest()?.map(|newest| (store.clone(), newest))),
             None => Ok(None),
         }
     }
@@ -219,7 +311,8 @@ impl<C: NetworkConfig> Run<C> {
                 return self.interrupted(&state);
             }
             let epoch = state.progress.epoch + 1;
-            let tested = epoch.is_multiple_of(self.args.evaluate_every.get()) || epoch == epochs;
+            let tested =
+                epoch.is_multiple_of(self.args.watch.evaluate_every.get()) || epoch == epochs;
             let masks = state.sparsity.masks();
             let test = tested.then(|| self.evaluate(&state.model, masks));
             let test = test.transpose()?;
@@ -233,7 +326,7 @@ impl<C: NetworkConfig> Run<C> {
             let progress = &mut state.progress;
             progress.history.push(metrics.clone());
             self.save(&state)?;
-            self.output.keep(&metrics)?;
+            self.output.keep(&state.progress.history)?;
             self.output.table_row(&metrics);
             self.output.event(&Event::Epoch(&metrics))?;
             if self.stop.load(Ordering::Relaxed) && state.progress.epoch < epochs {
@@ -249,7 +342,7 @@ impl<C: NetworkConfig> Run<C> {
     }
 
     fn save<O: Optimizer>(&self, state: &State<C::Model, O>) -> Result<Option<PathBuf>> {
-        let Some(store) = &self.store else {
+        let Some(Folder { store, .. }) = &self.folder else {
             return Ok(None);
         };
         Ok(Some(store.save_averaged(
@@ -272,7 +365,6 @@ impl<C: NetworkConfig> Run<C> {
         } = state;
         let bar = self.bar(&progress);
         let steps = self.steps_per_epoch() as u64;
-        let total = self.config.epochs as u64 * steps;
         let before = progress.totals.seconds;
         let others = self.batches_to_measure()?;
         let (started, mut beside) = (Instant::now(), Duration::ZERO);
@@ -285,10 +377,10 @@ impl<C: NetworkConfig> Run<C> {
                 .collect::<Result<_>>()?;
             let lr = self
                 .config
-                .lr_at(sparsity.schedule_step(optim.steps()), total);
+                .lr_at(sparsity.schedule_step(optim.steps()), steps);
             let step = optim.steps();
-            let measured = step.is_multiple_of(self.args.measure_every.get());
-            let start = (measured && !self.args.measure.is_empty())
+            let measured = step.is_multiple_of(self.args.watch.measure_every.get());
+            let start = (measured && !self.args.watch.measure.is_empty())
                 .then(|| (model.clone(), sparsity.masks().clone()));
             let (next, report) = optim.step_accumulated(lr, model, &mut sparsity, &group)?;
             model = next;
@@ -302,6 +394,9 @@ impl<C: NetworkConfig> Run<C> {
             for (Tensors { labels, .. }, logits) in group.iter().zip(report.extra) {
                 count += labels.dims()[0];
                 totals.correct += correct(logits.inner(), labels.clone().inner());
+            }
+            if !loss.is_finite() {
+                progress.diverged = Some(diverged(progress.diverged, step, loss));
             }
             totals.loss += loss * count as f64;
             totals.images += count as u64;
@@ -320,7 +415,7 @@ impl<C: NetworkConfig> Run<C> {
                     seed: self.config.seed,
                     step,
                 };
-                step.add(&self.args.measure, &mut totals.measured)?;
+                step.add(&self.args.watch.measure, &mut totals.measured)?;
                 beside += began.elapsed();
             }
             totals.seconds = before + (started.elapsed() - beside).as_secs_f64();
@@ -377,7 +472,7 @@ impl<C: NetworkConfig> Run<C> {
     fn done<O: Optimizer>(&self, state: &State<C::Model, O>) -> Result<()> {
         let report = self.report(state);
         eprintln!("{report}");
-        if self.args.layer_times {
+        if self.args.watch.layer_times {
             eprintln!("{}", state.sparsity.masks().execution_report());
         }
         self.output.event(&Event::Sparsity {
@@ -387,14 +482,22 @@ impl<C: NetworkConfig> Run<C> {
         let progress = &state.progress;
         let masks = state.sparsity.masks();
         self.output.draw(&progress.history, &report)?;
-        self.output.keep_model("model", &state.model, masks)?;
-        if let Some(average) = &state.average {
-            self.output
-                .keep_model("model-average", &average.sparse(masks), masks)?;
-        }
         let last = progress.history.last();
         let last = last.context("a finished run has an epoch")?;
         let test = last.test.context("the last epoch is tested")?;
+        let card = self.card(last, state)?;
+        let own = card
+            .clone()
+            .with_result("test accuracy", test.test_accuracy);
+        let own = own.with_result("test loss", test.test_loss);
+        self.output.keep_model("model", &state.model, masks, own)?;
+        if let Some(average) = &state.average {
+            let accuracy = last.average_accuracy.unwrap_or(f64::NAN);
+            let card = card.with_result("test accuracy", accuracy);
+            let model = average.sparse(masks);
+            self.output
+                .keep_model("model-average", &model, masks, card)?;
+        }
         eprintln!("test accuracy {:.2}%", 100.0 * test.test_accuracy);
         if let Some(accuracy) = last.average_accuracy {
             eprintln!("of the averaged weights {:.2}%", 100.0 * accuracy);
@@ -409,6 +512,23 @@ impl<C: NetworkConfig> Run<C> {
             steps: state.optim.steps(),
             weights_hash: fingerprint(&state.model),
         })))
+    }
+
+    /// What the run's model file says of itself.
+    fn card<O: Optimizer>(&self, last: &EpochMetrics, state: &State<C::Model, O>) -> Result<Card> {
+        let config = &self.config;
+        let method = json!({
+            "method": config.method,
+            "granularity": config.granularity,
+            "densities": config.densities,
+        });
+        let card = file::card(&config.model, &self.classes, &config.input)?
+            .with_data(config.dataset.name())
+            .with_method(&method)?
+            .with_result("epochs", last.epoch as f64 + 1.0)
+            .with_result("steps", state.optim.steps() as f64)
+            .with_result("train loss", last.train_loss);
+        Ok(card)
     }
 
     fn report<O: Optimizer>(&self, state: &State<C::Model, O>) -> SparsityReport {
@@ -441,6 +561,25 @@ impl<C: NetworkConfig> Run<C> {
         bar.set_position(progress.totals.images);
         bar.reset_eta();
         bar
+    }
+}
+
+/// Counts a step whose loss is not finite, and says so at the first.
+fn diverged(before: Option<Diverged>, step: u64, loss: f64) -> Diverged {
+    match before {
+        Some(before) => Diverged {
+            steps: before.steps + 1,
+            ..before
+        },
+        None => {
+            eprintln!(
+                "warning: the loss is {loss} at step {step}: lower --lr, or set --clip-norm; training goes on"
+            );
+            Diverged {
+                first: step,
+                steps: 1,
+            }
+        }
     }
 }
 
