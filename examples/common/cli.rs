@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::args::{Args, DataArgs, MachineArgs};
-use super::{Program, options, recipe, robustness};
+use super::robustness::CorruptionArgs;
+use super::{Program, options, recipe};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -42,15 +43,10 @@ pub struct Train<P: Program> {
     pub args: Args,
 }
 
-/// A model file, and what has to be said of one that does not say it itself.
+/// What may have to be said of a model file.
 #[derive(Debug, clap::Args)]
 pub struct File<P: Program> {
-    /// The file, such as the model.safetensors of a run, or a .pth.
-    pub model: PathBuf,
-    #[command(
-        flatten,
-        next_help_heading = "Network, of a file that does not name its own"
-    )]
+    #[command(flatten, next_help_heading = UNNAMED)]
     pub network: P::Options,
     #[command(flatten)]
     pub data: DataArgs,
@@ -58,27 +54,34 @@ pub struct File<P: Program> {
     pub machine: MachineArgs,
 }
 
+/// Options of files without a card, which are few.
+const UNNAMED: &str = "Network, of a file that does not name its own";
+
 #[derive(Debug, clap::Args)]
 pub struct Evaluate<P: Program> {
+    /// The file, such as the model.safetensors of a run, or a .pth.
+    pub model: PathBuf,
     #[command(flatten)]
-    pub file: File<P>,
-    #[command(flatten)]
-    pub corruptions: robustness::Options,
+    pub corruptions: CorruptionArgs,
     /// Seed of corruptions.
     #[arg(long, default_value_t = 0, hide_short_help = true)]
     pub seed: u64,
+    #[command(flatten)]
+    pub file: File<P>,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Predict<P: Program> {
-    #[command(flatten)]
-    pub file: File<P>,
+    /// The model file, such as the model.safetensors of a run.
+    pub model: PathBuf,
     /// The images: JPEG, PNG, WebP, GIF, BMP or TIFF; their middle is resized to the network's input.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     /// Classes to name.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub top: usize,
+    #[command(flatten)]
+    pub file: File<P>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -92,8 +95,8 @@ pub struct Info {
 
 #[derive(Debug, clap::Args)]
 pub struct Export<P: Program> {
-    #[command(flatten)]
-    pub file: File<P>,
+    /// The model file, such as the model.safetensors of a run.
+    pub model: PathBuf,
     /// The file to write.
     pub to: PathBuf,
     /// All weights, with their zeros, under PyTorch's names.
@@ -101,6 +104,8 @@ pub struct Export<P: Program> {
     /// PyTorch loads it: model.load_state_dict(safetensors.torch.load_file(FILE)).
     #[arg(long)]
     pub dense: bool,
+    #[command(flatten)]
+    pub file: File<P>,
 }
 
 /// What the arguments of the process ask for; an error is one line.
@@ -115,7 +120,21 @@ pub fn parsed<P: Program>() -> Result<Command<P>, Refusal> {
             .args_override_self(true)
             .allow_negative_numbers(true)
             .arg(short.help("Print the usual options"));
-        command.arg(long.help("Print all options, at length"))
+        let command = command.arg(long.help("Print all options, at length"));
+        let shown = match command.get_name() {
+            "evaluate" => &["data", "dataset", "test_limit"][..],
+            "predict" | "export" => &[],
+            _ => return command,
+        };
+        // A file that says what it is of needs none of these.
+        command.mut_args(|arg| {
+            let of_file = matches!(arg.get_help_heading(), Some(UNNAMED | "Images"));
+            let is_shown = shown.contains(&arg.get_id().as_str());
+            match of_file && !is_shown {
+                true => arg.hide_short_help(true),
+                false => arg,
+            }
+        })
     });
     let grammar = Grammar::of(&line);
     let arguments = recipe::expanded(std::env::args().collect(), P::NAME)
@@ -170,7 +189,11 @@ impl Grammar {
             {
                 return Ok(arguments);
             }
-            Some((name, _)) if name == "help" => return Ok(arguments),
+            // `help`, or a word that is no command, which clap says best.
+            Some((name, behind)) if !name.starts_with('-') => {
+                let word = [program.clone(), name.clone()];
+                return Ok(word.into_iter().chain(behind.to_vec()).collect());
+            }
             _ => ("train", behind),
         };
         let known = &self.0[name];

@@ -46,14 +46,21 @@ pub fn for_training(
     defaults: &Defaults,
     whole: bool,
 ) -> Result<Data> {
-    check_limits(args)?;
+    check(args)?;
     match args.dataset() {
         DatasetName::Folder => folder(args, card, defaults, whole),
         _ => memory(args, card),
     }
 }
 
-fn check_limits(args: &DataArgs) -> Result<()> {
+fn check(args: &DataArgs) -> Result<()> {
+    if let Some(folder) = args.data.as_deref().filter(|_| !args.download) {
+        ensure!(
+            folder.is_dir(),
+            "--data {}: there is no such folder",
+            folder.display()
+        );
+    }
     if args.limit() == Some(0) || args.test_limit == Some(0) {
         bail!("--limit and --test-limit must be at least 1");
     }
@@ -192,7 +199,7 @@ pub fn for_testing(
     input: &Input,
     names: &[String],
 ) -> Result<Arc<dyn ImageSource>> {
-    check_limits(args)?;
+    check(args)?;
     let limit = args.test_limit.unwrap_or(usize::MAX);
     if args.dataset() == DatasetName::Folder {
         let Some(folder) = &args.data else {

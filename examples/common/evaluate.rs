@@ -9,7 +9,8 @@ use zosam::data::{ImageSource, Loader};
 use super::cli::Evaluate;
 use super::file::{self, FileTask, Opened};
 use super::output::{Event, Output, percent};
-use super::{Classifier, Network, Program, dataset, robustness};
+use super::robustness::CorruptionArgs;
+use super::{Classifier, Network, Program, dataset};
 
 /// Prints what a model makes of the test images, and of corrupted ones if that is asked for.
 pub fn run<P: Program>(command: Evaluate<P>) -> Result<()> {
@@ -18,11 +19,11 @@ pub fn run<P: Program>(command: Evaluate<P>) -> Result<()> {
         seed: command.seed,
         json: command.file.machine.json,
     };
-    file::with(command.file, task)
+    file::with(command.model, command.file, task)
 }
 
 struct Testing {
-    corruptions: robustness::Options,
+    corruptions: CorruptionArgs,
     seed: u64,
     json: bool,
 }

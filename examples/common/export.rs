@@ -15,7 +15,7 @@ pub fn run<P: Program>(command: Export<P>) -> Result<()> {
         to: command.to,
         dense: command.dense,
     };
-    file::with(command.file, task)
+    file::with(command.model, command.file, task)
 }
 
 struct Writing {

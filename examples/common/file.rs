@@ -25,7 +25,6 @@ pub trait FileTask {
 
 /// A model, ready to be used.
 pub struct Opened<N: Network> {
-    pub path: PathBuf,
     pub config: N,
     pub model: N::Model,
     pub masks: Masks,
@@ -40,10 +39,10 @@ pub struct Opened<N: Network> {
 }
 
 /// Opens a file and does something with its model.
-pub fn with<P: Program>(file: File<P>, task: impl FileTask) -> Result<()> {
-    let card = read_card(&file.model)?;
+pub fn with<P: Program>(path: PathBuf, file: File<P>, task: impl FileTask) -> Result<()> {
+    let card = read_card(&path)?;
     let mut opening = Opening {
-        path: file.model,
+        path,
         card,
         data: file.data,
         images: None,
@@ -110,7 +109,6 @@ impl<T: FileTask> Task for Opening<T> {
         };
         let (input, classes) = described(&self.path, self.card.as_ref(), self.images.as_ref())?;
         self.task.run(Opened {
-            path: self.path,
             config,
             model,
             masks,

@@ -45,10 +45,9 @@ pub fn open<C: Network>(args: &Args, config: &mut Config<C>) -> Result<Option<Fo
         let saved: Value =
             serde_json::from_str(&text).with_context(|| path.display().to_string())?;
         config.take_over(&saved, args.run.extend.is_some());
-    } else {
-        options::store(out, &args.options)?;
     }
     claim(&path, config).map_err(|error| advised(error, out))?;
+    options::store(out, &args.options)?;
     Ok(Some(Folder { store, _lock: lock }))
 }
 

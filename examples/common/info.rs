@@ -126,8 +126,10 @@ fn fields(value: &Value) -> String {
             format!("{name} {}", self::fields(inner))
         }
         Value::Object(fields) => {
+            let says = |value: &Value| !value.is_null() && *value != json!([]);
+            let fields = fields.iter().filter(|(_, value)| says(value));
             let one = |(name, value): (&String, &Value)| format!("{name} {}", self::fields(value));
-            fields.iter().map(one).collect::<Vec<_>>().join(", ")
+            fields.map(one).collect::<Vec<_>>().join(", ")
         }
         Value::String(text) => text.clone(),
         other => other.to_string(),

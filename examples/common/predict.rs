@@ -20,7 +20,7 @@ pub fn run<P: Program>(command: Predict<P>) -> Result<()> {
         top: command.top,
         json: command.file.machine.json,
     };
-    file::with(command.file, task)
+    file::with(command.model, command.file, task)
 }
 
 struct Naming {
