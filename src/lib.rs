@@ -45,7 +45,7 @@
 //! | [`tangent`] | derivatives along a direction, for products with the Hessian |
 //! | [`tree`] | the only code that walks modules |
 //! | [`checkpoint`] | a folder that resumes a run exactly |
-//! | [`model_file`] | models in safetensors files: PyTorch's in, sparse ones out and in |
+//! | [`model_file`] | models in safetensors files, and what they say of themselves |
 //! | [`analysis`] | did it work? |
 //! | [`kernels`] | sparse × dense on slices; the only unsafe code |
 //! | `models`, `data` | ResNets, VGGs, wide ResNets, DeiTs; image data (features of the same names) |
@@ -81,8 +81,8 @@ pub use kernels::keep_freed_memory;
 pub use optim::{Plain, Sam, SharpOptimizer, StepReport, ZoSam};
 pub use perturb::{RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
 pub use sparse::{
-    Dsr, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set,
-    Snfs, Snip, Sparsity, SparsityMethod, Svite, SynFlow, TopKast,
+    Dsr, GradualMagnitude, Grasp, Keep, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL,
+    Set, Snfs, Snip, Sparsity, SparsityMethod, Svite, SynFlow, TopKast,
 };
 
 /// Runs the README's code as a test.

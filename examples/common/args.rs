@@ -360,15 +360,32 @@ impl DatasetName {
 
     /// Its name on the command line and in files.
     pub fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map_or(String::new(), |value| value.get_name().to_string())
+        name_of(&self)
     }
+}
+
+impl MethodName {
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        name_of(&self)
+    }
+}
+
+fn name_of(value: &impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or(String::new(), |value| value.get_name().to_string())
 }
 
 impl Args {
     /// What a default for the built-in images, and for others, is here.
     fn of<T: Copy>(&self, defaults: [T; 2]) -> T {
         defaults[usize::from(!self.data.is_built_in())]
+    }
+
+    /// Adds an option to those of the run: one that a file decided, and that has to be the same when the run goes on.
+    pub fn settle(&mut self, option: &str, value: &str) {
+        self.options
+            .extend([format!("--{option}"), value.to_string()]);
     }
 
     /// Images per step.
@@ -449,7 +466,7 @@ names! {
     AugmentName { None, CropFlip, Deit }
     CorruptName { Stop, Skip }
     DatasetName { FashionMnist, Cifar10, Cifar100, Folder }
-    MethodName { Dense, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs, Topkast }
+    MethodName { Dense, Keep, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs, Topkast }
     DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }
     DecayName { All, Weights }

@@ -126,6 +126,9 @@ impl<C: Network> Config<C> {
         let mut sparsity = Sparsity::from_boxed(self.method.clone().boxed())
             .with_seed(self.seed)
             .with_execution(self.execution);
+        if !masks.is_dense() {
+            sparsity = sparsity.starting_from(masks);
+        }
         let leaves = tree::leaves(model).into_iter();
         let whole =
             leaves.filter(|leaf| self.granularity.validate(&leaf.path, &leaf.shape).is_ok());

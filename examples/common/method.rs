@@ -2,8 +2,8 @@
 
 use zosam::sparse::{Budget, Decay, Distribution, Method, UpdateSchedule};
 use zosam::{
-    Dsr, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set,
-    Snfs, Snip, Svite, SynFlow, TopKast,
+    Dsr, GradualMagnitude, Grasp, Keep, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL,
+    Set, Snfs, Snip, Svite, SynFlow, TopKast,
 };
 
 use super::args::{Args, DistributionName, MethodName};
@@ -25,6 +25,7 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
     };
     match args.method() {
         MethodName::Dense => Method::Dense(Default::default()),
+        MethodName::Keep => Method::Keep(Keep::new()),
         MethodName::Random => Method::Random(
             RandomStatic::new(sparsity).with_distribution(per_layer(Distribution::Erk)),
         ),

@@ -13,6 +13,7 @@ mod cli;
 mod config;
 mod dataset;
 mod download;
+mod epoch;
 mod evaluate;
 mod export;
 mod file;
@@ -27,8 +28,11 @@ mod plot;
 mod predict;
 mod progress;
 mod recipe;
+mod result;
 mod robustness;
+mod run;
 mod sharpness;
+mod start;
 mod train;
 mod warnings;
 
@@ -114,6 +118,7 @@ pub fn refused(error: anyhow::Error) -> ExitCode {
 
 /// Does what the command line says; errors are one line that says what to do.
 pub fn main<P: Program>() -> ExitCode {
+    zosam::keep_freed_memory();
     let command = match cli::parsed::<P>() {
         Ok(command) => command,
         Err(refusal) => return refusal.tell(),

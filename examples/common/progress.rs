@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use zosam::objective::Passes;
 
 use super::measure::Sums;
@@ -98,30 +97,35 @@ impl Progress {
 
 /// Results as comma-separated values: a column for each field that any epoch has, empty where an epoch has none.
 pub fn table(history: &[EpochMetrics]) -> String {
-    let fixed = [
-        "epoch",
-        "train_loss",
-        "train_accuracy",
-        "test_loss",
-        "test_accuracy",
-        "average_accuracy",
-        "images_per_second",
-        "forwards",
-        "backwards",
-        "sparsity",
-        "seconds",
-        "plain_steps",
-    ];
     let measured = history.iter().flat_map(|epoch| epoch.measured.keys());
     let measured: BTreeSet<&str> = measured.map(String::as_str).collect();
-    let columns: Vec<&str> = fixed.into_iter().chain(measured).collect();
-    let mut text = columns.join(",") + "\n";
-    for epoch in history {
-        let fields = serde_json::to_value(epoch).expect("results are JSON");
-        let cell = |column: &&str| match &fields[*column] {
-            // What is not finite has no number in JSON, and a field that is not there none either.
-            Value::Null => String::new(),
-            value => value.to_string(),
+    let test = |epoch: &EpochMetrics, of: fn(Tested) -> f64| epoch.test.map(of);
+    let mut columns: Vec<(&str, Vec<Option<f64>>)> = Vec::new();
+    let mut column = |name, value: &dyn Fn(&EpochMetrics) -> Option<f64>| {
+        columns.push((name, history.iter().map(value).collect()));
+    };
+    column("epoch", &|epoch| Some(epoch.epoch as f64));
+    column("train_loss", &|epoch| Some(epoch.train_loss));
+    column("train_accuracy", &|epoch| Some(epoch.train_accuracy));
+    column("test_loss", &|epoch| test(epoch, |test| test.test_loss));
+    column("test_accuracy", &|epoch| {
+        test(epoch, |test| test.test_accuracy)
+    });
+    column("average_accuracy", &|epoch| epoch.average_accuracy);
+    column("images_per_second", &|epoch| Some(epoch.images_per_second));
+    column("forwards", &|epoch| Some(epoch.forwards as f64));
+    column("backwards", &|epoch| Some(epoch.backwards as f64));
+    column("sparsity", &|epoch| Some(epoch.sparsity));
+    column("seconds", &|epoch| Some(epoch.seconds));
+    column("plain_steps", &|epoch| Some(epoch.plain_steps as f64));
+    for name in measured {
+        column(name, &|epoch| epoch.measured.get(name).copied());
+    }
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let mut text = names.join(",") + "\n";
+    for row in 0..history.len() {
+        let cell = |(_, values): &(&str, Vec<Option<f64>>)| {
+            values[row].map_or(String::new(), |value| value.to_string())
         };
         text += &columns.iter().map(cell).collect::<Vec<_>>().join(",");
         text.push('\n');

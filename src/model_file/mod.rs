@@ -1,4 +1,13 @@
-//! Models in safetensors files: PyTorch's in, sparse ones out and in.
+//! Models in safetensors files: PyTorch's in, sparse ones out and in, with what is to be said of them.
+//!
+//! | | |
+//! |---|---|
+//! | [`save_model`], [`SaveOptions`] | write a model, with a [`Card`] if it is to stand alone |
+//! | [`load`] | makes the model that a file describes |
+//! | [`load_model`], [`load_model_except`] | read a file into a model that you made |
+//! | [`start_from`] | starts training from a file, for other classes too |
+//! | [`read_card`], [`shapes`] | what a file says, and the shapes of its tensors |
+//! | [`Configuration`] | what makes a model loadable by its configuration: yours, too |
 //!
 //! Tensors carry PyTorch's names and layout, so that files travel both ways: a norm's `gamma` and `beta` are `weight`
 //! and `bias`, and the weight of a linear layer is `[out, in]`. A masked weight is stored as two tensors, whose size
@@ -9,7 +18,7 @@
 //! | `NAME.live` | `U8`, `[⌈n/8⌉]` | one bit per position, the lowest bit first |
 //! | `NAME.values` | `F32`, `[live]` | the live values, in the order of positions |
 //!
-//! Its shape, the format's version and a SHA-256 over everything are in the file's metadata, as one JSON document under one
+//! Its shape, the card, the format's version and a SHA-256 over everything are in the file's metadata, as one JSON document under one
 //! key, so that equal models give equal files to the byte. Ten lines of Python read it (`docs/MODEL_FILES.md`).
 
 mod card;

@@ -120,21 +120,41 @@ fn collect<M: Module>(model: &M, all: bool) -> Vec<Leaf> {
     visitor.leaves
 }
 
-struct ValueVisitor(ParamVector);
+struct ValueVisitor {
+    values: ParamVector,
+    /// Whether frozen parameters and running statistics have values, too.
+    all: bool,
+}
 
 impl ModuleVisitor for ValueVisitor {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() {
-            self.0.push(param.id, flatten(param.base().inner()));
+        if !self.all && !param.is_require_grad() {
+            return;
         }
+        let tensor = param.base();
+        let plain = match tensor.is_autodiff() {
+            true => tensor.inner(),
+            false => tensor,
+        };
+        self.values.push(param.id, flatten(plain));
     }
 }
 
 /// The values of the trainable parameters, detached from any graph.
 pub fn values<M: Module>(model: &M) -> ParamVector {
-    let mut visitor = ValueVisitor(ParamVector::default());
+    values_of(model, false)
+}
+
+/// The values of the parameters of [`float_leaves`], detached from any graph.
+pub(crate) fn float_values<M: Module>(model: &M) -> ParamVector {
+    values_of(model, true)
+}
+
+fn values_of<M: Module>(model: &M, all: bool) -> ParamVector {
+    let values = ParamVector::default();
+    let mut visitor = ValueVisitor { values, all };
     model.visit(&mut visitor);
-    visitor.0
+    visitor.values
 }
 
 struct NamedVisitor {

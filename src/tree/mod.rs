@@ -10,6 +10,7 @@
 //! layers are presented by burn as float parameters that do not, so they are never perturbed,
 //! masked or stepped.
 
+mod axes;
 mod buffers;
 mod convert;
 mod direction;
@@ -20,14 +21,15 @@ mod replace;
 mod threefry;
 mod vector;
 
+pub(crate) use axes::Axes;
 pub use buffers::{adopt_buffers, twin};
 pub(crate) use buffers::{blend, restore};
 pub(crate) use convert::{absolute, cast, direction};
 pub use direction::draw;
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};
-pub(crate) use leaf::float_leaves;
 pub use leaf::{Leaf, leaves, named_tensors, values};
+pub(crate) use leaf::{float_leaves, float_values};
 #[cfg(feature = "train")]
 pub(crate) use place::{is_distributed, near};
 pub use replace::{gradients, perturbed, replace, to_gradients};
