@@ -187,7 +187,7 @@ fn from_file<M: Family>(path: &Path, model: M, side: usize) -> Result<SparseNetw
 }
 
 /// A network with random masks in evaluation, its statistics set by a batch.
-fn masked<M: Family>(
+fn masked<M: Family + 'static>(
     model: M,
     side: usize,
     density: f64,

@@ -130,8 +130,7 @@ impl<C: Network> Config<C> {
             sparsity = sparsity.starting_from(masks);
         }
         let leaves = tree::leaves(model).into_iter();
-        let whole =
-            leaves.filter(|leaf| self.granularity.validate(&leaf.path, &leaf.shape).is_ok());
+        let whole = leaves.filter(|leaf| self.granularity.validate(leaf).is_ok());
         let whole: Vec<String> = whole.map(|leaf| leaf.path).collect();
         if whole.is_empty() {
             bail!(

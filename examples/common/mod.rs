@@ -90,7 +90,7 @@ pub trait Task {
 }
 
 /// A network's configuration.
-pub trait Network: Configuration<Model: Classifier + Sync> + Clone + Debug {
+pub trait Network: Configuration<Model: Classifier> + Clone + Debug {
     /// The same network for other images and classes.
     fn fitted(self, image: [usize; 3], classes: usize) -> Self;
 }

@@ -137,7 +137,7 @@ impl<O> ForwardOnly<O> {
         let begun = check_growth(sparsity).and_then(|()| course.begin(&model, sparsity));
         let kept = sparsity.is_due(course.step).then(|| tree::twin(&model));
         if let Err(error) = begun {
-            return Err(Failed { error, model });
+            return Err(Failed::new(error, model));
         }
         let scope = Arc::new(sparsity.scope(course.step));
         let mut objective = Objective::new(&model, loss, course.draw_seed()).within(scope);
@@ -170,10 +170,8 @@ impl<O> ForwardOnly<O> {
         (found.passes, report.passes) = (objective.passes(), objective.passes());
         found.model = tree::adopt_buffers(model, &buffers);
         let finished = course.finish(&mut self.optim.base, lr, found, sparsity);
-        let (model, update) = finished.map_err(|error| Failed {
-            error,
-            model: kept.expect("only a change of masks fails"),
-        })?;
+        let (model, update) = finished
+            .map_err(|error| Failed::new(error, kept.expect("only a change of masks fails")))?;
         report.mask_update = update;
         Ok((model, report))
     }

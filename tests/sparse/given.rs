@@ -207,7 +207,7 @@ fn a_group_adds_dense_weights() {
 fn masks_that_do_not_fit_are_refused() {
     let all = ["body.weight", "main.weight", "aux.weight"];
     let refused = |mut sparsity: Sparsity| {
-        let error = sparsity.attach(Heads::new(), loss).unwrap_err();
+        let error = sparsity.attach(Heads::new(), loss).unwrap_err().error;
         assert!(!matches!(error, Error::NotAttached));
         error.to_string()
     };
