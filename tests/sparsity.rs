@@ -451,3 +451,29 @@ fn training_costs_what_the_papers_say() {
     let sam = zosam::SharpnessConfig::Sam(zosam::SamConfig::new());
     close(cost(Box::new(RandomStatic::new(0.9)), sam), 2.0 * s);
 }
+
+/// A model that was not made for training says what makes it so, and both ways do.
+#[test]
+fn an_untrainable_model_says_what_to_do() {
+    let plain = Device::flex();
+    let layer = |device: &Device| LinearConfig::new(8, 4).init(device);
+    let attach = |layer: Linear| {
+        let mut sparsity = Sparsity::new(RandomStatic::new(0.5));
+        sparsity.attach(layer, |layer: &Linear| layer.weight.val().sum())
+    };
+    let autodiff = plain.clone().autodiff();
+    // Neither way to move a model makes it trainable.
+    for moved in [
+        layer(&plain).to_device(&autodiff),
+        layer(&plain).fork(&autodiff),
+    ] {
+        let message = attach(moved).unwrap_err().to_string();
+        for word in ["`.autodiff()`", "`.train()`", "`.fork(&device)`"] {
+            assert!(message.contains(word), "{message}");
+        }
+    }
+    for trainable in [layer(&plain).train(), layer(&autodiff).fork(&autodiff)] {
+        let attached = attach(trainable).unwrap();
+        assert_eq!(tree::leaves(&attached).len(), 2);
+    }
+}

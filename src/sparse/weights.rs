@@ -22,8 +22,7 @@ const LAYERS: [&str; 8] = [
 ];
 
 /// Why a model may have nothing to train.
-pub(crate) const UNTRAINABLE: &str =
-    "the model has no trainable parameter, create it on a device with `.autodiff()`";
+pub(crate) const UNTRAINABLE: &str = "the model has no trainable parameter: create it on a device with `.autodiff()`, or call `.train()`; to move it, use `.fork(&device)`, because `.to_device(&device)` makes results of its parameters";
 
 /// Whether a parameter is the weight of a convolution or linear layer.
 pub(super) fn is_selected(leaf: &Leaf) -> bool {

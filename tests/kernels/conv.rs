@@ -376,3 +376,22 @@ fn instructions_that_the_cpu_lacks_are_errors() {
         assert_eq!(built.is_ok(), instructions.is_available());
     }
 }
+
+/// A stride beyond its kernel and its plane: most phases have no weight and cost nothing. There are 67 million of them here.
+#[test]
+fn a_stride_of_any_size_is_a_few_rows() {
+    for (kernel, input, stride, padding) in [
+        ([1, 1], [2, 3], [8192, 8192], [0, 0]),
+        ([2, 1], [5, 2], [8192, 4096], [3, 1]),
+        ([3, 3], [9, 14], [5, 7], [1, 2]),
+    ] {
+        let shape = ConvShape::new([40, 24], kernel, input);
+        let shape = shape.with_stride(stride).with_padding(padding);
+        for images in [1, 17] {
+            let case = Case::new(shape, images, 0.3, 8);
+            for instructions in available() {
+                check(&case.twin(), &case.run(instructions)).unwrap();
+            }
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! The compressed weights of a convolution and of its transpose.
 
+use std::collections::BTreeMap;
+
 use super::super::interleaved::Interleaved;
 use super::super::plane::{Axis, Plane};
 use super::super::rows::Rows;
@@ -68,6 +70,7 @@ pub(super) fn forward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Directi
         blocks,
         size,
         step: [1, 1],
+        fills: false,
         parts: vec![Part {
             rows: rows(segments, targets),
             target: [Spread { start: 0, step: 1 }; 2],
@@ -102,16 +105,17 @@ pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direct
         phases: vec![0],
     };
     let plane = Plane::new(axis(0), axis(1), lanes);
-    // The same by the first input of a phase: input `stride · i + y` gets `g[i + (y + padding − k · dilation) / stride]`.
-    let shift = |axis: usize, first: usize, at: usize| {
-        let start = (first + shape.padding[axis]) as isize - (at * shape.dilation[axis]) as isize;
-        let stride = shape.stride[axis] as isize;
-        (start % stride == 0).then_some(start / stride)
+    // What a weight at a place of the kernel says of its phase: the first input of it, and where that finds its gradient.
+    // Input `stride · i + y` gets `g[i + (y + padding − k · dilation) / stride]`.
+    let place = |axis: usize, at: usize| {
+        let (stride, distance) = (shape.stride[axis], at * shape.dilation[axis]);
+        let start = distance as isize - shape.padding[axis] as isize;
+        let phase = start.rem_euclid(stride as isize) as usize;
+        (phase, (phase as isize - start) / stride as isize)
     };
     let shifts = [0, 1].map(|axis| -> Vec<_> {
-        let phases = 0..shape.stride[axis];
-        let kernel = |phase| (0..shape.kernel[axis]).filter_map(move |at| shift(axis, phase, at));
-        phases.flat_map(kernel).collect()
+        let kernel = 0..shape.kernel[axis];
+        kernel.map(|at| place(axis, at).1).collect()
     });
     let shifts = shifts.each_ref().map(Vec::as_slice);
     let [targets, channels] = shape.channels;
@@ -123,42 +127,42 @@ pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direct
         true => blocks(&interleaved, run, [channels, targets], lanes, live / phases),
         false => 1,
     };
-    let phases = (0..shape.stride[0]).flat_map(|row| (0..shape.stride[1]).map(move |c| [row, c]));
-    let parts = phases.map(|phase| {
-        let target = [0, 1].map(|axis| {
-            let (stride, first) = (shape.stride[axis], first[axis]);
-            Spread {
-                start: (stride * first + phase[axis]) as isize - shape.padding[axis] as isize,
-                step: stride,
-            }
-        });
-        let phase = target.map(|spread| spread.start.rem_euclid(spread.step as isize) as usize);
-        let mut segments = vec![Vec::new(); blocks * targets];
-        for output in 0..channels {
-            let segments = &mut segments[output * blocks / channels * targets..];
-            for tap in taps(shape, output).filter(|tap| mask[tap.position]) {
-                let [row, column] = [0, 1].map(|axis| shift(axis, phase[axis], tap.at[axis]));
-                if let Some((row, column)) = row.zip(column) {
-                    let [y, x] = [0, 1].map(|axis| {
-                        reach[axis] - tap.at[axis] * shape.dilation[axis] / shape.stride[axis]
-                    });
-                    let vector = output * interleaved.channel + interleaved.offset([row, column]);
-                    segments[tap.channel].push(Weight {
-                        offset: output * plane.length + y * plane.pitch + x,
-                        interleaved: vector * lanes,
-                        position: tap.position,
-                    });
-                }
-            }
+    // Phases without a weight have no part: there are up to stride × stride of them, and their gradients are zero.
+    let mut parts: BTreeMap<[usize; 2], Vec<Vec<Weight>>> = BTreeMap::new();
+    for output in 0..channels {
+        let block = output * blocks / channels * targets;
+        for tap in taps(shape, output).filter(|tap| mask[tap.position]) {
+            let [(row, down), (column, across)] = [0, 1].map(|axis| place(axis, tap.at[axis]));
+            let segments = parts.entry([row, column]);
+            let segments = segments.or_insert_with(|| vec![Vec::new(); blocks * targets]);
+            let [y, x] = [0, 1]
+                .map(|axis| reach[axis] - tap.at[axis] * shape.dilation[axis] / shape.stride[axis]);
+            let vector = output * interleaved.channel + interleaved.offset([down, across]);
+            segments[block + tap.channel].push(Weight {
+                offset: output * plane.length + y * plane.pitch + x,
+                interleaved: vector * lanes,
+                position: tap.position,
+            });
         }
-        Part {
-            rows: rows(segments, targets),
-            target,
-            phase,
+    }
+    // Targets may begin before the plane: the first index of a run is that of the first input of any phase.
+    let target = |axis: usize, phase: usize| {
+        let (stride, padding) = (shape.stride[axis], shape.padding[axis]);
+        let within = (phase + padding) % stride;
+        Spread {
+            start: (stride * first[axis] + within) as isize - padding as isize,
+            step: stride,
         }
+    };
+    let fills = parts.len() < phases;
+    let parts = parts.into_iter().map(|(phase, segments)| Part {
+        rows: rows(segments, targets),
+        target: [0, 1].map(|axis| target(axis, phase[axis])),
+        phase,
     });
     Direction {
         parts: parts.collect(),
+        fills,
         interleaves,
         channels,
         targets,

@@ -32,6 +32,9 @@ impl Job for MultiplyOne<'_> {
             // SAFETY: the scratch has the plane's sizes; slices were checked to hold all images.
             unsafe {
                 self.pack::<S>(image, packed);
+                if self.direction.fills {
+                    self.fill(image);
+                }
                 for (part, entries) in self.direction.parts.iter().zip(self.entries) {
                     self.compute::<S>(part, entries, packed, results);
                     self.write::<S>(part, image, results);
@@ -56,6 +59,21 @@ impl MultiplyOne<'_> {
                 let from = self.source.as_ptr().add(from);
                 plane.pack::<S>(from, packed.as_mut_ptr().add(to));
             }
+        }
+    }
+
+    /// Zeros everywhere, of which parts with weights overwrite what they compute.
+    ///
+    /// # Safety
+    /// The target holds these rows of this image; no other task writes them.
+    unsafe fn fill(&self, image: usize) {
+        let [height, width] = self.direction.size;
+        let size = height * width;
+        // SAFETY: the caller's contract; all bytes zero is the number zero.
+        unsafe {
+            let to = (image * self.direction.targets + self.rows.start) * size;
+            let to = self.target.pointer().add(to);
+            std::ptr::write_bytes(to, 0, self.rows.len() * size);
         }
     }
 
