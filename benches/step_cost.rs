@@ -154,7 +154,7 @@ fn variants(batch: usize, execution: Execution) -> Vec<Variant> {
         ),
         (
             "S2-SAM",
-            SharpnessConfig::MomentumSam(MomentumSamConfig::s2sam()),
+            SharpnessConfig::S2Sam(S2SamConfig::new()),
         ),
     ];
     let with_zosam = |(name, config)| with_zosam(name, config, batch, execution);

@@ -9,7 +9,7 @@ use burn::tensor::TensorData;
 use super::contents::Contents;
 use super::names::Slot;
 use crate::error::{Error, Result};
-use crate::masks::Masks;
+use crate::masks::{LiveSet, Masks};
 use crate::tree;
 
 /// Loads a file into a model: one that [`save_model`](super::save_model) wrote, or one of PyTorch's, of timm
@@ -18,7 +18,8 @@ use crate::tree;
 /// Safetensors and, with the feature `pytorch`, PyTorch's own checkpoints (`.pth`), also those that keep the weights under
 /// `model` or `state_dict`, as DeiT's authors' do. Returns the model and its masks; those of PyTorch's files are none. Floats
 /// of 16, 32 and 64 bits become the model's f32. Counters of batches (`num_batches_tracked`) are left out. Clones of the
-/// model keep their weights.
+/// model keep their weights. A tied weight is read under the name of any of its places, and under several if their tensors are equal, as
+/// PyTorch writes them.
 ///
 /// # Errors
 ///
@@ -62,13 +63,13 @@ pub fn load_model_except<M: Module>(
     let (mut masked, mut sets) = (Vec::new(), Vec::new());
     let mut known = BTreeSet::new();
     for slot in tree::float_leaves(&model).into_iter().map(Slot::new) {
-        if excepted(&slot.name) {
+        let names: Vec<&String> = slot.names().filter(|name| !excepted(name)).collect();
+        if names.is_empty() {
             continue;
         }
-        let (values, live) = file
-            .read(&slot)
-            .map_err(|reason| Error::file(path, reason))?;
-        known.insert(slot.name.clone());
+        let read = read_tied(&file, &slot, &names);
+        let (values, live) = read.map_err(|reason| Error::file(path, reason))?;
+        known.extend(names.into_iter().cloned());
         let count = values.len();
         let values = slot.import(values);
         contents.insert(slot.leaf.path.clone(), TensorData::new(values, [count]));
@@ -84,6 +85,30 @@ pub fn load_model_except<M: Module>(
     }
     let masks = Masks::new(&masked, &sets);
     Ok((tree::restore(&model, &contents), masks))
+}
+
+/// The tensor of a parameter that a file has under one or several of its names.
+fn read_tied(
+    file: &Contents,
+    slot: &Slot,
+    names: &[&String],
+) -> std::result::Result<(Vec<f32>, Option<LiveSet>), String> {
+    let mut stored = names.iter().filter(|name| file.shape(name).is_some());
+    let first = stored.next().unwrap_or(&names[0]);
+    let tensor = file.read(slot, first)?;
+    for other in stored {
+        // Bits, so that NaN equals itself.
+        let bits = |(values, live): &(Vec<f32>, Option<LiveSet>)| {
+            let values = values.iter().map(|value| value.to_bits());
+            (values.collect::<Vec<u32>>(), live.clone())
+        };
+        if bits(&file.read(slot, other)?) != bits(&tensor) {
+            return Err(format!(
+                "tensors `{first}` and `{other}` differ, and are one parameter of the model"
+            ));
+        }
+    }
+    Ok(tensor)
 }
 
 /// Names and shapes, PyTorch's, of a file's tensors: what to configure a model by before it is loaded.

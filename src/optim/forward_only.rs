@@ -33,8 +33,10 @@ pub enum ForwardRule {
 
 /// A burn optimizer that is fed a gradient estimated by forward passes alone.
 ///
-/// `ĝ = (1/m) Σᵢ Δᵢ uᵢ` with the difference quotients `Δᵢ` of the loss along random directions `uᵢ`, in the live subspace: the estimator of
-/// [`ZoSamConfig`], whose `rho` only sets the distance of probes where [`Delta`](crate::perturb::Delta) is relative to it. 2m forwards a
+/// `ĝ = w Σᵢ Δᵢ uᵢ` with the difference quotients `Δᵢ` of the loss along random directions `uᵢ`, in the live subspace: the estimator of
+/// [`ZoSamConfig`], whose `rho` only sets the distance of probes where [`Delta`](crate::perturb::Delta) is relative to it. The weight `w` makes
+/// the mean of `ĝ` the gradient (but for an error of second order in `δ`): `1/m` for isotropic directions, `n/m` for orthogonal ones, which are
+/// of length 1, with `n` the number of live weights in scope, 1 for blocks and coordinates. 2m forwards a
 /// step (one-sided m + 1), no backward, no graph: memory is that of inference. Running statistics are those of the first pass. Methods
 /// that grow weights by a dense gradient are refused: there is none.
 ///
@@ -207,16 +209,20 @@ impl Course<ZeroOrder> {
         lr: f64,
         directions: Option<Vec<ParamVector>>,
     ) -> Estimated<M, F::Extra> {
-        let leaves = tree::leaves(objective.model());
-        let site = self.site(&leaves, sparsity, self.seed, Some(lr));
+        let model = objective.model();
+        let (leaves, weights) = (tree::leaves(model), tree::values(model));
+        let site = self.site(&leaves, &weights, sparsity, self.seed, Some(lr));
         let estimator = &self.perturbation;
-        let directions: Box<dyn Iterator<Item = ParamVector>> = match directions {
-            Some(given) => Box::new(given.into_iter().map(|one| sparsity.masks().project(one))),
-            None => estimator.directions(objective.model(), site, &self.memory),
-        };
-        let share = match estimator.is_a_basis() {
-            true => 1.0,
-            false => 1.0 / estimator.config.directions as f64,
+        let (directions, share): (Box<dyn Iterator<Item = ParamVector>>, f64) = match directions {
+            Some(given) => {
+                let share = 1.0 / given.len() as f64;
+                let live = given.into_iter().map(|one| sparsity.masks().project(one));
+                (Box::new(live), share)
+            }
+            None => {
+                let directions = estimator.directions(site, &self.memory);
+                (directions, estimator.share(site))
+            }
         };
         let weight = |quotient: f64| share * quotient;
         let found = estimator.estimate(objective, site, directions, weight);

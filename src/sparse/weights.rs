@@ -30,7 +30,10 @@ pub(super) fn select<M: Module>(model: &M, group: Option<&ParamGroup>) -> Result
     let trainable = all.len();
     let selected: Vec<Leaf> = match group {
         Some(group) => {
-            let matches = |leaf: &Leaf| group.matches(&leaf.id, Some(&leaf.path));
+            let matches = |leaf: &Leaf| {
+                let mut paths = leaf.paths();
+                paths.any(|path| group.matches(&leaf.id, Some(path)))
+            };
             all.into_iter().filter(matches).collect()
         }
         None => {

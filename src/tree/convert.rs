@@ -3,21 +3,27 @@
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::{FloatDType, Tensor};
 
-use super::replace::Context;
+use super::tied::Same;
+use super::walk::Context;
 use super::{ParamVector, replace, twin};
 
 struct Convert {
     dtype: FloatDType,
     absolute: bool,
+    same: Same,
 }
 
 impl ModuleMapper for Convert {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let context = Context::of(&tensor);
-        let plain = tensor.inner().cast(self.dtype);
-        let plain = if self.absolute { plain.abs() } else { plain };
-        Param::from_mapped_value(id, context.lift(plain, id), mapper)
+        let (dtype, absolute) = (self.dtype, self.absolute);
+        let tensor = self.same.or(id, tensor, |tensor| {
+            let context = Context::of(&tensor);
+            let plain = tensor.inner().cast(dtype);
+            let plain = if absolute { plain.abs() } else { plain };
+            context.lift(plain, id)
+        });
+        Param::from_mapped_value(id, tensor, mapper)
     }
 
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
@@ -30,17 +36,19 @@ impl ModuleMapper for Convert {
 
 /// The isolated twin of a model with all float tensors, running statistics included, of another type.
 pub(crate) fn cast<M: Module>(model: &M, dtype: FloatDType) -> M {
-    twin(model).map(&mut Convert {
-        dtype,
-        absolute: false,
-    })
+    convert(model, dtype, false)
 }
 
 /// As [`cast`], of absolute values and with norms in inference mode; gradients can still be taken.
 pub(crate) fn absolute<M: Module>(model: &M, dtype: FloatDType) -> M {
+    convert(model, dtype, true)
+}
+
+fn convert<M: Module>(model: &M, dtype: FloatDType, absolute: bool) -> M {
     twin(model).map(&mut Convert {
         dtype,
-        absolute: true,
+        absolute,
+        same: Same::default(),
     })
 }
 

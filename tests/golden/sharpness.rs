@@ -176,7 +176,7 @@ fn ten_steps_match_the_authors_code() {
         ),
         compared(
             "s2sam",
-            SharpnessConfig::MomentumSam(MomentumSamConfig::s2sam()),
+            SharpnessConfig::S2Sam(S2SamConfig::new()),
         ),
         compared(
             "msam",

@@ -11,7 +11,7 @@ use crate::sparse::latent::{Latent, Training};
 use crate::sparse::layer_rules::LayerRule;
 use crate::sparse::weights::{read_weights, select};
 use crate::sparse::work::Work;
-use crate::tree::{Leaf, ParamVector};
+use crate::tree::{self, Leaf, ParamVector};
 
 /// A [`Sparsity`] as bytes and JSON; see [`Sparsity::to_parts`].
 #[derive(Debug, Clone)]
@@ -58,7 +58,9 @@ impl Sparsity {
         let targets = self.target_densities(&leaves, &rules)?;
         let device = device_of(model);
         let masks = Masks::from_bytes(parts.masks, &leaves)?;
-        let (history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
+        let (mut history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
+        history.gradient = tree::near(model, history.gradient);
+        let latent = latent.map(|(values, sets)| (tree::near(model, values), sets));
         let latent = self.restored(latent, model, &leaves, &masks, &rules)?;
         history.check_rewind_point(model)?;
         self.method.load_state(parts.method)?;

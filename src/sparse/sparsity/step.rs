@@ -184,7 +184,10 @@ impl Sparsity {
             return Ok((model, update));
         }
         let model = self.masks.project_model(model);
-        let model = tree::replace(model, |id, value| Some(value + born.get(id)?.clone()));
+        let model = tree::replace(model, |id, value| {
+            let born = born.get(id)?.clone().to_device(&value.device());
+            Some(value.clone() + born.cast(value.dtype()))
+        });
         Ok((model, update))
     }
 }
