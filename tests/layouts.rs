@@ -12,8 +12,8 @@ use zosam::masks::{Execution, Masks};
 use zosam::model_file::{load_model, save_model};
 use zosam::objective::seeded;
 use zosam::perturb::*;
-use zosam::sparse::{Granularity, Sparsity};
-use zosam::{RigL, tree};
+use zosam::sparse::{Granularity, Method, Sparsity};
+use zosam::{RandomStatic, RigL, tree};
 
 const LAYOUTS: [LinearLayout; 2] = [LinearLayout::Row, LinearLayout::Col];
 
@@ -52,12 +52,17 @@ fn inputs() -> Tensor<2> {
     seeded(&device(), 3, || Tensor::random([16, 20], normal, &device()))
 }
 
+/// Lets `read` draw the parameters, while no other test draws.
+fn drawing<R>(read: impl FnOnce() -> R) -> R {
+    seeded(&device(), 1, read)
+}
+
 /// Whoever reads first, leaves and values are of one shape.
 #[test]
 fn leaves_have_the_shape_of_their_values() {
     for layout in LAYOUTS {
         let net = Net::unread(layout);
-        let leaves = tree::leaves(&net);
+        let leaves = drawing(|| tree::leaves(&net));
         assert_eq!(leaves[0].shape, [20, 8], "{layout:?}");
         assert_eq!(leaves[0].shape, net.first.weight.val().dims());
         assert_eq!(leaves[4].shape, net.third.weight.val().dims());
@@ -75,30 +80,32 @@ fn bits(net: &Net) -> Vec<u32> {
 }
 
 /// Trains from a module that was never read, saves it on the way, and goes on from there.
-fn trained(layout: LinearLayout, config: &SharpnessConfig, execution: Execution) -> Vec<u32> {
+fn trained(
+    layout: LinearLayout,
+    config: &SharpnessConfig,
+    method: &Method,
+    execution: Execution,
+) -> Vec<u32> {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let inputs = inputs();
     let loss = |net: &Net| net.loss(&inputs);
-    let rigl = || {
-        let rigl = RigL::new(0.5, 12).with_update_every(3);
-        Sparsity::new(rigl).with_execution(execution)
+    let unattached = || {
+        let sparsity = Sparsity::from_boxed(method.clone().boxed());
+        sparsity.with_execution(execution)
     };
     let optimizer = || config.init(SgdConfig::new().build()).unwrap();
-    let (mut sparsity, mut optim) = (rigl(), optimizer());
-    let mut net = seeded(&device(), 1, || {
-        sparsity.attach(Net::unread(layout), loss).unwrap()
-    });
+    let (mut sparsity, mut optim) = (unattached(), optimizer());
+    let mut net = drawing(|| sparsity.attach(Net::unread(layout), loss).unwrap());
     for step in 0..8 {
         net = optim.step_with(0.05, net, &mut sparsity, loss).unwrap().0;
         if step == 4 {
             store.save(&net, &optim, &sparsity, &()).unwrap();
         }
     }
-    let (mut resumed, saved) = (rigl(), store.latest().unwrap().unwrap());
-    let (mut again, mut optim, ()) = store
-        .load(&saved, Net::unread(layout), optimizer(), &mut resumed)
-        .unwrap();
+    let (mut resumed, saved) = (unattached(), store.latest().unwrap().unwrap());
+    let load = || store.load(&saved, Net::unread(layout), optimizer(), &mut resumed);
+    let (mut again, mut optim, ()) = drawing(load).unwrap();
     for _ in 5..8 {
         again = optim.step_with(0.05, again, &mut resumed, loss).unwrap().0;
     }
@@ -106,34 +113,40 @@ fn trained(layout: LinearLayout, config: &SharpnessConfig, execution: Execution)
 
     let path = folder.path().join("net.safetensors");
     save_model(&path, &net, sparsity.masks()).unwrap();
-    let (loaded, masks) = load_model(&path, Net::unread(layout)).unwrap();
+    let (loaded, masks) = drawing(|| load_model(&path, Net::unread(layout)).unwrap());
     assert!(bits(&loaded) == bits(&net), "{layout:?}, {config:?}");
     assert_eq!(masks.fingerprint(), sparsity.masks().fingerprint());
     bits(&net)
 }
 
-/// The layouts draw their weights in another order, so that runs are compared within a layout: dense
-/// arithmetic and the kernels' have to agree.
+/// A run saves, resumes and writes its file exactly, and dense arithmetic and the kernels' agree. (Where
+/// masks change, roundings may choose other weights, so that masks are fixed for the latter.)
 #[test]
 fn both_layouts_train_and_resume_unread() {
-    let zo = ZoSamConfig::new;
+    let rigl = Method::RigL(RigL::new(0.5, 12).with_update_every(3));
+    let fixed = Method::Random(RandomStatic::new(0.5));
     for layout in LAYOUTS {
         for config in [
             SharpnessConfig::None,
             SharpnessConfig::Sam(SamConfig::new()),
-            SharpnessConfig::ZoSam(zo()),
-            SharpnessConfig::ZoSam(zo().with_directions(3)),
+            SharpnessConfig::ZoSam(ZoSamConfig::new().with_directions(3)),
             SharpnessConfig::MomentumSam(MomentumSamConfig::new()),
         ] {
-            let dense = trained(layout, &config, Execution::Dense);
-            let sparse = trained(layout, &config, Execution::Sparse);
+            let executions = [Execution::Dense, Execution::Sparse];
+            trained(
+                layout,
+                &config,
+                &Method::Dense(Default::default()),
+                Execution::Auto,
+            );
+            executions.map(|execution| trained(layout, &config, &rigl, execution));
+            let [dense, sparse] =
+                executions.map(|execution| trained(layout, &config, &fixed, execution));
             let pairs = dense.iter().zip(&sparse);
             let pairs = pairs.map(|(a, b)| (f32::from_bits(*a), f32::from_bits(*b)));
             // Eight steps whose sums are taken in another order.
-            let far = pairs.filter(|(a, b)| (a - b).abs() > 1e-4).count();
-            // A probe that two orders of summation rank differently may turn ZO-SAM's sign.
-            let is_zo = matches!(config, SharpnessConfig::ZoSam(_));
-            assert!(far == 0 || is_zo, "{layout:?}, {config:?}: {far}");
+            let far = pairs.filter(|(a, b)| (a - b).abs() > 1e-5).count();
+            assert_eq!(far, 0, "{layout:?}, {config:?}");
         }
     }
 }
@@ -143,11 +156,13 @@ fn both_layouts_train_and_resume_unread() {
 fn units_follow_the_value() {
     for layout in LAYOUTS {
         let rigl = RigL::new(0.5, 12);
-        let mut sparsity = Sparsity::new(rigl)
-            .with_granularity(ParamGroup::from_predicate("first"), Granularity::OutputChannel);
+        let mut sparsity = Sparsity::new(rigl).with_granularity(
+            ParamGroup::from_predicate("first"),
+            Granularity::OutputChannel,
+        );
         let inputs = inputs();
-        let net = sparsity.attach(Net::unread(layout), |net: &Net| net.loss(&inputs));
-        let net = net.unwrap();
+        let loss = |net: &Net| net.loss(&inputs);
+        let net = drawing(|| sparsity.attach(Net::unread(layout), loss).unwrap());
         let live = sparsity.masks().live_set(net.first.weight.id).unwrap();
         for output in 0..8 {
             let column: Vec<bool> = (0..20).map(|input| live[input * 8 + output]).collect();
@@ -163,8 +178,8 @@ fn an_unread_model_can_be_saved() {
     let path = folder.path().join("net.safetensors");
     for layout in LAYOUTS {
         let net = Net::unread(layout);
-        save_model(&path, &net, &Masks::dense()).unwrap();
-        let (loaded, _) = load_model(&path, Net::unread(layout)).unwrap();
+        drawing(|| save_model(&path, &net, &Masks::dense()).unwrap());
+        let (loaded, _) = drawing(|| load_model(&path, Net::unread(layout)).unwrap());
         assert!(bits(&loaded) == bits(&net), "{layout:?}");
     }
 }

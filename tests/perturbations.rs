@@ -44,7 +44,9 @@ struct Weight {
 
 /// Where three steps on `L = w²/2` from `w = 1` with SGD at 0.1 measure their gradients.
 fn measured_at(config: SharpnessConfig, momentum: f64) -> Vec<f64> {
-    let momentum = MomentumConfig::new().with_momentum(momentum).with_dampening(0.0);
+    let momentum = MomentumConfig::new()
+        .with_momentum(momentum)
+        .with_dampening(0.0);
     let sgd = SgdConfig::new().with_momentum(Some(momentum)).build();
     let mut optim = config.init(sgd).unwrap();
     let mut model = Weight {
@@ -58,7 +60,10 @@ fn measured_at(config: SharpnessConfig, momentum: f64) -> Vec<f64> {
     };
     let mut places = Vec::new();
     for _ in 0..3 {
-        model = optim.step_with(0.1, model, &mut Sparsity::dense(), loss).unwrap().0;
+        model = optim
+            .step_with(0.1, model, &mut Sparsity::dense(), loss)
+            .unwrap()
+            .0;
         places.push(seen.get());
     }
     places
@@ -66,7 +71,10 @@ fn measured_at(config: SharpnessConfig, momentum: f64) -> Vec<f64> {
 
 fn assert_near(found: &[f64], expected: &[f64]) {
     let pairs = found.iter().zip(expected);
-    assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}, not {expected:?}");
+    assert!(
+        pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6),
+        "{found:?}, not {expected:?}"
+    );
 }
 
 /// After the first step (w = 0.9, v = 1) momentum-SAM goes on down: 0.9 − 0.3. Then v = 0.9 + 0.6, w = 0.75.
@@ -96,7 +104,10 @@ fn momentum_sam_decays_weights_where_it_looks() {
 /// Momentum-SAM without momentum would be S²-SAM with the other sign: it is refused, and the message says so.
 #[test]
 fn the_two_signs_cannot_be_confused() {
-    let error = MomentumSamConfig::new().with_momentum(0.0).build().unwrap_err();
+    let error = MomentumSamConfig::new()
+        .with_momentum(0.0)
+        .build()
+        .unwrap_err();
     assert!(error.to_string().contains("S2SamConfig"), "{error}");
 }
 
@@ -118,7 +129,8 @@ fn esam_takes_a_plain_step_where_it_draws_nothing() {
         let mut model = linear(5, 3);
         for step in 0..20 {
             let before = model.clone();
-            let stepped = optim.step_on(0.01, model, &mut Sparsity::dense(), samples(inputs.clone()));
+            let stepped =
+                optim.step_on(0.01, model, &mut Sparsity::dense(), samples(inputs.clone()));
             let report;
             (model, report) = stepped.unwrap();
             if report.offset.is_some() {
@@ -127,8 +139,14 @@ fn esam_takes_a_plain_step_where_it_draws_nothing() {
             assert!(step > 0, "all tensors are perturbed in the first step");
             assert_eq!(report.plain, Some(PlainReason::ZeroEstimate));
             assert_eq!((report.passes.forwards, report.passes.backwards), (1, 1));
-            let stepped = base.step_on(0.01, before, &mut Sparsity::dense(), samples(inputs.clone()));
-            let difference = tree::values(&stepped.unwrap().0).add_scaled(&tree::values(&model), -1.0);
+            let stepped = base.step_on(
+                0.01,
+                before,
+                &mut Sparsity::dense(),
+                samples(inputs.clone()),
+            );
+            let difference =
+                tree::values(&stepped.unwrap().0).add_scaled(&tree::values(&model), -1.0);
             assert_eq!(difference.norm(), 0.0);
             plain += 1;
         }
@@ -202,7 +220,11 @@ fn esam_bears_unused_tensors() {
 }
 
 /// The forwards of the steps of a run.
-fn forwards(optim: &mut SharpOptimizer<Sharpness, Sgd>, sparsity: &mut Sparsity, steps: u64) -> Vec<u64> {
+fn forwards(
+    optim: &mut SharpOptimizer<Sharpness, Sgd>,
+    sparsity: &mut Sparsity,
+    steps: u64,
+) -> Vec<u64> {
     let inputs = random([16, 12], 3);
     let loss = |layer: &Linear| layer.forward(inputs.clone()).powi_scalar(2).mean();
     let mut model = sparsity.attach(linear(12, 6), loss).unwrap();
@@ -210,7 +232,10 @@ fn forwards(optim: &mut SharpOptimizer<Sharpness, Sgd>, sparsity: &mut Sparsity,
     for _ in 0..steps {
         let report;
         (model, report) = optim.step_with(0.05, model, sparsity, loss).unwrap();
-        assert_eq!(report.plain.filter(|reason| *reason != PlainReason::Method), None);
+        assert_eq!(
+            report.plain.filter(|reason| *reason != PlainReason::Method),
+            None
+        );
         made.push(report.passes.forwards);
     }
     made
@@ -245,7 +270,11 @@ fn periods_count_what_methods_let_through() {
     let reused = SharpnessConfig::ZoSam(ZoSamConfig::new().with_reuse(2));
     let mut optim = reused.init(sgd()).unwrap();
     let made = forwards(&mut optim, &mut Sparsity::new(ticket), before + 3);
-    assert!(made[..before as usize].iter().all(|forwards| *forwards == 1));
+    assert!(
+        made[..before as usize]
+            .iter()
+            .all(|forwards| *forwards == 1)
+    );
     assert_eq!(made[before as usize..], [2, 1, 2]);
 }
 
@@ -266,7 +295,11 @@ fn looksam_keeps_its_vector_under_clean_growth() {
         norms.collect::<Vec<f64>>()
     };
     let perturbed = norms(Growth::Perturbed);
-    assert!(perturbed.iter().all(|norm| *norm == perturbed[0] && *norm > 0.0));
+    assert!(
+        perturbed
+            .iter()
+            .all(|norm| *norm == perturbed[0] && *norm > 0.0)
+    );
     assert_eq!(norms(Growth::Clean), perturbed);
 }
 
@@ -314,7 +347,10 @@ fn estimates_without_a_backward_pass_are_unbiased() {
             for seed in 0..seeds {
                 let optim = ForwardOnly::new(estimator.clone(), ForwardRule::Estimate, sgd());
                 let mut optim = optim.unwrap().with(|optim| optim.with_seed(seed));
-                let moved = optim.step_on(1.0, model.clone(), &mut sparsity, loss).unwrap().0;
+                let moved = optim
+                    .step_on(1.0, model.clone(), &mut sparsity, loss)
+                    .unwrap()
+                    .0;
                 let estimate = before.clone().add_scaled(&tree::values(&moved), -1.0);
                 along += estimate.dot(&gradient) / gradient.dot(&gradient) / seeds as f64;
             }
@@ -335,7 +371,11 @@ fn an_empty_batch_is_refused() {
         SharpnessConfig::Esam(EsamConfig::new()),
         SharpnessConfig::ZoSam(ZoSamConfig::new()),
         SharpnessConfig::ZoSam(ZoSamConfig::new().with_fraction(0.25)),
-        SharpnessConfig::ZoSam(ZoSamConfig::new().with_fraction(0.25).with_sides(Sides::One)),
+        SharpnessConfig::ZoSam(
+            ZoSamConfig::new()
+                .with_fraction(0.25)
+                .with_sides(Sides::One),
+        ),
     ] {
         let mut optim = config.init(sgd()).unwrap();
         let result = optim.step_on(0.1, linear(5, 3), &mut Sparsity::dense(), empty());

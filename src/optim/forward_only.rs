@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::course::Course;
 use super::descend::clipped;
 use super::measure::Found;
+use super::stepped::stepped;
 use super::{SharpOptimizer, StepReport};
 use crate::error::{Error, Failed, Result};
 use crate::objective::{BatchLoss, Objective, Offset};
@@ -268,8 +269,8 @@ impl Trial<'_> {
         let mut losses = vec![objective.value(None)];
         for candidate in &candidates {
             let used = clipped(candidate.clone(), self.largest_norm);
-            let used = tree::to_gradients(model, &used);
-            let moved = self.base.clone().step(self.lr.clone(), model.clone(), used);
+            let (mut base, lr) = (self.base.clone(), self.lr.clone());
+            let moved = stepped(&mut base, lr, model.clone(), &used);
             let offset = Offset {
                 direction: tree::values(&moved).add_scaled(&values, -1.0),
                 scale: 1.0,

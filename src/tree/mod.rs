@@ -16,6 +16,7 @@ mod convert;
 mod direction;
 mod key;
 mod leaf;
+mod loadable;
 mod place;
 mod replace;
 mod threefry;
@@ -25,13 +26,14 @@ mod walk;
 
 pub use buffers::{adopt_buffers, twin};
 pub(crate) use buffers::{blend, restore};
-pub(crate) use convert::{absolute, cast, direction};
+pub(crate) use convert::{absolute, cast, direction, narrowed, widened};
 pub use direction::draw;
 pub(crate) use direction::draw_like;
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};
 pub(crate) use leaf::float_leaves;
 pub use leaf::{Leaf, leaves, named_tensors, values};
+pub(crate) use loadable::loadable;
 #[cfg(feature = "train")]
 pub(crate) use place::is_distributed;
 pub(crate) use place::near;

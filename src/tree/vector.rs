@@ -123,10 +123,12 @@ fn dot_on_the_host(pairs: &[(&Tensor<1>, &Tensor<1>)]) -> f64 {
         let products = slice(&a).iter().zip(slice(&b));
         products.map(|(x, y)| (*x).into() * (*y).into()).sum()
     }
-    let dots = pairs.iter().map(|(a, b)| match is_double(a) || is_double(b) {
-        true => one::<f64>(a, b),
-        false => one::<f32>(a, b),
-    });
+    let dots = pairs
+        .iter()
+        .map(|(a, b)| match is_double(a) || is_double(b) {
+            true => one::<f64>(a, b),
+            false => one::<f32>(a, b),
+        });
     dots.sum()
 }
 

@@ -109,11 +109,10 @@ where
             };
             let new = change(&mut place);
             let context = place.context;
-            let new = match new {
-                Some(flat) => flat.reshape(plain.shape()).cast(plain.dtype()),
-                None => plain,
-            };
-            context.lift(new, id)
+            // Also an old value is laid out by rows. A weight that was transposed when it was made or
+            // loaded would be multiplied in another order than after its first step.
+            let new = new.unwrap_or_else(|| flatten(plain.clone()));
+            context.lift(new.reshape(plain.shape()).cast(plain.dtype()), id)
         });
         Param::from_mapped_value(id, tensor, mapper)
     }

@@ -75,8 +75,16 @@ fn passes_are_those_of_the_guide() {
         ),
         ("esam", SharpnessConfig::Esam(EsamConfig::new()), (30, 20)),
         ("looksam", SharpnessConfig::LookSam(look), (11, 11)),
-        ("s2sam", SharpnessConfig::S2Sam(S2SamConfig::new()), (10, 10)),
-        ("msam", SharpnessConfig::MomentumSam(MomentumSamConfig::new()), (10, 10)),
+        (
+            "s2sam",
+            SharpnessConfig::S2Sam(S2SamConfig::new()),
+            (10, 10),
+        ),
+        (
+            "msam",
+            SharpnessConfig::MomentumSam(MomentumSamConfig::new()),
+            (10, 10),
+        ),
         ("zo-sam", zo_sam(zo()), (20, 10)),
         (
             "zo-sam on a quarter",

@@ -212,7 +212,9 @@ pub fn perturbations(rho: f64) -> Vec<Case> {
         (
             "msam decayed",
             SharpnessConfig::MomentumSam(
-                MomentumSamConfig::new().with_rho(rho).with_weight_decay(0.01),
+                MomentumSamConfig::new()
+                    .with_rho(rho)
+                    .with_weight_decay(0.01),
             ),
             Some((1, 1)),
         ),

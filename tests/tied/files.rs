@@ -21,7 +21,9 @@ fn checkpoints_resume_exactly() {
     let optimizer = || ZoSamConfig::new().init(SgdConfig::new().build()).unwrap();
     let (mut whole, mut optim) = (sparsity(), optimizer());
     let batch = Batch::new(0);
-    let mut pair = whole.attach(Pair::new(), |pair: &Pair| pair.loss(&batch)).unwrap();
+    let mut pair = whole
+        .attach(Pair::new(), |pair: &Pair| pair.loss(&batch))
+        .unwrap();
     for step in 0..8 {
         if step == 4 {
             store.save(&pair, &optim, &whole, &()).unwrap();
@@ -51,7 +53,9 @@ fn model_files_hold_a_tied_weight_once() {
     let path = folder.path().join("model.safetensors");
     let batch = Batch::new(0);
     let mut sparsity = Sparsity::new(RigL::new(0.5, 12));
-    let pair = sparsity.attach(Pair::new(), |pair: &Pair| pair.loss(&batch)).unwrap();
+    let pair = sparsity
+        .attach(Pair::new(), |pair: &Pair| pair.loss(&batch))
+        .unwrap();
     save_model(&path, &pair, sparsity.masks()).unwrap();
     let names: Vec<String> = shapes(&path).unwrap().into_keys().collect();
     assert_eq!(names, ["first.bias", "first.weight"]);
@@ -95,14 +99,27 @@ fn files_may_use_any_of_the_names() {
         let tensors: Vec<(&str, f32)> = names.iter().map(|name| (*name, 2.0)).collect();
         write(&path, &tensors);
         let (model, masks) = load_model(&path, Language::new()).unwrap();
-        assert!(bits(&model.embedding.weight).iter().all(|bits| *bits == 2.0f32.to_bits()));
+        assert!(
+            bits(&model.embedding.weight)
+                .iter()
+                .all(|bits| *bits == 2.0f32.to_bits())
+        );
         assert!(bits(&model.output.weight) == bits(&model.embedding.weight));
         assert_eq!(masks.prunable_weights(), Masks::dense().prunable_weights());
     }
     write(&path, &[("embedding.weight", 2.0), ("output.weight", 3.0)]);
-    let error = load_model(&path, Language::new()).map(drop).unwrap_err().to_string();
-    assert!(error.contains("`embedding.weight`") && error.contains("`output.weight`"), "{error}");
+    let error = load_model(&path, Language::new())
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("`embedding.weight`") && error.contains("`output.weight`"),
+        "{error}"
+    );
     write(&path, &[]);
-    let error = load_model(&path, Language::new()).map(drop).unwrap_err().to_string();
+    let error = load_model(&path, Language::new())
+        .map(drop)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("`embedding.weight`"), "{error}");
 }

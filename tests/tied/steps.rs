@@ -45,7 +45,12 @@ fn methods() -> Vec<Method> {
 }
 
 /// The values of the trainable parameters after eight steps.
-fn trained<E: Example>(method: &Method, config: &SharpnessConfig, base: impl Optimizer, check: impl Fn(&E)) -> Vec<f32> {
+fn trained<E: Example>(
+    method: &Method,
+    config: &SharpnessConfig,
+    base: impl Optimizer,
+    check: impl Fn(&E),
+) -> Vec<f32> {
     let mut sparsity = Sparsity::from_boxed(method.clone().boxed()).with_seed(3);
     let batch = Batch::new(0);
     let start = |model: &E| model.loss(&batch);
@@ -62,14 +67,20 @@ fn trained<E: Example>(method: &Method, config: &SharpnessConfig, base: impl Opt
 
 fn numbers<M: Module>(model: &M) -> Vec<f32> {
     let values = tree::values(model);
-    let numbers = values.iter().flat_map(|(_, value)| value.to_data().iter::<f32>().collect::<Vec<_>>());
+    let numbers = values
+        .iter()
+        .flat_map(|(_, value)| value.to_data().iter::<f32>().collect::<Vec<_>>());
     numbers.collect()
 }
 
 #[test]
 fn every_step_keeps_places_equal() {
     let momentum = MomentumConfig::new().with_dampening(0.0);
-    let sgd = || SgdConfig::new().with_momentum(Some(momentum.clone())).build();
+    let sgd = || {
+        SgdConfig::new()
+            .with_momentum(Some(momentum.clone()))
+            .build()
+    };
     let adamw = || AdamWConfig::new().build();
     let pair = |pair: &Pair| assert!(bits(&pair.first.weight) == bits(&pair.second.weight));
     let language = |model: &Language| {
@@ -79,30 +90,49 @@ fn every_step_keeps_places_equal() {
         for config in perturbations() {
             let what = format!("{config:?} with {method:?}");
             let tied = trained(&method, &config, sgd(), pair);
-            assert!(tied == trained(&method, &config, sgd(), |_: &Single| {}), "{what}");
+            assert!(
+                tied == trained(&method, &config, sgd(), |_: &Single| {}),
+                "{what}"
+            );
             let tied = trained(&method, &config, adamw(), pair);
-            assert!(tied == trained(&method, &config, adamw(), |_: &Single| {}), "{what}");
+            assert!(
+                tied == trained(&method, &config, adamw(), |_: &Single| {}),
+                "{what}"
+            );
         }
     }
     // An embedding is dense unless a group selects it.
     let dense = Method::Dense(Default::default());
     for config in perturbations() {
         let tied = trained(&dense, &config, sgd(), language);
-        assert!(tied == trained(&dense, &config, sgd(), |_: &Words| {}), "{config:?}");
+        assert!(
+            tied == trained(&dense, &config, sgd(), |_: &Words| {}),
+            "{config:?}"
+        );
     }
 }
 
 #[test]
 fn steps_without_a_backward_pass_keep_places_equal() {
-    for rule in [ForwardRule::Estimate, ForwardRule::Sign, ForwardRule::Conservative] {
+    for rule in [
+        ForwardRule::Estimate,
+        ForwardRule::Sign,
+        ForwardRule::Conservative,
+    ] {
         let estimator = ZoSamConfig::new().with_delta(Delta::Absolute(1e-3));
         let mut optim = ForwardOnly::new(estimator, rule, SgdConfig::new().build()).unwrap();
         let mut model = Pair::new();
         for step in 0..4 {
             let batch = Batch::new(step);
             let loss = |pair: &Pair| pair.loss(&batch);
-            model = optim.step_on(0.01, model, &mut Sparsity::dense(), loss).unwrap().0;
-            assert!(bits(&model.first.weight) == bits(&model.second.weight), "{rule:?}");
+            model = optim
+                .step_on(0.01, model, &mut Sparsity::dense(), loss)
+                .unwrap()
+                .0;
+            assert!(
+                bits(&model.first.weight) == bits(&model.second.weight),
+                "{rule:?}"
+            );
         }
         assert!(numbers(&model) != numbers(&Pair::new()), "{rule:?}");
     }

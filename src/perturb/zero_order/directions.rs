@@ -107,10 +107,7 @@ impl ZeroOrder {
 }
 
 /// The unit vectors of some layers' live weights.
-fn coordinates<'a>(
-    site: Site<'a>,
-    layers: &'a [String],
-) -> impl Iterator<Item = ParamVector> + 'a {
+fn coordinates<'a>(site: Site<'a>, layers: &'a [String]) -> impl Iterator<Item = ParamVector> + 'a {
     let leaves = site.leaves.iter();
     let leaves = leaves.filter(|leaf| layers.contains(&leaf.layer));
     let values = leaves.filter_map(move |leaf| Some((leaf, site.weights.get(leaf.id)?)));

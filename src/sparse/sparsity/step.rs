@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::module::{Module, ParamId};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -165,8 +165,8 @@ impl Sparsity {
             if let Regrown::Normal { std } = self.method.regrown() {
                 let grown: LiveSet = pairs().map(|(old, new)| *new && !*old).collect();
                 let values = normal(&grown, std, generator(self.seed, step, &leaf.path));
-                let device = device_of(&model).without_autodiff();
-                born.push(leaf.id, Tensor::from_data(values, &device));
+                let kind = (&device_of(&model).without_autodiff(), DType::F32);
+                born.push(leaf.id, Tensor::from_data(values, kind));
             }
         }
         let before = weights.into_iter().map(|weight| weight.live).collect();
