@@ -19,6 +19,7 @@ use zosam::{
 };
 
 fn main() {
+    zosam::keep_freed_memory();
     divan::main();
 }
 

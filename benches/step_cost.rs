@@ -29,6 +29,7 @@ use zosam::{RigL, SharpOptimizer};
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 fn main() {
+    zosam::keep_freed_memory();
     let numbers: Vec<usize> = std::env::args()
         .filter_map(|arg| arg.parse().ok())
         .collect();

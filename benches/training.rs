@@ -28,6 +28,7 @@ use zosam::{SharpOptimizer, ZoSamConfig};
 const STEPS: usize = 3;
 
 fn main() {
+    zosam::keep_freed_memory();
     let mut runs: HashMap<String, Box<dyn FnMut()>> = HashMap::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("a line");

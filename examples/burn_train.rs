@@ -90,6 +90,7 @@ impl Batcher<ImageItem, Item> for ToTensors {
 }
 
 fn main() -> Result<()> {
+    zosam::keep_freed_memory();
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().context("name a folder for the run")?;
     let resumed: Option<usize> = arguments.next().map(|epoch| epoch.parse()).transpose()?;

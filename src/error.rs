@@ -41,6 +41,11 @@ pub enum Error {
         /// What stands in the way.
         reason: String,
     },
+    /// A step was asked of a sparsity method that has no masks.
+    #[error(
+        "the sparsity method has no masks yet: call `attach`, or load a checkpoint, before the first step"
+    )]
+    NotAttached,
     /// A score is not a number, so weights cannot be ranked by it.
     #[error(
         "the {score} of `{path}` is NaN at {count} of {total} positions: lower the learning rate or check the data"

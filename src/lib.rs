@@ -81,8 +81,8 @@ pub use kernels::keep_freed_memory;
 pub use optim::{Plain, Sam, SharpOptimizer, StepReport, ZoSam};
 pub use perturb::{RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
 pub use sparse::{
-    Dsr, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set,
-    Snfs, Snip, Sparsity, SparsityMethod, Svite, SynFlow, TopKast,
+    Dsr, GradualMagnitude, Grasp, Keep, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL,
+    Set, Snfs, Snip, Sparsity, SparsityMethod, Svite, SynFlow, TopKast,
 };
 
 /// Runs the README's code as a test.

@@ -1,10 +1,12 @@
 //! N:M, blocks and channels: whole units, exact counts, for every method whose definition allows them.
 
+use burn::module::ParamId;
 use proptest::prelude::*;
 use zosam::sparse::{
     Budget, Distribution, Granularity, LotteryTicket, MagnitudeStatic, Weight, drop_and_grow,
 };
 use zosam::sparse::{GradientMagnitude, Magnitude};
+use zosam::tree::Leaf;
 use zosam::{
     Dsr, GradualMagnitude, Grasp, Mest, RandomStatic, RigL, Set, Snfs, Snip, SparsityMethod, Svite,
     SynFlow,
@@ -37,6 +39,7 @@ fn weights(numbers: &[f32], granularity: Granularity) -> Vec<Weight> {
                     Granularity::NOfM { live, of } => Some(live as f64 / of as f64),
                     _ => None,
                 },
+                ..Weight::default()
             }
         })
         .collect()
@@ -181,6 +184,7 @@ fn two_of_four_by_hand() {
         gradient: vec![0.0, 0.0, 0.1, 0.3, 0.7, 0.2, 0.5, 0.9],
         granularity: TWO_OF_FOUR,
         density: Some(0.5),
+        ..Weight::default()
     };
     let live = drop_and_grow(&weight, &Magnitude, &GradientMagnitude, 0.5).unwrap();
     let positions: Vec<usize> = (0..8).filter(|i| live[*i]).collect();
@@ -198,10 +202,14 @@ fn granularities_are_written_as_they_are_read() {
     }
     let refused = |text: &str, shape: &[usize]| {
         let granularity: Granularity = text.parse().unwrap();
-        granularity
-            .validate("conv1.weight", shape)
-            .unwrap_err()
-            .to_string()
+        let conv = Leaf {
+            id: ParamId::new(),
+            path: "conv1.weight".to_string(),
+            tied: Vec::new(),
+            layer: "Conv2d".to_string(),
+            shape: shape.to_vec(),
+        };
+        granularity.validate(&conv).unwrap_err().to_string()
     };
     let message = refused("2:4", &[16, 3, 3, 3]);
     assert!(

@@ -152,6 +152,7 @@ pub fn refused(error: anyhow::Error) -> ExitCode {
 
 /// Trains, or does what the command says; errors are one line that says what to do.
 pub fn main<N: Network>(arguments: Vec<String>) -> ExitCode {
+    zosam::keep_freed_memory();
     let command = Program::<N>::command().about(N::ABOUT);
     let matches = command
         .args_override_self(true)

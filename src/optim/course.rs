@@ -44,7 +44,7 @@ impl<P: Perturbation> Course<P> {
     /// Before anything is evaluated: whether the step can be taken, and the point to rewind to.
     pub fn begin<M: Module>(&self, model: &M, sparsity: &mut Sparsity) -> Result<()> {
         check_usable(model, sparsity)?;
-        sparsity.keep_rewind_point(self.step, model);
+        sparsity.begin_step(self.step, model);
         Ok(())
     }
 
@@ -131,12 +131,12 @@ impl<P: Perturbation> Course<P> {
 
     /// Whether this step is perturbed at all.
     pub fn ascends(&self, sparsity: &Sparsity) -> bool {
-        sparsity.method().perturbs(self.step) && self.schedule.strength(self.step) > 0.0
+        sparsity.perturbs(self.step) && self.schedule.strength(self.step) > 0.0
     }
 
     /// The masks before a change of masks that the memory has to follow.
     fn masks_to_leave(&self, sparsity: &Sparsity) -> Option<Masks> {
-        let follows = !self.memory.is_empty() && sparsity.method().is_due(self.step);
+        let follows = !self.memory.is_empty() && sparsity.is_due(self.step);
         follows.then(|| sparsity.masks().clone())
     }
 
@@ -161,15 +161,20 @@ pub(crate) fn check_usable<M: Module>(model: &M, sparsity: &Sparsity) -> Result<
             reason: UNTRAINABLE.to_string(),
         });
     }
-    let known = |id| leaves.iter().any(|leaf| leaf.id == id);
-    match sparsity.masks().leaves().find(|masked| !known(masked.id)) {
+    // A layer that was frozen after its mask was chosen keeps it.
+    let missing = |leaves: &[Leaf]| {
+        let known = |masked: &&Leaf| leaves.iter().any(|leaf| leaf.id == masked.id);
+        sparsity
+            .masks()
+            .leaves()
+            .find(|masked| !known(masked))
+            .cloned()
+    };
+    match missing(&leaves).and_then(|_| missing(&tree::float_leaves(model))) {
         None => Ok(()),
         Some(masked) => Err(Error::Mismatch {
-            what: "the masks",
-            reason: format!(
-                "the model has no trainable parameter `{}` of theirs",
-                masked.path
-            ),
+            what: "the set of masks",
+            reason: format!("the model has no parameter `{}` of theirs", masked.path),
         }),
     }
 }

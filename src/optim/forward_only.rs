@@ -137,8 +137,8 @@ impl<O> ForwardOnly<O> {
         directions: Option<Vec<ParamVector>>,
     ) -> Result<(M, StepReport<F::Extra>), Failed<M>> {
         let (lr, course) = (lr.into(), &mut self.optim.course);
-        let kept = sparsity.is_due(course.step).then(|| tree::twin(&model));
         let begun = check_growth(sparsity).and_then(|()| course.begin(&model, sparsity));
+        let kept = sparsity.is_due(course.step).then(|| tree::twin(&model));
         if let Err(error) = begun {
             return Err(Failed { error, model });
         }

@@ -138,7 +138,7 @@ impl<P: Perturbation> Course<P> {
             buffers,
             here,
             mut plain,
-        } = match sparsity.method().perturbs(self.step) {
+        } = match sparsity.perturbs(self.step) {
             true if site.strength > 0.0 => self.perturbation.ascend(objective, site, &self.memory),
             true => Ascent::none(),
             false => Ascent::given_up(PlainReason::Method),

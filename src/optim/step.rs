@@ -105,8 +105,8 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
         losses: impl IntoIterator<Item = F>,
     ) -> Result<(M, StepReport<Vec<F::Extra>>), Failed<M>> {
         let (lr, course) = (lr.into(), &mut self.course);
-        let kept = sparsity.is_due(course.step).then(|| tree::twin(&model));
         let begun = course.begin(&model, sparsity);
+        let kept = sparsity.is_due(course.step).then(|| tree::twin(&model));
         let measured =
             begun.and_then(|()| course.measure(&model, sparsity, losses, 0, Some(lr.base())));
         let measured = measured.map_err(|error| Failed { error, model })?;

@@ -86,7 +86,8 @@ impl Memory {
     /// Reads what [`to_bytes`](Self::to_bytes) wrote under the same masks.
     pub(crate) fn from_bytes<M: Module>(bytes: Bytes, model: &M, masks: &Masks) -> Result<Self> {
         let live = |leaf: &Leaf| masks.live(leaf.id).unwrap_or(leaf.len());
-        let leaves = tree::leaves(model);
+        // What has been frozen since may have components, too.
+        let leaves = tree::float_leaves(model);
         let sizes: HashMap<_, _> = leaves.iter().map(|leaf| (leaf.id, live(leaf))).collect();
         let reader = Reader::from_bytes(bytes).map_err(unfit)?;
         let numbers = reader

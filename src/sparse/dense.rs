@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::keep::no_choice_left;
 use super::{SparsityMethod, Weight};
 use crate::error::Result;
 use crate::masks::LiveSet;
@@ -34,7 +35,15 @@ impl SparsityMethod for Dense {
             .collect())
     }
 
+    fn start_from(&mut self, _weights: &[Weight]) -> Result<()> {
+        Err(no_choice_left(self.name()))
+    }
+
     fn needs_dense_gradient(&self) -> bool {
+        false
+    }
+
+    fn needs_gradient(&self) -> bool {
         false
     }
 }

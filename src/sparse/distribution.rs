@@ -140,6 +140,14 @@ pub(super) fn fixed_counts(
         .map(Weight::len)
         .sum();
     let budget = live_budget(total, sparsity);
+    if budget == 0 {
+        return Err(Error::Infeasible {
+            sparsity,
+            weights: total,
+            layers: weights.len(),
+            reason: "not one weight would be live".to_string(),
+        });
+    }
     let rest = budget.saturating_sub(taken);
     // Each fixed layer's count was rounded on its own.
     let off = (taken + rest.min(open)).abs_diff(budget);

@@ -6,11 +6,14 @@ use super::Weight;
 use super::selection::{positions, top_k};
 use crate::error::{Error, Result};
 use crate::masks::LiveSet;
+use crate::tree::{Axes, Leaf};
 
 /// The units in which the weights of a layer live and die.
 ///
-/// A weight is seen as a matrix of outputs by inputs: a linear layer's as it is, a convolution's with all inputs
-/// `(channel, row, column)` of its kernel in a row.
+/// A weight is seen as a matrix of outputs by inputs: a linear layer's as it is, that of a convolution or
+/// a transposed convolution with all inputs `(channel, row, column)` of its kernel in a row. Of a grouped
+/// transposed convolution, whose weight does not tell its groups, an output stands for that output of
+/// every group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Granularity {
@@ -36,50 +39,27 @@ pub enum Granularity {
     OutputChannel,
 }
 
-/// Outputs, input channels, and inputs per channel.
-fn matrix(shape: &[usize]) -> (usize, usize, usize) {
-    match shape {
-        [inputs, outputs] => (*outputs, *inputs, 1),
-        [outputs, inputs, kernel @ ..] => (*outputs, *inputs, kernel.iter().product()),
-        [outputs] => (*outputs, 1, 1),
-        [] => (1, 1, 1),
-    }
-}
-
-/// Row and column of a position in the matrix.
-fn place(shape: &[usize], position: usize) -> (usize, usize) {
-    let (outputs, channels, kernel) = matrix(shape);
-    match shape.len() {
-        2 => (position % outputs, position / outputs),
-        _ => (
-            position / (channels * kernel),
-            position % (channels * kernel),
-        ),
-    }
-}
-
 impl Granularity {
     /// Checks that a layer consists of whole units.
     ///
     /// # Errors
     ///
     /// A size of 0, or one that does not divide the layer's.
-    pub fn validate(self, path: &str, shape: &[usize]) -> Result<()> {
-        let (outputs, channels, kernel) = matrix(shape);
+    pub fn validate(self, weight: &Leaf) -> Result<()> {
+        let axes = weight.axes();
         let divides = |unit: usize, size: usize| unit > 0 && size.is_multiple_of(unit);
         let fits = match self {
             Self::Unstructured | Self::OutputChannel => true,
-            Self::NOfM { live, of } => 0 < live && live <= of && divides(of, channels),
-            Self::Block {
-                outputs: rows,
-                inputs,
-            } => divides(rows, outputs) && divides(inputs, channels * kernel),
+            Self::NOfM { live, of } => 0 < live && live <= of && divides(of, axes.channels),
+            Self::Block { outputs, inputs } => {
+                divides(outputs, axes.outputs) && divides(inputs, axes.inputs())
+            }
         };
         match fits {
             true => Ok(()),
             false => Err(Error::Config {
                 field: "granularity",
-                value: format!("{self} for `{path}` of shape {shape:?}"),
+                value: format!("{self} for `{}` of shape {:?}", weight.path, weight.shape),
                 valid: "whole units of the layer's input channels (N:M) or outputs and inputs (blocks); leave layers \
                         that do not fit out of the group",
             }),
@@ -95,43 +75,38 @@ impl Granularity {
     }
 
     /// Number of weights that live and die together.
-    pub(super) fn unit_size(self, shape: &[usize]) -> usize {
-        let (_, channels, kernel) = matrix(shape);
+    pub(super) fn unit_size(self, axes: Axes) -> usize {
         match self {
             Self::Unstructured | Self::NOfM { .. } => 1,
             Self::Block { outputs, inputs } => outputs * inputs,
-            Self::OutputChannel => channels * kernel,
+            Self::OutputChannel => axes.inputs(),
         }
     }
 
-    /// The unit or, for N:M, the group of each position.
-    fn labels(self, shape: &[usize]) -> Vec<u32> {
-        let (_, channels, kernel) = matrix(shape);
-        let inputs = channels * kernel;
+    /// The unit or, for N:M, the group of each of `len` positions.
+    fn labels(self, axes: Axes, len: usize) -> Vec<u32> {
         let label = |position| {
-            let (row, column) = place(shape, position);
+            let (row, column) = axes.place(position);
             match self {
                 Self::Unstructured => position,
                 Self::NOfM { of, .. } => {
-                    let (channel, offset) = (column / kernel, column % kernel);
-                    (row * kernel + offset) * (channels / of) + channel / of
+                    let (channel, offset) = (column / axes.kernel, column % axes.kernel);
+                    (row * axes.kernel + offset) * (axes.channels / of) + channel / of
                 }
-                Self::Block {
-                    outputs,
-                    inputs: columns,
-                } => (row / outputs) * (inputs / columns) + column / columns,
+                Self::Block { outputs, inputs } => {
+                    (row / outputs) * (axes.inputs() / inputs) + column / inputs
+                }
                 Self::OutputChannel => row,
             }
         };
-        let len: usize = shape.iter().product();
         (0..len).map(|position| label(position) as u32).collect()
     }
 
     /// Whether a live set consists of whole units, or has exactly N live weights in each group.
-    pub(super) fn holds(self, shape: &[usize], live: &[bool]) -> bool {
-        let size = self.unit_size(shape);
+    pub(super) fn holds(self, leaf: &Leaf, live: &[bool]) -> bool {
+        let size = self.unit_size(leaf.axes());
         let mut counts = vec![0; live.len()];
-        for (label, live) in self.labels(shape).iter().zip(live) {
+        for (label, live) in self.labels(leaf.axes(), live.len()).iter().zip(live) {
             counts[*label as usize] += usize::from(*live);
         }
         match self {
@@ -139,6 +114,13 @@ impl Granularity {
             _ => counts.iter().all(|count| *count == 0 || *count == size),
         }
     }
+}
+
+/// The label of each of a weight's positions, and the number of weights that live and die together.
+fn units(weight: &Weight) -> (Vec<u32>, usize) {
+    let axes = Axes::of(&weight.layer, &weight.shape);
+    let labels = weight.granularity.labels(axes, weight.len());
+    (labels, weight.granularity.unit_size(axes))
 }
 
 impl std::fmt::Display for Granularity {
@@ -199,7 +181,7 @@ pub(super) fn choose(
             add(top_k(scores, candidates, k));
         }
         Granularity::NOfM { live: n, of } => {
-            let labels = weight.granularity.labels(&weight.shape);
+            let (labels, _) = units(weight);
             let mut groups = vec![Vec::new(); weight.len() / of];
             let mut room = vec![n; groups.len()];
             for (position, label) in labels.iter().enumerate() {
@@ -218,8 +200,7 @@ pub(super) fn choose(
             add(top_k(scores, eligible, k));
         }
         Granularity::Block { .. } | Granularity::OutputChannel => {
-            let size = weight.granularity.unit_size(&weight.shape);
-            let labels = weight.granularity.labels(&weight.shape);
+            let (labels, size) = units(weight);
             let units = weight.len() / size;
             let (sums, open) = unit_scores(&labels, scores, units, &candidate);
             let candidates = positions(units, |unit| open[unit]);
@@ -268,8 +249,7 @@ pub(super) fn choose_globally(
     let mut ranked = Vec::new();
     let mut labels = Vec::new();
     for (layer, weight) in weights.iter().enumerate() {
-        let size = weight.granularity.unit_size(&weight.shape);
-        let own = weight.granularity.labels(&weight.shape);
+        let (own, size) = units(weight);
         let units = weight.len() / size;
         let (sums, open) = unit_scores(&own, scores[layer], units, &|i| candidate(layer, i));
         let open = (0..units).filter(|unit| open[*unit]);

@@ -1,12 +1,13 @@
 //! What a method has tried so far.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::Module;
 use burn::tensor::{Bytes, DType, Tensor as BurnTensor, TensorData};
 use burn_pack::{Reader, Tensor, Writer};
 
 use super::latent::Latent;
+use super::progress::Progress;
 use crate::error::{Error, Result};
 use crate::masks::LiveSet;
 use crate::tree::{self, Leaf, ParamVector};
@@ -15,6 +16,8 @@ const REWIND: &str = "rewind/";
 const GRADIENT: &str = "gradient";
 const LATENT: &str = "latent";
 const MOVED: &str = "moved";
+const START: &str = "start";
+const PROGRESS: &str = "progress";
 
 /// Latent values, and the positions that are moved.
 pub(super) type Stored = (ParamVector, Vec<LiveSet>);
@@ -32,6 +35,7 @@ pub(super) struct History {
     pub gradient: ParamVector,
     /// All float tensors of the model at the step to rewind to, flat, by path; empty before it.
     pub rewind: HashMap<String, TensorData>,
+    pub progress: Progress,
 }
 
 impl History {
@@ -43,6 +47,7 @@ impl History {
             ever: live.to_vec(),
             gradient: ParamVector::default(),
             rewind: HashMap::new(),
+            progress: Progress::default(),
         }
     }
 
@@ -80,7 +85,17 @@ impl History {
         for (path, data) in &self.rewind {
             tensors.push(packed(format!("{REWIND}{path}"), data.clone()));
         }
-        Writer::new(tensors).into_bytes().map_err(unfit)
+        let progress = serde_json::to_string(&self.progress).map_err(unfit)?;
+        let writer = Writer::new(tensors).with_metadata(PROGRESS, &progress);
+        writer.into_bytes().map_err(unfit)
+    }
+
+    /// The paths of the weights whose history this is.
+    pub fn masked_paths(bytes: &Bytes) -> Result<HashSet<String>> {
+        let reader = Reader::from_bytes(bytes.clone()).map_err(unfit)?;
+        let tensors = reader.into_tensors().map_err(unfit)?.into_iter();
+        let path = |name: &str| Some(name.strip_prefix(START)?.strip_prefix('/')?.to_string());
+        Ok(tensors.filter_map(|tensor| path(&tensor.name)).collect())
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote for the same weights.
@@ -90,6 +105,10 @@ impl History {
         device: &burn::tensor::Device,
     ) -> Result<(Self, Option<Stored>)> {
         let reader = Reader::from_bytes(bytes).map_err(unfit)?;
+        let progress = match reader.metadata().get(PROGRESS) {
+            Some(progress) => serde_json::from_str(progress).map_err(unfit)?,
+            None => Progress::of_an_early_checkpoint(),
+        };
         let mut stored = HashMap::new();
         for tensor in reader.into_tensors().map_err(unfit)? {
             let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(unfit)?;
@@ -141,13 +160,28 @@ impl History {
             rewind.insert(path.to_string(), data);
         }
         let history = Self {
-            start: set("start")?,
+            start: set(START)?,
             before: set("before")?,
             ever: set("ever")?,
             gradient,
             rewind,
+            progress,
         };
         Ok((history, latent))
+    }
+
+    /// The point to rewind to, but for what has been frozen since.
+    pub fn rewind_of<M: Module>(&self, model: &M) -> HashMap<String, TensorData> {
+        let trainable: HashSet<String> = tree::leaves(model)
+            .into_iter()
+            .map(|leaf| leaf.path)
+            .collect();
+        let frozen =
+            |path: &String| self.progress.rewound.contains(path) && !trainable.contains(path);
+        let tensors = self.rewind.iter().filter(|(path, _)| !frozen(path));
+        tensors
+            .map(|(path, data)| (path.clone(), data.clone()))
+            .collect()
     }
 
     /// Checks that the rewind point, if there is one, has every tensor of the model.
@@ -166,7 +200,7 @@ impl History {
 
     fn sets(&self) -> [(&'static str, &[LiveSet]); 3] {
         [
-            ("start", &self.start),
+            (START, &self.start),
             ("before", &self.before),
             ("ever", &self.ever),
         ]

@@ -35,10 +35,11 @@ impl Latent {
 
     /// The latent values of the weights that have a mask.
     pub fn values_of<M: Module>(model: &M, masks: &Masks) -> ParamVector {
-        tree::values(model).filter(|id| masks.contains(id))
+        tree::float_values(model).filter(|id| masks.contains(id))
     }
 
-    /// The gradient where weights are moved, with the decay of live and of latent values.
+    /// The gradient where weights are moved, with the decay of live and of latent values; also for weights that
+    /// have no gradient or are frozen.
     pub fn descent(&self, gradient: ParamVector, masks: &Masks) -> ParamVector {
         let Training {
             decay,
@@ -61,8 +62,12 @@ impl Latent {
 
     /// Takes over the values that were moved, and returns the model as its masks want it.
     pub fn conceal<M: Module>(&mut self, model: M, masks: &Masks) -> M {
-        let stepped = Self::values_of(&model, masks);
         let old = std::mem::take(&mut self.values);
+        // Of a frozen weight the model shows what is live only.
+        let stepped = tree::values(&model);
+        let stepped = old
+            .clone()
+            .map(|id, old| stepped.get(id).cloned().unwrap_or(old));
         let still = old.clone().add_scaled(&self.moved.project(old), -1.0);
         self.values = self.moved.project(stepped).add_scaled(&still, 1.0);
         self.project(model, masks)

@@ -47,7 +47,7 @@ impl LayerRules {
                 .rev()
                 .find(|(group, _)| last(group));
             let granularity = granularity.map_or(Granularity::Unstructured, |(_, value)| *value);
-            granularity.validate(&leaf.path, &leaf.shape)?;
+            granularity.validate(leaf)?;
             let density = self.densities.iter().rev().find(|(group, _)| last(group));
             let density = density.map(|(_, value)| *value);
             if let Some(density) = density {
@@ -91,7 +91,7 @@ pub(super) fn check_units(
     let layers = leaves.iter().zip(rules).zip(live);
     for ((leaf, rule), live) in layers {
         let free = rule.granularity == Granularity::Unstructured;
-        if !free && !rule.granularity.holds(&leaf.shape, live) {
+        if !free && !rule.granularity.holds(leaf, live) {
             return Err(Error::Config {
                 field: "granularity",
                 value: format!(

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::distribution::live_budget;
 use super::one_shot::keep_globally;
+use super::participants::{among_participants, budget_of_participants};
 use super::random::check_sparsity;
 use super::{Magnitude, Score, SparsityMethod, Weight};
 use crate::error::{Error, Result, check};
@@ -154,15 +154,7 @@ impl SparsityMethod for LotteryTicket {
     }
 
     fn initial(&mut self, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
-        let total = weights.iter().map(Weight::len).sum();
-        if live_budget(total, self.sparsity) == 0 {
-            return Err(Error::Infeasible {
-                sparsity: self.sparsity,
-                weights: total,
-                layers: weights.len(),
-                reason: "not one weight would be live".to_string(),
-            });
-        }
+        self.check_budget(weights)?;
         Ok(weights
             .iter()
             .map(|weight| vec![true; weight.len()])
@@ -175,6 +167,10 @@ impl SparsityMethod for LotteryTicket {
     }
 
     fn needs_dense_gradient(&self) -> bool {
+        false
+    }
+
+    fn needs_gradient(&self) -> bool {
         false
     }
 
@@ -198,15 +194,17 @@ impl SparsityMethod for LotteryTicket {
     }
 
     fn update(&mut self, step: u64, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
-        let scores = weights.iter().map(|weight| Magnitude.checked(weight));
-        let scores: Vec<Vec<f32>> = scores.collect::<Result<_>>()?;
-        let live: usize = weights.iter().map(|weight| count(&weight.live)).sum();
-        let budget = live_budget(weights.iter().map(Weight::len).sum(), self.sparsity);
-        let pruned = (self.rate * live as f64 - 1e-9).ceil() as usize;
-        let keep = match self.level(step + 1) == self.levels() {
-            true => budget.min(live),
-            false => (live - pruned).max(budget),
-        };
-        Ok(keep_globally(weights, &scores, keep))
+        let budget = budget_of_participants(weights, self.sparsity);
+        among_participants(weights, |weights| {
+            let scores = weights.iter().map(|weight| Magnitude.checked(weight));
+            let scores: Vec<Vec<f32>> = scores.collect::<Result<_>>()?;
+            let live: usize = weights.iter().map(|weight| count(&weight.live)).sum();
+            let pruned = (self.rate * live as f64 - 1e-9).ceil() as usize;
+            let keep = match self.level(step + 1) == self.levels() {
+                true => budget.min(live),
+                false => (live - pruned).max(budget),
+            };
+            Ok(keep_globally(weights, &scores, keep.min(live)))
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::SparsityMethod;
 use crate::error::{Error, Result, check};
 use crate::tree::ParamVector;
 
@@ -47,11 +48,11 @@ impl GradientMemory {
         }
     }
 
-    /// Whether the gradient of a step is remembered, given at which steps masks change.
-    pub(super) fn takes(self, step: u64, is_due: impl Fn(u64) -> bool) -> bool {
+    /// Whether the gradient of one of a method's steps is remembered.
+    pub(super) fn takes(self, step: u64, method: &dyn SparsityMethod) -> bool {
         match self {
             Self::Batch => false,
-            Self::Sum { steps } => (step..step.saturating_add(steps)).any(is_due),
+            Self::Sum { steps } => method.is_due_within(step, steps),
             Self::Momentum { .. } => true,
         }
     }

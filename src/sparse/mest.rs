@@ -51,7 +51,8 @@ pub struct MestPhase {
 /// | `growth` | random | |
 ///
 /// Yuan et al., "MEST: Accurate and Fast Memory-Economic Sparse Training Framework on the Edge", NeurIPS 2021
-/// (arXiv 2110.14032). The first masks keep the largest of the initial weights. The public code runs with λ = 0
+/// (arXiv 2110.14032). A last phase that is shorter than `every` begins with a change of masks, so that the
+/// net ends at `sparsity` whatever the length of a run. The first masks keep the largest of the initial weights. The public code runs with λ = 0
 /// and random growth, the paper's text has λ > 0. It masks only the 3×3 convolutions of the residual blocks;
 /// choose them with [`with_group`](super::Sparsity::with_group). It also rebuilds masks from non-zero
 /// weights, which silently drops a grown weight that is still 0; here masks are kept apart from weights.
@@ -132,6 +133,20 @@ impl Mest {
         self
     }
 
+    /// Every so many steps. The last phase brings the net to its sparsity: where it would pass without a change
+    /// of masks, because it is shorter than the interval, it begins with one.
+    fn schedule(&self) -> UpdateSchedule {
+        let end = self.phases.last().map_or(0, |phase| phase.until);
+        let regular = UpdateSchedule {
+            begin: 0,
+            ..UpdateSchedule::constant(self.every, end, 0.0)
+        };
+        let before_last = self.phases.iter().rev().nth(1);
+        let begin = before_last.map_or(0, |phase| phase.until);
+        let last = (begin < end && regular.next_due(begin).is_none()).then_some(begin);
+        UpdateSchedule { last, ..regular }
+    }
+
     fn phase(&self, step: u64) -> Option<&MestPhase> {
         let now = self.phases.iter().find(|phase| step < phase.until);
         now.or(self.phases.last())
@@ -140,11 +155,6 @@ impl Mest {
 
 impl Recipe for Mest {
     fn parts(&self, draw: Draw) -> Parts {
-        let end = self.phases.last().map_or(0, |phase| phase.until);
-        let schedule = UpdateSchedule {
-            begin: 0,
-            ..UpdateSchedule::constant(self.every, end, 0.0)
-        };
         let (drop_to, grow_to) = match self.phase(draw.step) {
             Some(phase) => (phase.drop_to, phase.grow_to),
             None => (self.sparsity, self.sparsity),
@@ -158,7 +168,7 @@ impl Recipe for Mest {
             true => "mest-ems",
             false => "mest",
         };
-        let parts = Parts::new(name, self.sparsity, budget, schedule, draw);
+        let parts = Parts::new(name, self.sparsity, budget, self.schedule(), draw);
         Parts {
             start: Box::new(Magnitude),
             exchange: Exchange::Bounds { drop_to, grow_to },
@@ -173,6 +183,11 @@ impl Recipe for Mest {
         }
     }
 
+    fn highest_sparsity(&self) -> f64 {
+        let drops = self.phases.iter().map(|phase| phase.drop_to);
+        drops.fold(self.sparsity, f64::max)
+    }
+
     fn changes_sparsity(&self) -> bool {
         let differs = |phase: &MestPhase| phase.grow_to != self.sparsity;
         self.phases.iter().any(differs)
@@ -182,13 +197,25 @@ impl Recipe for Mest {
         let valid = self.lambda.is_finite() && self.lambda >= 0.0;
         check("lambda", self.lambda, valid, "finite and at least 0")?;
         let ordered = |p: &MestPhase| 0.0 <= p.grow_to && p.grow_to <= p.drop_to && p.drop_to < 1.0;
-        match self.phases.iter().find(|phase| !ordered(phase)) {
-            None => Ok(()),
-            Some(phase) => Err(Error::Config {
+        let refused = |value: String, valid| {
+            Err(Error::Config {
                 field: "phases",
-                value: format!("{phase:?}"),
-                valid: "0 ≤ grow_to ≤ drop_to < 1",
-            }),
+                value,
+                valid,
+            })
+        };
+        if let Some(phase) = self.phases.iter().find(|phase| !ordered(phase)) {
+            return refused(format!("{phase:?}"), "0 ≤ grow_to ≤ drop_to < 1");
+        }
+        if !self.phases.is_sorted_by_key(|phase| phase.until) {
+            return refused(format!("{:?}", self.phases), "in the order of their ends");
+        }
+        match self.phases.last() {
+            Some(phase) if phase.grow_to != self.sparsity => refused(
+                format!("{phase:?}"),
+                "phases of which the last ends at `sparsity`",
+            ),
+            _ => Ok(()),
         }
     }
 }

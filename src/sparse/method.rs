@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Granularity;
+use super::distribution::fixed_counts;
 use super::{
-    Dense, Dsr, GradientMemory, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest,
-    Need, RandomStatic, RigL, Set, Snfs, Snip, Svite, SynFlow, TopKast, Training,
+    Dense, Dsr, GradientMemory, GradualMagnitude, Grasp, Keep, LotteryTicket, MagnitudeStatic,
+    Mest, Need, RandomStatic, RigL, Set, Snfs, Snip, Svite, SynFlow, TopKast, Training,
 };
 use crate::error::Result;
 use crate::masks::LiveSet;
@@ -15,12 +16,17 @@ use crate::masks::LiveSet;
 pub struct Weight {
     /// Dotted path of the parameter.
     pub path: String,
-    /// Shape of the tensor in burn's layout: convolutions `[out, in, k, k]`, linear layers `[in, out]`.
+    /// Type name of the layer that owns the parameter, for example `ConvTranspose2d`; it decides which axes
+    /// are inputs and which outputs. If it is unknown, two axes are a linear layer's and more a convolution's.
+    pub layer: String,
+    /// Shape of the tensor in burn's layout: convolutions `[out, in, k, k]`, linear layers `[in, out]`,
+    /// transposed convolutions `[in, out, k, k]`.
     pub shape: Vec<usize>,
     /// Values, zero at dead positions.
     pub values: Vec<f32>,
     /// Gradient at every position, dead ones included, or the method's
-    /// [memory](SparsityMethod::gradient_memory) of gradients; empty where a method did not ask for it.
+    /// [memory](SparsityMethod::gradient_memory) of gradients; empty where a method does not
+    /// [ask for it](SparsityMethod::needs_gradient), zero where the weight has none.
     pub gradient: Vec<f32>,
     /// Live positions.
     pub live: LiveSet,
@@ -28,6 +34,9 @@ pub struct Weight {
     pub granularity: Granularity,
     /// The layer's own density, where one was set; the other layers share the rest of the budget.
     pub density: Option<f64>,
+    /// Whether it takes no part in this change of masks, because it is frozen or got no gradient. Its live set
+    /// stays as it is, whatever an [update](SparsityMethod::update) returns for it. Default: it takes part.
+    pub sits_out: bool,
 }
 
 impl Weight {
@@ -61,6 +70,8 @@ pub enum Regrown {
 /// A method holds its own configuration and owns no tensors. Randomness comes from `seed` and the
 /// step, so a method without other memory resumes exactly from its configuration; one with memory
 /// keeps it in its [`state`](Self::state).
+///
+/// Steps are the method's own: they count from the attach, whatever steps the optimizer has taken before.
 pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// The method's name in reports.
     fn name(&self) -> &'static str;
@@ -87,6 +98,16 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// If the distribution cannot realise the sparsity.
     fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>>;
 
+    /// Checks, before the first masks are chosen or taken over, that all sparsities that training goes through
+    /// can be reached on these weights, some of which may have a density of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Infeasible`](crate::Error::Infeasible).
+    fn check_budget(&self, weights: &[Weight]) -> Result<()> {
+        fixed_counts(weights, self.sparsity(), self.sparsity()).map(drop)
+    }
+
     /// What the first masks are computed from.
     fn need(&self) -> Need {
         Need::Nothing
@@ -103,6 +124,16 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     ///
     /// If the sparsity cannot be reached or a score is not a number.
     fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>>;
+
+    /// Takes note of live sets that were [given](super::Sparsity::starting_from), in place of
+    /// [`initial`](Self::initial).
+    ///
+    /// # Errors
+    ///
+    /// If nothing is left for the method to choose, because its masks never change during training.
+    fn start_from(&mut self, _weights: &[Weight]) -> Result<()> {
+        Ok(())
+    }
 
     /// The live sets of a later round, given weights that are zero at the positions dead by then.
     ///
@@ -142,6 +173,11 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether masks change at this step or one of those after it, of `steps` in all.
+    fn is_due_within(&self, step: u64, steps: u64) -> bool {
+        (step..step.saturating_add(steps)).any(|step| self.is_due(step))
+    }
+
     /// Whether the optimizer takes its step, too, when masks change. RigL's does not.
     fn steps_when_due(&self) -> bool {
         false
@@ -152,13 +188,19 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
         true
     }
 
+    /// Whether an update looks at gradients at all. A layer without one, because the loss of that step did not
+    /// depend on it, then [sits out](Weight::sits_out).
+    fn needs_gradient(&self) -> bool {
+        true
+    }
+
     /// Which gradient the scores of an update see.
     fn gradient_memory(&self) -> GradientMemory {
         GradientMemory::Batch
     }
 
     /// The step before which the model is kept, for every change of masks to return to: weights, biases,
-    /// norm parameters and running statistics. The optimizer starts afresh then.
+    /// norm parameters and running statistics. The optimizer starts afresh then. What is frozen by then stays.
     fn rewind_step(&self) -> Option<u64> {
         None
     }
@@ -204,6 +246,8 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
 pub enum Method {
     /// No sparsity.
     Dense(Dense),
+    /// The masks that are given, or the model's zeros.
+    Keep(Keep),
     /// Static random masks.
     Random(RandomStatic),
     /// SNIP.
@@ -241,6 +285,7 @@ impl Method {
     pub fn boxed(self) -> Box<dyn SparsityMethod> {
         match self {
             Self::Dense(method) => Box::new(method),
+            Self::Keep(method) => Box::new(method),
             Self::Random(method) => Box::new(method),
             Self::Snip(method) => Box::new(method),
             Self::Grasp(method) => Box::new(method),

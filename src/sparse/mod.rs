@@ -1,7 +1,7 @@
 //! Which weights live.
 //!
 //! A [`SparsityMethod`] chooses live weights: once, before training ([`RandomStatic`], [`MagnitudeStatic`],
-//! [`Snip`], [`Grasp`], [`SynFlow`]), fewer and fewer ([`GradualMagnitude`], [`LotteryTicket`]), or again and again ([`Set`], [`Dsr`], [`RigL`], [`Mest`],
+//! [`Snip`], [`Grasp`], [`SynFlow`]; [`Keep`] keeps masks that are given), fewer and fewer ([`GradualMagnitude`], [`LotteryTicket`]), or again and again ([`Set`], [`Dsr`], [`RigL`], [`Mest`],
 //! [`Svite`], [`Snfs`], [`TopKast`]). Methods see flat arrays on the host, never a module, a rank
 //! or an optimizer, so that a method is a few lines of ranking, is the same on every backend, and can
 //! rank all layers together as easily as each on its own. [`Sparsity`] connects one to a model.
@@ -17,10 +17,13 @@ mod distribution;
 mod drop_grow;
 mod dsr;
 mod evidence;
+mod exchange;
+mod given;
 mod gmp;
 mod granularity;
 mod grasp;
 mod history;
+mod keep;
 mod latent;
 mod layer_rules;
 mod lottery_ticket;
@@ -29,6 +32,8 @@ mod memory;
 mod mest;
 mod method;
 mod one_shot;
+mod participants;
+mod progress;
 mod random;
 mod recipe;
 mod report;
@@ -54,6 +59,7 @@ pub use evidence::{Classification, Evidence, Need};
 pub use gmp::GradualMagnitude;
 pub use granularity::Granularity;
 pub use grasp::Grasp;
+pub use keep::Keep;
 pub use latent::Training;
 pub use lottery_ticket::{LotteryTicket, Perturbed};
 pub use magnitude::MagnitudeStatic;

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::distribution::{fixed_counts, layer_counts, live_budget};
+use super::distribution::{fixed_counts, layer_counts};
 use super::granularity::{choose, choose_globally};
 use super::random::check_sparsity;
 use super::selection::{positions, top_k};
 use super::{Distribution, Granularity, Score, Weight};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::masks::LiveSet;
 
 /// Over what weights compete with each other.
@@ -50,15 +50,6 @@ pub fn one_shot(
 }
 
 fn global(weights: &[Weight], scores: &[Vec<f32>], sparsity: f64) -> Result<Vec<LiveSet>> {
-    let total = weights.iter().map(Weight::len).sum();
-    if live_budget(total, sparsity) == 0 {
-        return Err(Error::Infeasible {
-            sparsity,
-            weights: total,
-            layers: weights.len(),
-            reason: "not one weight would be live".to_string(),
-        });
-    }
     let (fixed, rest) = fixed_counts(weights, sparsity, sparsity)?;
     Ok(compete(weights, scores, &fixed, |_, _| true, rest))
 }

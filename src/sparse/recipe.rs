@@ -1,15 +1,15 @@
 //! Methods that are a choice of parts.
 
-use super::apportion::apportion;
-use super::distribution::{floor, layer_counts, live_budget};
-use super::drop_grow::{grow_to, survivors};
+use super::distribution::{fixed_counts, layer_counts};
+use super::exchange::{Exchanged, exchange};
+use super::keep::no_choice_left;
 use super::random::check_sparsity;
 use super::{
     Budget, GradientMemory, Magnitude, Need, Random, Regrown, Score, SparsityMethod,
     UpdateSchedule, Weight, one_shot,
 };
 use crate::error::{Error, Result, check};
-use crate::masks::{LiveSet, count};
+use crate::masks::LiveSet;
 
 /// How many weights leave and come at a change of masks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -200,7 +200,12 @@ pub trait Recipe: std::fmt::Debug + Send + Sync {
         false
     }
 
-    /// Learns how many of how many live weights a change of masks dropped.
+    /// The largest sparsity that a change of masks goes through. Default: the one the method is named by.
+    fn highest_sparsity(&self) -> f64 {
+        self.parts(Draw::default()).sparsity
+    }
+
+    /// Learns how many of how many live weights a change of masks dropped, in the layers that took part.
     fn adapt(&mut self, _dropped: usize, _live: usize) {}
 
     /// Memory that must survive a checkpoint.
@@ -232,6 +237,8 @@ impl<R: Recipe> SparsityMethod for R {
         if let Regrown::Normal { std } = parts.regrown {
             check("regrown.std", std, std >= 0.0, "at least 0")?;
         }
+        check_measurable(parts.drop.as_ref())?;
+        check_measurable(parts.grow.as_ref())?;
         self.check()
     }
 
@@ -264,6 +271,24 @@ impl<R: Recipe> SparsityMethod for R {
         self.parts(Draw::default()).start.need()
     }
 
+    fn check_budget(&self, weights: &[Weight]) -> Result<()> {
+        let parts = self.parts(Draw::default());
+        let (highest, named) = (self.highest_sparsity(), parts.sparsity);
+        match (parts.exchange, parts.budget) {
+            (Exchange::Bounds { .. }, Budget::PerLayer(distribution)) => {
+                layer_counts(distribution, weights, highest, named).map(drop)
+            }
+            _ => fixed_counts(weights, highest, named).map(drop),
+        }
+    }
+
+    fn start_from(&mut self, _weights: &[Weight]) -> Result<()> {
+        match self.parts(Draw::default()).schedule.next_due(0) {
+            Some(_) => Ok(()),
+            None => Err(no_choice_left(self.name())),
+        }
+    }
+
     fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
         let parts = self.parts(Draw { seed, step: 0 });
         one_shot(
@@ -284,6 +309,11 @@ impl<R: Recipe> SparsityMethod for R {
         self.parts(Draw::default()).schedule.is_due(step)
     }
 
+    fn is_due_within(&self, step: u64, steps: u64) -> bool {
+        let next = self.parts(Draw::default()).schedule.next_due(step);
+        next.is_some_and(|due| due - step < steps)
+    }
+
     fn regrown(&self) -> Regrown {
         self.parts(Draw::default()).regrown
     }
@@ -296,29 +326,21 @@ impl<R: Recipe> SparsityMethod for R {
         self.parts(Draw::default()).grow.need() != Need::Nothing
     }
 
+    fn needs_gradient(&self) -> bool {
+        let parts = self.parts(Draw::default());
+        let by_scores = [&parts.drop, &parts.grow].map(|score| score.need() != Need::Nothing);
+        by_scores.contains(&true) || parts.redistribution == Redistribution::ByGradient
+    }
+
     fn gradient_memory(&self) -> GradientMemory {
         self.parts(Draw::default()).memory
     }
 
     fn update(&mut self, step: u64, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
         let parts = self.parts(Draw { seed, step });
-        let kept = survivors(weights, &parts, step)?;
-        let places = places(weights, &parts, &kept)?;
-        let layers = weights.iter().zip(&kept).zip(places);
-        let grown: Result<Vec<LiveSet>> = layers
-            .map(|((weight, kept), places)| match places {
-                0 => Ok(kept.clone()),
-                _ => {
-                    let scores = parts.grow.checked(weight)?;
-                    let again = parts.regrow_dropped;
-                    Ok(grow_to(weight, kept, &scores, again, places))
-                }
-            })
-            .collect();
-        let live = weights.iter().map(|weight| count(&weight.live)).sum();
-        let stayed: usize = kept.iter().map(|kept| count(kept)).sum();
-        self.adapt(live - stayed, live);
-        grown
+        let Exchanged { live, before, left } = exchange(weights, &parts, step)?;
+        self.adapt(left, before);
+        Ok(live)
     }
 
     fn state(&self) -> serde_json::Value {
@@ -330,64 +352,14 @@ impl<R: Recipe> SparsityMethod for R {
     }
 }
 
-/// How many weights each layer grows.
-fn places(weights: &[Weight], parts: &Parts, kept: &[LiveSet]) -> Result<Vec<usize>> {
-    let stayed: Vec<usize> = kept.iter().map(|kept| count(kept)).collect();
-    if let Exchange::Bounds { drop_to, grow_to } = parts.exchange {
-        let Budget::PerLayer(distribution) = parts.budget else {
-            return match drop_to == grow_to {
-                true => Ok(vec![0; weights.len()]),
-                false => Err(Error::Config {
-                    field: "budget",
-                    value: format!("global, between sparsities {grow_to} and {drop_to}"),
-                    valid: "per layer, where weights grow between bounds",
-                }),
-            };
-        };
-        let counts = layer_counts(distribution, weights, grow_to, parts.sparsity)?;
-        let pairs = counts.iter().zip(&stayed);
-        let room: Vec<usize> = pairs
-            .map(|(goal, kept)| goal.saturating_sub(*kept))
-            .collect();
-        let shares: Vec<f64> = room.iter().map(|room| *room as f64).collect();
-        // Counts are apportioned at both bounds, and a layer's may be one larger at the lower one.
-        let lacking = counts.iter().sum::<usize>();
-        let lacking = lacking.saturating_sub(stayed.iter().sum());
-        return Ok(apportion(&shares, &room, lacking));
+/// Checks that what a score looks at is there during training.
+fn check_measurable(score: &dyn Score) -> Result<()> {
+    match score.need() {
+        Need::Nothing | Need::Gradient => Ok(()),
+        need => Err(Error::Config {
+            field: "drop or grow",
+            value: format!("{}, which needs {need:?}", score.name()),
+            valid: "a score of weights or of their gradient: other needs are measured before training only",
+        }),
     }
-    let lost = |layer: usize| count(&weights[layer].live) - stayed[layer];
-    let lost: Vec<usize> = (0..weights.len()).map(lost).collect();
-    let room = |layer: usize| match parts.regrow_dropped {
-        true => weights[layer].len() - stayed[layer],
-        false => weights[layer].len() - stayed[layer] - lost[layer],
-    };
-    let room: Vec<usize> = (0..weights.len()).map(room).collect();
-    let shares: Vec<f64> = match parts.redistribution {
-        Redistribution::None => {
-            let layers = lost.iter().zip(&room);
-            return Ok(layers.map(|(lost, room)| *lost.min(room)).collect());
-        }
-        Redistribution::BySurvivors => stayed.iter().map(|kept| *kept as f64).collect(),
-        Redistribution::ByGradient => weights.iter().map(mean_gradient).collect(),
-    };
-    // What the budget lacks, so that the rounding of blocks does not add up; single weights: what was lost.
-    let size = weights.iter().map(Weight::len).sum();
-    let lacking = live_budget(size, parts.sparsity).saturating_sub(stayed.iter().sum());
-    let total = lacking.min(room.iter().sum());
-    Ok(apportion(&shares, &room, total))
-}
-
-/// Mean `|∂L/∂w|` over live weights; 0 without one.
-fn mean_gradient(weight: &Weight) -> f64 {
-    let live = weight.live.iter().zip(&weight.gradient);
-    let sum: f64 = live
-        .filter(|(live, _)| **live)
-        .map(|(_, slope)| f64::from(slope.abs()))
-        .sum();
-    sum / count(&weight.live).max(1) as f64
-}
-
-/// Share of live weights that stay in a layer.
-pub(super) fn stay(parts: &Parts, step: u64, live: usize) -> usize {
-    live - floor(live as f64 * parts.schedule.fraction_at(step))
 }

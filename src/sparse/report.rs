@@ -8,6 +8,7 @@ use super::history::History;
 use super::work::Work;
 use super::{Granularity, SparsityMethod};
 use crate::masks::{LiveSet, Masks, count};
+use crate::tree::Leaf;
 
 /// One sparse layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,10 @@ pub struct LayerReport {
     pub name: String,
     /// Shape in burn's layout.
     pub shape: Vec<usize>,
+    /// Output channels of a convolution (of a grouped transposed one, those of a group), output features of a
+    /// linear layer.
+    #[serde(default)]
+    pub outputs: usize,
     /// Density aimed at; absent where layers compete for one budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_density: Option<f64>,
@@ -35,6 +40,12 @@ pub struct LayerReport {
     /// Number of weights that were ever live.
     #[serde(default)]
     pub ever_live: usize,
+    /// Whether it is frozen: it keeps its mask.
+    #[serde(default)]
+    pub frozen: bool,
+    /// Number of changes of masks in which it kept its mask because it got no gradient.
+    #[serde(default)]
+    pub without_gradient: u64,
     /// Multiply-adds that training has spent in this layer, relative to as many steps of SGD on a dense one; absent
     /// before the first step. See [`Work`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,14 +60,6 @@ impl LayerReport {
     /// Share of live weights.
     pub fn density(&self) -> f64 {
         self.live as f64 / self.total as f64
-    }
-
-    /// Output channels of a convolution, output features of a linear layer.
-    fn outputs(&self) -> usize {
-        match self.shape[..] {
-            [_, outputs] => outputs,
-            _ => self.shape.first().copied().unwrap_or(0),
-        }
     }
 }
 
@@ -76,7 +79,8 @@ pub struct SparsityReport {
     pub live_weights: usize,
     /// Weights, live or dead, over all sparse layers.
     pub prunable_weights: usize,
-    /// Trainable parameters of the model: sparse weights, biases, norms and the rest.
+    /// Trainable parameters of the model, and frozen ones that have a mask: sparse weights, biases, norms and the
+    /// rest.
     pub model_weights: usize,
     /// Multiply-adds of the sparse layers relative to the dense ones, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,6 +105,7 @@ impl SparsityReport {
             LayerReport {
                 name: leaf.path.clone(),
                 shape: leaf.shape.clone(),
+                outputs: leaf.axes().outputs,
                 target_density: None,
                 granularity: Granularity::Unstructured,
                 live: count(&live),
@@ -108,6 +113,8 @@ impl SparsityReport {
                 grown_last: born(&history.before[i], &live),
                 grown_since_start: born(&history.start[i], &live),
                 ever_live: count(&history.ever[i]),
+                frozen: false,
+                without_gradient: history.progress.without_gradient_of(&leaf.path),
                 training_work: None,
                 flops_share: None,
             }
@@ -134,6 +141,14 @@ impl SparsityReport {
         {
             layer.target_density = *target;
             layer.granularity = granularity;
+        }
+        self
+    }
+
+    /// Adds which layers are frozen.
+    pub(super) fn with_frozen(mut self, frozen: &[&Leaf]) -> Self {
+        for layer in &mut self.layers {
+            layer.frozen = frozen.iter().any(|leaf| leaf.path == layer.name);
         }
         self
     }
@@ -210,7 +225,8 @@ impl SparsityReport {
         born as f64 / self.live_weights.max(1) as f64
     }
 
-    /// Layers without a live weight, or with fewer than one for each of their outputs, in words.
+    /// Layers without a live weight, with fewer than one for each of their outputs, or without a gradient when masks
+    /// changed, in words.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for layer in &self.layers {
@@ -219,10 +235,19 @@ impl SparsityReport {
                 warnings.push(format!(
                     "layer `{name}` has no live weight of {total}: nothing passes through it; lower the sparsity or use per-layer budgets"
                 ));
-            } else if live < layer.outputs() {
+            } else if live < layer.outputs {
                 warnings.push(format!(
                     "layer `{name}` has {live} live weights for {} outputs: it is in danger of collapse",
-                    layer.outputs()
+                    layer.outputs
+                ));
+            }
+            if layer.without_gradient > 0 {
+                let times = match layer.without_gradient {
+                    1 => "1 change".to_string(),
+                    times => format!("{times} changes"),
+                };
+                warnings.push(format!(
+                    "layer `{name}` got no gradient in {times} of masks, and kept its mask: the loss of those steps did not depend on it"
                 ));
             }
         }
@@ -270,10 +295,13 @@ impl fmt::Display for SparsityReport {
                 layer.density(),
                 layer.live
             )?;
-            match structured {
-                true => writeln!(f, "  {}", layer.granularity)?,
-                false => writeln!(f)?,
+            if structured {
+                write!(f, "  {}", layer.granularity)?;
             }
+            if layer.frozen {
+                write!(f, "  frozen")?;
+            }
+            writeln!(f)?;
         }
         write!(
             f,

@@ -129,6 +129,20 @@ impl UpdateSchedule {
         step >= self.begin && step < self.end && (step - self.begin).is_multiple_of(self.every)
     }
 
+    /// The first step from a given one on at which masks change.
+    pub fn next_due(&self, from: u64) -> Option<u64> {
+        if let Some(list) = &self.steps {
+            return list.iter().find(|step| **step >= from).copied();
+        }
+        let every = self.every.max(1);
+        let past = from.saturating_sub(self.begin);
+        let regular = past.div_ceil(every).saturating_mul(every);
+        let regular = self.begin.saturating_add(regular);
+        let regular = Some(regular).filter(|step| *step < self.end);
+        let last = self.last.filter(|step| *step >= from);
+        [regular, last].into_iter().flatten().min()
+    }
+
     /// The last step before a number of steps at which masks change.
     pub fn last_due_before(&self, steps: u64) -> Option<u64> {
         if let Some(list) = &self.steps {

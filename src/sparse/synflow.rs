@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::distribution::live_budget;
+use super::keep::no_choice_left;
 use super::one_shot::keep_globally;
 use super::random::check_sparsity;
 use super::{Need, Saliency, Score, SparsityMethod, Weight};
@@ -83,7 +84,12 @@ impl SparsityMethod for SynFlow {
     }
 
     fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
+        self.check_budget(weights)?;
         self.refine(0, weights, seed)
+    }
+
+    fn start_from(&mut self, _weights: &[Weight]) -> Result<()> {
+        Err(no_choice_left(self.name()))
     }
 
     fn refine(&mut self, round: u64, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
@@ -93,14 +99,6 @@ impl SparsityMethod for SynFlow {
             true => live_budget(total, self.sparsity),
             false => live_budget(total, 1.0 - (1.0 - self.sparsity).powf(part)),
         };
-        if keep == 0 {
-            return Err(Error::Infeasible {
-                sparsity: self.sparsity,
-                weights: total,
-                layers: weights.len(),
-                reason: "not one weight would be live".to_string(),
-            });
-        }
         let scores = weights.iter().map(|weight| Saliency.checked(weight));
         let scores: Vec<Vec<f32>> = scores.collect::<Result<_>>()?;
         Ok(keep_globally(weights, &scores, keep))

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::distribution::layer_counts;
 use super::random::check_sparsity;
 use super::{Budget, Distribution, Magnitude, SparsityMethod, Training, Weight, one_shot};
 use crate::error::{Error, Result, check};
@@ -108,6 +109,11 @@ impl SparsityMethod for TopKast {
         self.distribution.densities(shapes, self.sparsity).map(Some)
     }
 
+    fn check_budget(&self, weights: &[Weight]) -> Result<()> {
+        let sparsity = self.sparsity;
+        layer_counts(self.distribution, weights, sparsity, sparsity).map(drop)
+    }
+
     fn initial(&mut self, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {
         self.largest(weights, self.sparsity)
     }
@@ -131,6 +137,10 @@ impl SparsityMethod for TopKast {
     }
 
     fn needs_dense_gradient(&self) -> bool {
+        false
+    }
+
+    fn needs_gradient(&self) -> bool {
         false
     }
 

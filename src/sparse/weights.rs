@@ -1,6 +1,7 @@
 //! From a model to the flat arrays that methods see.
 
 use burn::module::{Module, ParamGroup};
+use burn::tensor::Tensor;
 
 use super::Weight;
 use super::layer_rules::LayerRule;
@@ -24,25 +25,32 @@ const LAYERS: [&str; 8] = [
 pub(crate) const UNTRAINABLE: &str =
     "the model has no trainable parameter, create it on a device with `.autodiff()`";
 
-/// The parameters of a group, or by default the weights of convolutions and linear layers.
+/// Whether a parameter is the weight of a convolution or linear layer.
+pub(super) fn is_selected(leaf: &Leaf) -> bool {
+    let is_weight = leaf.path.rsplit('.').next() == Some("weight");
+    is_weight && LAYERS.contains(&leaf.layer.as_str())
+}
+
+/// Whether a parameter is of a group, by any of its places.
+pub(super) fn matches(group: &ParamGroup, leaf: &Leaf) -> bool {
+    let mut paths = leaf.paths();
+    paths.any(|path| group.matches(&leaf.id, Some(path)))
+}
+
+/// Whether a parameter is to be sparse if it is trainable: one of the group or, by default, the weight of a
+/// convolution or linear layer.
+pub(super) fn is_sparse(group: Option<&ParamGroup>, leaf: &Leaf) -> bool {
+    match group {
+        Some(group) => matches(group, leaf),
+        None => is_selected(leaf),
+    }
+}
+
+/// The trainable parameters that are to be sparse.
 pub(super) fn select<M: Module>(model: &M, group: Option<&ParamGroup>) -> Result<Vec<Leaf>> {
-    let all = tree::leaves(model);
-    let trainable = all.len();
-    let selected: Vec<Leaf> = match group {
-        Some(group) => {
-            let matches = |leaf: &Leaf| {
-                let mut paths = leaf.paths();
-                paths.any(|path| group.matches(&leaf.id, Some(path)))
-            };
-            all.into_iter().filter(matches).collect()
-        }
-        None => {
-            let is_weight = |leaf: &Leaf| leaf.path.rsplit('.').next() == Some("weight");
-            let is_layer = |leaf: &Leaf| LAYERS.contains(&leaf.layer.as_str());
-            let both = |leaf: &Leaf| is_weight(leaf) && is_layer(leaf);
-            all.into_iter().filter(both).collect()
-        }
-    };
+    let mut selected = tree::leaves(model);
+    let trainable = selected.len();
+    selected.retain(|leaf| is_sparse(group, leaf));
     match selected.is_empty() {
         false => Ok(selected),
         true => Err(Error::NoWeights {
@@ -59,39 +67,50 @@ pub(super) fn select<M: Module>(model: &M, group: Option<&ParamGroup>) -> Result
     }
 }
 
-/// Reads the sparse weights, and their gradients if there are any, to the host.
-pub(super) fn read_weights<M: Module>(
-    model: &M,
+/// A component as numbers on the host.
+pub(super) fn numbers(component: &Tensor<1>) -> Vec<f32> {
+    let data = component.to_data_as::<f32>();
+    data.iter::<f32>().collect()
+}
+
+/// Reads the sparse weights to the host, without gradients.
+pub(super) fn read_weights(
+    values: &ParamVector,
     leaves: &[Leaf],
-    gradient: Option<&ParamVector>,
     rules: &[LayerRule],
     live: impl Fn(&Leaf) -> Option<LiveSet>,
 ) -> Result<Vec<Weight>> {
-    let values = tree::values(model);
-    let read = |vector: &ParamVector, leaf: &Leaf| -> Option<Vec<f32>> {
-        let data = vector.get(leaf.id)?.to_data_as::<f32>();
-        Some(data.iter::<f32>().collect())
-    };
     let one = |(leaf, rule): (&Leaf, &LayerRule)| -> Result<Weight> {
         let gone = || Error::Mismatch {
-            what: "the masks",
-            reason: format!("the model has no trainable parameter `{}`", leaf.path),
-        };
-        let gradient = match gradient {
-            Some(gradient) => read(gradient, leaf).ok_or_else(|| Error::NoGradient {
-                path: leaf.path.clone(),
-            })?,
-            None => Vec::new(),
+            what: "the set of masks",
+            reason: format!("the model has no parameter `{}`", leaf.path),
         };
         Ok(Weight {
             path: leaf.path.clone(),
+            layer: leaf.layer.clone(),
             shape: leaf.shape.clone(),
-            values: read(&values, leaf).ok_or_else(gone)?,
-            gradient,
+            values: values.get(leaf.id).map(numbers).ok_or_else(gone)?,
+            gradient: Vec::new(),
             live: live(leaf).ok_or_else(gone)?,
             granularity: rule.granularity,
             density: rule.density,
+            sits_out: false,
         })
     };
     leaves.iter().zip(rules).map(one).collect()
+}
+
+/// Adds the gradient, or what else a score needs, which every weight has to have.
+pub(super) fn add_gradients(
+    weights: &mut [Weight],
+    leaves: &[Leaf],
+    gradient: &ParamVector,
+) -> Result<()> {
+    for (weight, leaf) in weights.iter_mut().zip(leaves) {
+        let component = gradient.get(leaf.id);
+        weight.gradient = component.map(numbers).ok_or_else(|| Error::NoGradient {
+            path: leaf.path.clone(),
+        })?;
+    }
+    Ok(())
 }

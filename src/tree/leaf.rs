@@ -152,23 +152,43 @@ fn collect<M: Module>(model: &M, all: bool) -> Vec<Leaf> {
     visitor.leaves
 }
 
-#[derive(Default)]
 struct ValueVisitor {
     values: ParamVector,
     first: First,
+    /// Whether frozen parameters and running statistics have values, too.
+    all: bool,
 }
 
 impl ModuleVisitor for ValueVisitor {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.first.is(param.id) && param.is_require_grad() {
-            self.values.push(param.id, flatten(param.base().inner()));
+        if !self.first.is(param.id) || !(self.all || param.is_require_grad()) {
+            return;
         }
+        let tensor = param.base();
+        let plain = match tensor.is_autodiff() {
+            true => tensor.inner(),
+            false => tensor,
+        };
+        self.values.push(param.id, flatten(plain));
     }
 }
 
 /// The values of the trainable parameters, detached from any graph.
 pub fn values<M: Module>(model: &M) -> ParamVector {
-    let mut visitor = ValueVisitor::default();
+    values_of(model, false)
+}
+
+/// The values of the parameters of [`float_leaves`], detached from any graph.
+pub(crate) fn float_values<M: Module>(model: &M) -> ParamVector {
+    values_of(model, true)
+}
+
+fn values_of<M: Module>(model: &M, all: bool) -> ParamVector {
+    let mut visitor = ValueVisitor {
+        values: ParamVector::default(),
+        first: First::default(),
+        all,
+    };
     model.visit(&mut visitor);
     visitor.values
 }

@@ -11,6 +11,7 @@
 //! masked or stepped. A parameter that a module uses in several places (a tied weight: one id, met
 //! several times) is one parameter, and all its places get the same tensor.
 
+mod axes;
 mod buffers;
 mod convert;
 mod direction;
@@ -24,6 +25,7 @@ mod tied;
 mod vector;
 mod walk;
 
+pub(crate) use axes::Axes;
 pub use buffers::{adopt_buffers, twin};
 pub(crate) use buffers::{blend, restore};
 pub(crate) use convert::{absolute, cast, direction, narrowed, widened};
@@ -31,8 +33,8 @@ pub use direction::draw;
 pub(crate) use direction::draw_like;
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};
-pub(crate) use leaf::float_leaves;
 pub use leaf::{Leaf, leaves, named_tensors, values};
+pub(crate) use leaf::{float_leaves, float_values};
 pub(crate) use loadable::loadable;
 #[cfg(feature = "train")]
 pub(crate) use place::is_distributed;

@@ -7,7 +7,7 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::{ParamVector, values};
+use super::{ParamVector, float_values};
 
 #[cfg(feature = "train")]
 #[derive(Default)]
@@ -31,7 +31,7 @@ pub(crate) fn is_distributed<M: Module>(model: &M) -> bool {
 
 /// A vector on the devices of a model's parameters.
 pub(crate) fn near<M: Module>(model: &M, vector: ParamVector) -> ParamVector {
-    let values = values(model);
+    let values = float_values(model);
     vector.map(|id, component| match values.get(id) {
         Some(value) => component.to_device(&value.device()),
         None => component,

@@ -99,7 +99,7 @@ const DECAY: f64 = 5e-4;
 fn sgd(decay: Option<f64>) -> Sgd {
     SgdConfig::new()
         .with_momentum(Some(MomentumConfig::new().with_dampening(0.0)))
-        .with_weight_decay(decay.map(WeightDecayConfig::new))
+        .with_weight_decay(decay.map(|decay| WeightDecayConfig::new(decay as f32)))
         .build()
 }
 

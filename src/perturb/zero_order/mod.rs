@@ -149,11 +149,15 @@ impl ZeroOrder {
             1 if quotient != 0.0 && !self.is_a_basis() => quotient.signum(),
             m => quotient / m as f64,
         };
-        let Estimate { sum, base, .. } = self.estimate(objective, site, directions, weight);
+        let estimate = self.estimate(objective, site, directions, weight);
+        let Estimate {
+            sum, base, probed, ..
+        } = estimate;
         let ascent = match sum.map(|sum| normalised(sum, site.radius(self.config.rho))) {
             Some(Ok(offset)) => Ascent::to(offset),
             Some(Err(reason)) => Ascent::given_up(reason),
-            None => Ascent::given_up(PlainReason::NonFinite),
+            None if probed => Ascent::given_up(PlainReason::NonFinite),
+            None => Ascent::given_up(PlainReason::ZeroEstimate),
         };
         Ascent {
             buffers: base.map(|forward| forward.into_twin()),
@@ -179,6 +183,7 @@ impl ZeroOrder {
             _ => base.as_ref().map(|forward| forward.loss()),
         };
         let (mut sum, mut first): (Option<ParamVector>, _) = (None, None);
+        let mut probed = false;
         for direction in directions {
             let Some(delta) = self.delta(site, &direction) else {
                 continue;
@@ -187,6 +192,7 @@ impl ZeroOrder {
                 direction,
                 scale: delta,
             };
+            probed = true;
             let mut value = |offset: &Offset| match &part {
                 Some(part) => objective.value_on(part, Some(offset)),
                 None => {
@@ -210,7 +216,12 @@ impl ZeroOrder {
                 None => plus.direction.scaled(weight),
             });
         }
-        Estimate { sum, base, first }
+        Estimate {
+            sum,
+            base,
+            first,
+            probed,
+        }
     }
 
     /// What a direction is multiplied by for a probe; `None` if it has no length.
@@ -245,4 +256,6 @@ pub(crate) struct Estimate<M, E> {
     pub base: Option<Forward<M, E>>,
     /// The first probe, if it was of the whole batch.
     pub first: Option<Forward<M, E>>,
+    /// Whether there was a direction at all.
+    pub probed: bool,
 }

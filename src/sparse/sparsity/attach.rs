@@ -1,19 +1,29 @@
 //! Choosing the first masks.
 
-use burn::module::Module;
+use std::collections::{BTreeSet, HashMap};
+
+use burn::module::{Module, ParamId};
 
 use super::Sparsity;
 use crate::error::Result;
 use crate::masks::{LiveSet, Masks};
 use crate::objective::Loss;
 use crate::sparse::evidence::Losses;
+use crate::sparse::given::{check_given, given_sets};
 use crate::sparse::history::History;
 use crate::sparse::latent::Latent;
 use crate::sparse::layer_rules::{LayerRule, check_units};
-use crate::sparse::weights::{read_weights, select};
+use crate::sparse::weights::{add_gradients, is_sparse, numbers, read_weights, select};
 use crate::sparse::work::Work;
 use crate::sparse::{Evidence, Need};
 use crate::tree::{self, Leaf, ParamVector};
+
+/// The first masks.
+struct First {
+    leaves: Vec<Leaf>,
+    rules: Vec<LayerRule>,
+    live: Vec<LiveSet>,
+}
 
 impl Sparsity {
     /// Chooses the first masks and returns the model with its dead weights at zero.
@@ -21,10 +31,18 @@ impl Sparsity {
     /// The loss is evaluated only by methods that start from a gradient, on the batch that the closure
     /// captured, and leaves no trace in the model; it sets the backend's random seed, as a step does.
     ///
+    /// The next step that is taken is the method's step 0, whatever steps the optimizer has taken before, in a
+    /// dense warm-up say: schedules, rewinding and random growth count from here. Attached again, to the same
+    /// or another model, a `Sparsity` starts afresh.
+    ///
+    /// Weights that are frozen now have no mask, unless masks [are given](Self::starting_from). Layers that
+    /// are frozen later keep theirs: they stay sparse, take no part in changes of masks, and do so again when they
+    /// are trained again.
+    ///
     /// # Errors
     ///
-    /// A configuration out of its range, no weight to make sparse, a budget that cannot be reached,
-    /// or a score that is not a number.
+    /// A configuration out of its range, no weight to make sparse, a budget that cannot be reached now or
+    /// later, a score that is not a number, or given masks that do not fit.
     pub fn attach<M, L, F>(&mut self, model: M, loss: F) -> Result<M>
     where
         M: Module,
@@ -61,55 +79,114 @@ impl Sparsity {
     ///
     /// As [`attach`](Self::attach), or if the evidence does not tell what the method needs.
     pub fn attach_on<M: Module>(&mut self, model: M, evidence: &impl Evidence<M>) -> Result<M> {
+        self.attached = false;
+        // Nothing that it learnt in another run.
+        self.method.load_state(self.fresh.clone())?;
         self.method.validate()?;
         // burn initialises parameters when they are first read: do it here for every method alike, so
         // that runs with different methods start from the same weights.
         tree::values(&model);
         if self.method.name() == "dense" {
+            if self.given.is_some() {
+                self.method.start_from(&[])?;
+            }
             self.attached = true;
             return Ok(model);
         }
-        let leaves = select(&model, self.group.as_ref())?;
-        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let First {
+            leaves,
+            rules,
+            live,
+        } = match &self.given {
+            Some(given) => self.given_masks(&model, given.clone())?,
+            None => self.chosen_masks(&model, evidence)?,
+        };
+        let masks = Masks::new(&leaves, &live);
         let targets = self.target_densities(&leaves, &rules)?;
-        let mut live: Vec<LiveSet> = leaves.iter().map(|leaf| vec![true; leaf.len()]).collect();
-        let mut masks = Masks::new(&leaves, &live);
-        for round in 0..self.method.rounds() {
-            let masked = masks.project_model(model.clone());
-            let measured = self.measure(&masked, &leaves, evidence)?;
-            let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
-            let weights = read_weights(&masked, &leaves, measured.as_ref(), &rules, live_now)?;
-            live = match round {
-                0 => self.method.initial(&weights, self.seed)?,
-                _ => self.method.refine(round, &weights, self.seed)?,
-            };
-            masks = Masks::new(&leaves, &live);
-        }
-        check_units(&leaves, &rules, &live, self.method.as_ref())?;
         let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
-        let weights = read_weights(&model, &leaves, None, &rules, everywhere)?;
+        let weights = read_weights(&tree::float_values(&model), &leaves, &rules, everywhere)?;
         let training = self.method.training(&weights, &live)?;
         let values = Latent::values_of(&model, &masks);
         self.latent = training.map(|training| Latent::new(values, training, &leaves));
         self.settled = rules;
         self.attached = true;
-        self.masks = masks;
         self.targets = targets;
+        self.frozen = Vec::new();
         self.history = History::new(&live);
+        self.history.progress.given = self.given.is_some();
+        self.history.progress.left_out = self.left_out(&model, &masks);
         self.work = Work::default();
+        self.masks = masks;
+        let model = zeroed(model, &self.masks);
         for warning in self.report(&model).warnings() {
             log::warn!("{warning}");
         }
-        Ok(self.masks.project_model(model))
+        Ok(model)
     }
 
-    /// The densities aimed at, where they are known: with densities of single layers, only those.
+    /// The masks that the method chooses, among all trainable weights that are to be sparse.
+    fn chosen_masks<M: Module>(&mut self, model: &M, evidence: &impl Evidence<M>) -> Result<First> {
+        let leaves = select(model, self.group.as_ref())?;
+        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let mut live: Vec<LiveSet> = leaves.iter().map(|leaf| vec![true; leaf.len()]).collect();
+        for round in 0..self.method.rounds() {
+            let masks = Masks::new(&leaves, &live);
+            let masked = masks.project_model(model.clone());
+            let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
+            let mut weights = read_weights(&tree::values(&masked), &leaves, &rules, live_now)?;
+            if round == 0 {
+                self.method.check_budget(&weights)?;
+            }
+            if let Some(measured) = self.measure(&masked, &leaves, evidence)? {
+                add_gradients(&mut weights, &leaves, &measured)?;
+            }
+            live = match round {
+                0 => self.method.initial(&weights, self.seed)?,
+                _ => self.method.refine(round, &weights, self.seed)?,
+            };
+        }
+        check_units(&leaves, &rules, &live, self.method.as_ref())?;
+        Ok(First {
+            leaves,
+            rules,
+            live,
+        })
+    }
+
+    /// The masks that were given, for the weights that they are about.
+    fn given_masks<M: Module>(&mut self, model: &M, given: Masks) -> Result<First> {
+        let (leaves, live) = given_sets(model, &given, self.group.as_ref())?;
+        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let sets = leaves.iter().zip(&live);
+        let sets: HashMap<ParamId, &LiveSet> = sets.map(|(leaf, live)| (leaf.id, live)).collect();
+        let live_now = |leaf: &Leaf| sets.get(&leaf.id).map(|live| LiveSet::clone(live));
+        let weights = read_weights(&tree::float_values(model), &leaves, &rules, live_now)?;
+        self.method.start_from(&weights)?;
+        check_given(&leaves, &rules, &live, self.method.as_ref())?;
+        self.method.check_budget(&weights)?;
+        Ok(First {
+            leaves,
+            rules,
+            live,
+        })
+    }
+
+    /// Frozen parameters that would have been sparse: they have no mask, and stay dense if they are trained later.
+    fn left_out<M: Module>(&self, model: &M, masks: &Masks) -> BTreeSet<String> {
+        let all = tree::float_leaves(model).into_iter();
+        let without = all.filter(|leaf| !masks.contains(leaf.id));
+        let sparse = without.filter(|leaf| is_sparse(self.group.as_ref(), leaf));
+        sparse.map(|leaf| leaf.path).collect()
+    }
+
+    /// The densities aimed at, where they are known: with densities of single layers, only those, with given masks
+    /// none else.
     pub(super) fn target_densities(
         &self,
         leaves: &[Leaf],
         rules: &[LayerRule],
     ) -> Result<Vec<Option<f64>>> {
-        if rules.iter().any(|rule| rule.density.is_some()) {
+        if self.given.is_some() || rules.iter().any(|rule| rule.density.is_some()) {
             return Ok(rules.iter().map(|rule| rule.density).collect());
         }
         let shapes: Vec<_> = leaves.iter().map(|leaf| leaf.shape.clone()).collect();
@@ -139,5 +216,36 @@ impl Sparsity {
             Need::SynapticFlow => evidence.synaptic_flow(model, self.seed)?,
         };
         Ok(Some(self.all_reduced(model, measured)))
+    }
+}
+
+/// The model with its dead weights at zero, frozen ones included.
+fn zeroed<M: Module>(model: M, masks: &Masks) -> M {
+    let trainable = tree::values(&model);
+    let values = tree::float_values(&model);
+    let mut frozen = HashMap::new();
+    for leaf in masks
+        .leaves()
+        .filter(|leaf| trainable.get(leaf.id).is_none())
+    {
+        let value = values
+            .get(leaf.id)
+            .expect("a masked weight is in the model");
+        let live = masks
+            .live_set(leaf.id)
+            .expect("a masked weight has a live set");
+        let is_dead = |(value, live): (&f32, &bool)| !live && value.to_bits() != 0;
+        if numbers(value).iter().zip(&live).any(is_dead) {
+            let mut one = ParamVector::default();
+            one.push(leaf.id, value.clone());
+            let zeroed = masks.project(one);
+            let zeroed = zeroed.get(leaf.id).expect("it is the only component");
+            frozen.insert(leaf.path.clone(), zeroed.to_data());
+        }
+    }
+    let model = masks.project_model(model);
+    match frozen.is_empty() {
+        true => model,
+        false => tree::restore(&model, &frozen),
     }
 }

@@ -20,7 +20,7 @@ use crate::sparse::latent::Latent;
 use crate::sparse::layer_rules::{LayerRule, LayerRules};
 use crate::sparse::report::SparsityReport;
 use crate::sparse::work::Work;
-use crate::sparse::{Dense, Granularity, SparsityMethod};
+use crate::sparse::{Dense, Granularity, Keep, SparsityMethod};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// Which gradient ranks dead weights when masks change under a perturbation.
@@ -69,6 +69,12 @@ pub struct Sparsity {
     latent: Option<Latent>,
     work: Work,
     reduce: Option<AllReduce>,
+    /// First masks that were given, not chosen.
+    given: Option<Masks>,
+    /// Which of the masked weights are frozen, as of the step that was begun last.
+    frozen: Vec<bool>,
+    /// The method's state before it is attached for the first time.
+    fresh: serde_json::Value,
     attached: bool,
 }
 
@@ -93,6 +99,7 @@ impl Sparsity {
     /// As [`new`](Self::new), for a method chosen at run time.
     pub fn from_boxed(method: Box<dyn SparsityMethod>) -> Self {
         Self {
+            fresh: method.state(),
             method,
             group: None,
             seed: 0,
@@ -106,8 +113,36 @@ impl Sparsity {
             latent: None,
             work: Work::default(),
             reduce: None,
+            given: None,
+            frozen: Vec::new(),
             attached: false,
         }
+    }
+
+    /// Given masks, which never change: fine-tuning a sparse net. [`Keep`] with
+    /// [`starting_from`](Self::starting_from).
+    ///
+    /// Masks are those of a [model file](crate::model_file::load_model), of another `Sparsity`, or
+    /// [a model's zeros](Masks::from_nonzeros).
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+    /// use zosam::{Sparsity, Snip};
+    /// let device = Device::flex().autodiff();
+    /// let layer = LinearConfig::new(20, 10).init(&device);
+    /// let loss = |layer: &Linear| layer.weight.val().powi_scalar(2).sum();
+    /// let mut pruned = Sparsity::new(Snip::new(0.9));
+    /// let layer = pruned.attach(layer, loss)?;
+    ///
+    /// let mut kept = Sparsity::from_masks(pruned.masks().clone());
+    /// let layer = kept.attach(layer, loss)?;
+    /// assert_eq!(kept.masks().fingerprint(), pruned.masks().fingerprint());
+    /// # }
+    /// # Ok::<(), zosam::Error>(())
+    /// ```
+    pub fn from_masks(masks: Masks) -> Self {
+        Self::new(Keep::new()).starting_from(masks)
     }
 
     /// No sparsity.
@@ -121,6 +156,46 @@ impl Sparsity {
     /// Makes the trainable parameters of a group sparse, instead of all convolution and linear weights.
     pub fn with_group(mut self, group: ParamGroup) -> Self {
         self.group = Some(group);
+        self
+    }
+
+    /// Starts from given masks in place of first ones that the method chooses; its changes of masks follow as
+    /// usual, with a schedule that counts from the attach.
+    ///
+    /// * Masks belong to weights by parameter id or, in another model of the same layers, by path. They say which
+    ///   weights are sparse, frozen ones included; all others are dense. With a [group](Self::with_group) every mask has
+    ///   to be of the group, and weights of the group without a mask begin with all of theirs live.
+    /// * The masks decide how many weights of each layer live, not the method's distribution. Over all layers the
+    ///   method's sparsity has to be within 5 % of the number of live weights that the masks have or, for a
+    ///   method that prunes during training, to end sparser. Methods that share one budget out anew
+    ///   ([`Snfs`](super::Snfs), [`Dsr`](super::Dsr)) or go by bounds ([`Mest`](super::Mest),
+    ///   [`GradualMagnitude`](super::GradualMagnitude), [`LotteryTicket`](super::LotteryTicket),
+    ///   [`TopKast`](super::TopKast)) come to their own counts with their changes, the others keep those of the
+    ///   masks.
+    /// * Granularities and densities of single layers have to be those of the masks.
+    ///
+    /// [`attach`](Self::attach) checks all this, evaluates no loss, and refuses methods that choose their masks
+    /// once ([`Snip`](super::Snip) and the like), which would have nothing to choose: [`Keep`] is for that.
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::{nn::{Linear, LinearConfig}, tensor::Device};
+    /// use zosam::{RigL, Set, Sparsity, masks::Masks};
+    /// let device = Device::flex().autodiff();
+    /// let layer = LinearConfig::new(20, 10).init(&device);
+    /// let loss = |layer: &Linear| layer.weight.val().powi_scalar(2).sum();
+    /// let mut first = Sparsity::new(Set::new(0.9, 100, 1000));
+    /// let layer = first.attach(layer, loss)?;
+    ///
+    /// let masks = Masks::from_nonzeros(&layer);
+    /// let mut second = Sparsity::new(RigL::new(0.9, 1000)).starting_from(masks);
+    /// let layer = second.attach(layer, loss)?;
+    /// assert_eq!(second.masks().fingerprint(), first.masks().fingerprint());
+    /// # }
+    /// # Ok::<(), zosam::Error>(())
+    /// ```
+    pub fn starting_from(mut self, masks: Masks) -> Self {
+        self.given = Some(masks);
         self
     }
 
@@ -194,9 +269,20 @@ impl Sparsity {
         self.reduce.is_some()
     }
 
-    /// Whether masks change in a step.
+    /// Whether masks change in a step of the optimizer: never while all masked weights are frozen.
     pub(crate) fn is_due(&self, step: u64) -> bool {
-        self.method.is_due(step)
+        let all_frozen = !self.frozen.is_empty() && !self.frozen.contains(&false);
+        !all_frozen && self.method.is_due(self.own_step(step))
+    }
+
+    /// Whether the perturbation acts at a step of the optimizer.
+    pub(crate) fn perturbs(&self, step: u64) -> bool {
+        self.method.perturbs(self.own_step(step))
+    }
+
+    /// The method's step at a step of the optimizer: those before the attach do not count.
+    pub(super) fn own_step(&self, step: u64) -> u64 {
+        self.history.progress.own_step(step)
     }
 
     /// The mean of a gradient over all replicas.
@@ -235,26 +321,26 @@ impl Sparsity {
 
     /// Live counts and densities, per layer and over all.
     pub fn report<M: Module>(&self, model: &M) -> SparsityReport {
-        let weights = |leaves: Vec<Leaf>| leaves.iter().map(Leaf::len).sum::<usize>();
-        let model_weights = match weights(tree::leaves(model)) {
+        let trainable = match tree::leaves(model) {
             // In validation nothing counts as trainable.
-            0 => weights(tree::leaves(&model.clone().train())),
-            count => count,
+            none if none.is_empty() => tree::leaves(&model.clone().train()),
+            some => some,
         };
+        let frozen = |leaf: &&Leaf| !trainable.iter().any(|other| other.id == leaf.id);
+        let frozen: Vec<&Leaf> = self.masks.leaves().filter(frozen).collect();
+        let sizes = |leaves: &mut dyn Iterator<Item = &Leaf>| leaves.map(Leaf::len).sum::<usize>();
+        let model_weights = sizes(&mut trainable.iter()) + sizes(&mut frozen.iter().copied());
         let method = self.method.as_ref();
         let report = SparsityReport::new(method, &self.masks, &self.history, model_weights);
         let granularities = self.settled.iter().map(|rule| rule.granularity);
         let report = report.with_aims(&self.targets, granularities);
-        report.with_work(&self.work)
+        report.with_frozen(&frozen).with_work(&self.work)
     }
 
     pub(crate) fn check_attached(&self) -> Result<()> {
         match self.attached {
             true => Ok(()),
-            false => Err(Error::Mismatch {
-                what: "a sparsity method without masks",
-                reason: "call `attach` (or load a checkpoint) before the first step".to_string(),
-            }),
+            false => Err(Error::NotAttached),
         }
     }
 
@@ -262,10 +348,14 @@ impl Sparsity {
         self.growth
     }
 
-    /// The step of the learning-rate schedule and of the data that belongs to a step of the run: the same but
+    /// The step of the learning-rate schedule and of the data that belongs to a step of the optimizer: the same but
     /// for methods that rewind, as [`LotteryTicket`](super::LotteryTicket) does.
+    ///
+    /// A method's own steps count from the attach. Until its first step is taken, any step is taken for that
+    /// one: ask at each step, before it. [`SparsityMethod::schedule_step`] plans ahead.
     pub fn schedule_step(&self, step: u64) -> u64 {
-        self.method.schedule_step(step)
+        let beginning = self.history.progress.beginning(step);
+        beginning + self.method.schedule_step(step - beginning)
     }
 }
 

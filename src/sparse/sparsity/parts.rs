@@ -9,7 +9,7 @@ use crate::masks::{LiveSet, Masks};
 use crate::sparse::history::History;
 use crate::sparse::latent::{Latent, Training};
 use crate::sparse::layer_rules::LayerRule;
-use crate::sparse::weights::{read_weights, select};
+use crate::sparse::weights::{is_sparse, read_weights};
 use crate::sparse::work::Work;
 use crate::tree::{self, Leaf, ParamVector};
 
@@ -50,17 +50,15 @@ impl Sparsity {
     /// If they belong to another model, selection or method.
     pub fn load_parts<M: Module>(&mut self, model: &M, parts: SparsityParts) -> Result<()> {
         self.method.validate()?;
-        let leaves = match self.method.name() {
-            "dense" => Vec::new(),
-            _ => select(model, self.group.as_ref())?,
-        };
+        let device = device_of(model);
+        let leaves = masked_leaves(model, &parts.history)?;
         let rules = self.rules.settle(&leaves, self.method.as_ref())?;
         let targets = self.target_densities(&leaves, &rules)?;
-        let device = device_of(model);
         let masks = Masks::from_bytes(parts.masks, &leaves)?;
         let (mut history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
         history.gradient = tree::near(model, history.gradient);
         let latent = latent.map(|(values, sets)| (tree::near(model, values), sets));
+        self.check_selection(model, &masks, &history)?;
         let latent = self.restored(latent, model, &leaves, &masks, &rules)?;
         history.check_rewind_point(model)?;
         self.method.load_state(parts.method)?;
@@ -70,8 +68,37 @@ impl Sparsity {
         self.work = parts.work;
         self.settled = rules;
         self.targets = targets;
+        self.frozen = Vec::new();
         self.attached = true;
         Ok(())
+    }
+
+    /// Checks that the weights with masks are those that are to be sparse. What is frozen now counts as well,
+    /// but what was frozen when masks were chosen has none, and given masks say themselves what is sparse.
+    fn check_selection<M: Module>(
+        &self,
+        model: &M,
+        masks: &Masks,
+        history: &History,
+    ) -> Result<()> {
+        if self.method.name() == "dense" || history.progress.given {
+            return Ok(());
+        }
+        let group = self.group.as_ref();
+        let other = |leaf: &Leaf, which: &str| Error::Mismatch {
+            what: "the selection of sparse weights",
+            reason: format!("`{}` {which}", leaf.path),
+        };
+        if let Some(leaf) = masks.leaves().find(|leaf| !is_sparse(group, leaf)) {
+            return Err(other(leaf, "has a saved mask and is not one of them"));
+        }
+        let left_out = &history.progress.left_out;
+        let without = |leaf: &Leaf| !masks.contains(leaf.id) && !left_out.contains(&leaf.path);
+        let mut trainable = tree::leaves(model).into_iter();
+        match trainable.find(|leaf| is_sparse(group, leaf) && without(leaf)) {
+            None => Ok(()),
+            Some(leaf) => Err(other(&leaf, "is one of them and has no saved mask")),
+        }
     }
 
     /// The latent values of a checkpoint, where the method has such.
@@ -84,7 +111,7 @@ impl Sparsity {
         rules: &[LayerRule],
     ) -> Result<Option<Latent>> {
         let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
-        let weights = read_weights(model, leaves, None, rules, live_now)?;
+        let weights = read_weights(&tree::float_values(model), leaves, rules, live_now)?;
         let live: Vec<LiveSet> = weights.iter().map(|weight| weight.live.clone()).collect();
         // Of this only the decays are of use: the sets were chosen by the values of another step.
         let training = self.method.training(&weights, &live)?;
@@ -102,5 +129,20 @@ impl Sparsity {
                 },
             }),
         }
+    }
+}
+
+/// The weights of a model that have a saved mask, in its order, frozen or not.
+fn masked_leaves<M: Module>(model: &M, history: &Bytes) -> Result<Vec<Leaf>> {
+    let paths = History::masked_paths(history)?;
+    let mut leaves = tree::float_leaves(model);
+    leaves.retain(|leaf| paths.contains(&leaf.path));
+    let known = |path: &&String| leaves.iter().any(|leaf| leaf.path == **path);
+    match paths.iter().find(|path| !known(path)) {
+        None => Ok(leaves),
+        Some(path) => Err(Error::Mismatch {
+            what: "the history of the masks",
+            reason: format!("the model has no parameter `{path}`"),
+        }),
     }
 }

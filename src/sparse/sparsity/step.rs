@@ -9,14 +9,14 @@ use rand::rngs::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::{Sparsity, device_of};
-use crate::error::Result;
+use crate::error::{Result, warn};
 use crate::masks::{LiveSet, Masks, Scope, count};
 use crate::objective::Passes;
-use crate::sparse::Regrown;
 use crate::sparse::latent::Latent;
 use crate::sparse::layer_rules::check_units;
 use crate::sparse::selection::generator;
-use crate::sparse::weights::read_weights;
+use crate::sparse::weights::{numbers, read_weights};
+use crate::sparse::{Regrown, Weight};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// What a change of masks did.
@@ -26,24 +26,35 @@ pub struct MaskUpdate {
     pub dropped: usize,
     /// Number of weights that came to life.
     pub grown: usize,
+    /// Number of layers that took no part because they got no gradient.
+    pub without_gradient: usize,
     /// For each masked weight the positions that were live before and are live now: the only ones
     /// whose optimizer state means anything.
     pub(crate) kept: HashMap<ParamId, LiveSet>,
 }
 
 impl Sparsity {
-    /// Keeps the model if this is the step to rewind to.
-    pub(crate) fn keep_rewind_point<M: Module>(&mut self, step: u64, model: &M) {
-        if self.method.rewind_step() == Some(step) {
-            let tensors = tree::named_tensors(model).into_iter();
-            self.history.rewind = tensors
-                .map(|(path, data)| {
-                    let (bytes, shape, dtype) = data.into_parts();
-                    let flat = [shape.num_elements()];
-                    (path, TensorData::from_bytes(bytes, flat, dtype))
-                })
-                .collect();
+    /// Takes note of what is frozen in a step of the optimizer, and keeps the model if this is the step to
+    /// rewind to. The first step after the attach is the method's step 0.
+    pub(crate) fn begin_step<M: Module>(&mut self, step: u64, model: &M) {
+        let trainable = tree::leaves(model);
+        let is_frozen = |leaf: &Leaf| !trainable.iter().any(|other| other.id == leaf.id);
+        self.frozen = self.masks.leaves().map(is_frozen).collect();
+        let progress = &mut self.history.progress;
+        progress.begun = Some(progress.beginning(step));
+        if self.method.rewind_step() != Some(self.own_step(step)) {
+            return;
         }
+        let paths = trainable.into_iter().map(|leaf| leaf.path);
+        self.history.progress.rewound = paths.collect();
+        let tensors = tree::named_tensors(model).into_iter();
+        self.history.rewind = tensors
+            .map(|(path, data)| {
+                let (bytes, shape, dtype) = data.into_parts();
+                let flat = [shape.num_elements()];
+                (path, TensorData::from_bytes(bytes, flat, dtype))
+            })
+            .collect();
     }
 
     /// Whether the next change of masks rewinds the model.
@@ -53,12 +64,13 @@ impl Sparsity {
 
     /// Whether the gradient of a step is ranked or remembered.
     pub(crate) fn observes(&self, step: u64) -> bool {
+        !self.masks.is_dense() && (self.is_due(step) || self.remembers(step))
+    }
+
+    /// Whether the gradient of a step is remembered.
+    fn remembers(&self, step: u64) -> bool {
         let method = self.method.as_ref();
-        let remembered = || {
-            let memory = method.gradient_memory();
-            memory.takes(step, |step| method.is_due(step))
-        };
-        !self.masks.is_dense() && (method.is_due(step) || remembered())
+        method.gradient_memory().takes(self.own_step(step), method)
     }
 
     /// What the layers of a model need to know in a step.
@@ -79,9 +91,11 @@ impl Sparsity {
     pub(crate) fn account(&mut self, step: u64, passes: Passes) {
         let dense = self.ranks(step);
         let masks = &self.masks;
+        let frozen = &self.frozen;
         let layers = masks.leaves().enumerate().map(|(i, leaf)| {
             let live = masks.live(leaf.id).expect("a masked leaf has a count");
             let trained = match &self.latent {
+                _ if frozen.get(i) == Some(&true) => 0,
                 _ if dense => leaf.len(),
                 Some(latent) => count(&latent.training.sets[i]),
                 None => live,
@@ -93,8 +107,8 @@ impl Sparsity {
 
     /// Adds a step's gradient to the method's memory, if it has one.
     pub(crate) fn remember(&mut self, step: u64, gradient: &ParamVector) {
-        let memory = self.method.gradient_memory();
-        if memory.takes(step, |step| self.method.is_due(step)) {
+        if self.remembers(step) {
+            let memory = self.method.gradient_memory();
             let masked = gradient.clone().filter(|id| self.masks.contains(id));
             self.history.gradient = memory.add(&self.history.gradient, masked);
         }
@@ -113,7 +127,12 @@ impl Sparsity {
     ) -> (M, ParamVector) {
         match &self.latent {
             None => (model, self.masks.project(gradient)),
-            Some(latent) => (latent.reveal(model), latent.descent(gradient, &self.masks)),
+            Some(latent) => {
+                let model = latent.reveal(model);
+                let trainable = tree::values(&model);
+                let descent = latent.descent(gradient, &self.masks);
+                (model, descent.filter(|id| trainable.get(id).is_some()))
+            }
         }
     }
 
@@ -133,24 +152,19 @@ impl Sparsity {
         gradient: &ParamVector,
     ) -> Result<(M, MaskUpdate)> {
         let leaves: Vec<Leaf> = self.masks.leaves().cloned().collect();
-        let live_now = |leaf: &Leaf| self.masks.live_set(leaf.id);
-        let remembered = !self.history.gradient.is_empty();
-        let gradient = match remembered {
-            true => &self.history.gradient,
-            false => gradient,
-        };
-        let shown = match &self.latent {
-            Some(latent) => tree::replace(model.clone(), |id, _| latent.values.get(id).cloned()),
-            None => model.clone(),
-        };
-        let weights = read_weights(&shown, &leaves, Some(gradient), &self.settled, live_now)?;
-        let live = self.method.update(step, &weights, self.seed)?;
+        let own_step = self.own_step(step);
+        let (weights, without_gradient) = self.weights(&model, &leaves, gradient)?;
+        let live = self.choose(own_step, &weights)?;
+        self.count(step, &without_gradient);
         check_units(&leaves, &self.settled, &live, self.method.as_ref())?;
         if self.method.gradient_memory().ends_with_update() {
             self.history.gradient = ParamVector::default();
         }
         let training = self.method.training(&weights, &live)?;
-        let mut update = MaskUpdate::default();
+        let mut update = MaskUpdate {
+            without_gradient: without_gradient.len(),
+            ..MaskUpdate::default()
+        };
         let mut born = ParamVector::default();
         for (i, (leaf, weight)) in leaves.iter().zip(&weights).enumerate() {
             let (old, new) = (&weight.live, &live[i]);
@@ -164,7 +178,7 @@ impl Sparsity {
             update.kept.insert(leaf.id, kept);
             if let Regrown::Normal { std } = self.method.regrown() {
                 let grown: LiveSet = pairs().map(|(old, new)| *new && !*old).collect();
-                let values = normal(&grown, std, generator(self.seed, step, &leaf.path));
+                let values = normal(&grown, std, generator(self.seed, own_step, &leaf.path));
                 let kind = (&device_of(&model).without_autodiff(), DType::F32);
                 born.push(leaf.id, Tensor::from_data(values, kind));
             }
@@ -173,7 +187,7 @@ impl Sparsity {
         self.history.change(before, &live);
         self.masks = Masks::new(&leaves, &live).with_meters_of(&self.masks);
         let model = match self.rewinds() {
-            true => tree::restore(&model, &self.history.rewind),
+            true => tree::restore(&model, &self.history.rewind_of(&model)),
             false => model,
         };
         if let Some(latent) = self.latent.take() {
@@ -189,6 +203,68 @@ impl Sparsity {
             Some(value.clone() + born.cast(value.dtype()))
         });
         Ok((model, update))
+    }
+
+    /// The masked weights as the method sees them, and the paths of those that have no gradient to go by.
+    ///
+    /// A gradient that is zero everywhere is none: the loss did not depend on the weight.
+    fn weights<M: Module>(
+        &self,
+        model: &M,
+        leaves: &[Leaf],
+        gradient: &ParamVector,
+    ) -> Result<(Vec<Weight>, Vec<String>)> {
+        let live_now = |leaf: &Leaf| self.masks.live_set(leaf.id);
+        let values = match &self.latent {
+            Some(latent) => latent.values.clone(),
+            None => tree::float_values(model),
+        };
+        let mut weights = read_weights(&values, leaves, &self.settled, live_now)?;
+        let gradient = match self.history.gradient.is_empty() {
+            true => gradient,
+            false => &self.history.gradient,
+        };
+        let mut without = Vec::new();
+        for (place, (weight, leaf)) in weights.iter_mut().zip(leaves).enumerate() {
+            weight.sits_out = self.frozen.get(place) == Some(&true);
+            if !self.method.needs_gradient() {
+                continue;
+            }
+            let slopes = gradient.get(leaf.id).map(numbers);
+            let slopes = slopes.filter(|slopes| slopes.iter().any(|slope| *slope != 0.0));
+            if slopes.is_none() && !weight.sits_out {
+                weight.sits_out = true;
+                without.push(leaf.path.clone());
+            }
+            weight.gradient = slopes.unwrap_or_else(|| vec![0.0; leaf.len()]);
+        }
+        Ok((weights, without))
+    }
+
+    /// The method's choice, for the weights that take part.
+    fn choose(&mut self, own_step: u64, weights: &[Weight]) -> Result<Vec<LiveSet>> {
+        let unchanged = || weights.iter().map(|weight| weight.live.clone());
+        if weights.iter().all(|weight| weight.sits_out) {
+            return Ok(unchanged().collect());
+        }
+        let chosen = self.method.update(own_step, weights, self.seed)?;
+        let pairs = unchanged().zip(chosen).zip(weights);
+        let pairs = pairs.map(|((old, new), weight)| if weight.sits_out { old } else { new });
+        Ok(pairs.collect())
+    }
+
+    /// Counts the layers that a change of masks has passed by, and says so the first time.
+    fn count(&mut self, step: u64, without_gradient: &[String]) {
+        let counts = &mut self.history.progress.without_gradient;
+        if let (true, Some(path)) = (counts.is_empty(), without_gradient.first()) {
+            warn(&format!(
+                "`{path}` got no gradient in step {step}, in which masks change: it keeps its mask this time, and so \
+                 does any layer that the loss of such a step does not depend on; the report counts how often"
+            ));
+        }
+        for path in without_gradient {
+            *counts.entry(path.clone()).or_default() += 1;
+        }
     }
 }
 

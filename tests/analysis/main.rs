@@ -1,0 +1,6 @@
+//! Instruments against matrices and functions that are known.
+#![cfg(feature = "flex")]
+
+mod landscape;
+mod similarity;
+mod spectrum;
