@@ -113,7 +113,7 @@ impl SharpnessArgs {
                 let alpha = self.look_alpha.unwrap_or(look.alpha);
                 at_rho!(LookSam, look.with_alpha(alpha))
             }
-            SharpnessName::S2sam => at_rho!(MomentumSam, MomentumSamConfig::s2sam()),
+            SharpnessName::S2sam => at_rho!(S2Sam, S2SamConfig::new()),
             SharpnessName::Msam => at_rho!(MomentumSam, MomentumSamConfig::new()),
             SharpnessName::Fsam => at_rho!(FriendlySam, FriendlySamConfig::new()),
             SharpnessName::Wsam => at_rho!(Wsam, WsamConfig::new()),

@@ -247,6 +247,5 @@ fn loaded<M: Module>(model: &M, record: Vec<u8>, what: &'static str) -> Result<M
         reason: error.to_string(),
     };
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record)).map_err(unfit)?;
-    // Loading writes running statistics through a lock that clones of the model share.
-    tree::twin(model).try_load_record(record).map_err(unfit)
+    tree::loadable(model).try_load_record(record).map_err(unfit)
 }

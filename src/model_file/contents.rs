@@ -78,8 +78,11 @@ impl Contents {
     }
 
     /// Values in PyTorch's order and, of a masked weight, the live positions.
-    pub fn read(&self, slot: &Slot) -> std::result::Result<(Vec<f32>, Option<LiveSet>), String> {
-        let name = &slot.name;
+    pub fn read(
+        &self,
+        slot: &Slot,
+        name: &str,
+    ) -> std::result::Result<(Vec<f32>, Option<LiveSet>), String> {
         let shape = self.shape(name).ok_or_else(|| missing(name))?;
         if shape != slot.shape {
             let wanted = &slot.shape;

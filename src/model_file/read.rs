@@ -10,7 +10,7 @@ use super::contents::{Contents, Origin};
 use super::names::Slot;
 use super::{Card, Configuration};
 use crate::error::{Error, Result};
-use crate::masks::Masks;
+use crate::masks::{LiveSet, Masks};
 use crate::tree;
 
 /// A model that a file describes.
@@ -73,7 +73,8 @@ pub fn read_card(path: impl AsRef<Path>) -> Result<Option<Card>> {
 ///
 /// Returns the model and its masks; those of other files of PyTorch's are none: see
 /// [`Masks::from_nonzeros`](crate::masks::Masks::from_nonzeros). Floats of 16, 32 and 64 bits become the model's f32. Counters (`num_batches_tracked`,
-/// `n_averaged`) are left out. Clones of the model keep their weights.
+/// `n_averaged`) are left out. Clones of the model keep their weights. A tied weight is read under the
+/// name of any of its places, and under several if their tensors are equal, as PyTorch writes them.
 ///
 /// # Errors
 ///
@@ -126,18 +127,18 @@ pub(super) fn into_model<M: Module>(
         .into_iter()
         .map(Slot::new)
         .collect();
-    file.fit(&slots.iter().map(|slot| slot.name.clone()).collect());
+    file.fit(&slots.iter().flat_map(Slot::names).cloned().collect());
     let mut contents = HashMap::new();
     let (mut masked, mut sets) = (Vec::new(), Vec::new());
     let mut known = BTreeSet::new();
     for slot in slots {
-        if excepted(&slot.name) {
+        let names: Vec<&String> = slot.names().filter(|name| !excepted(name)).collect();
+        if names.is_empty() {
             continue;
         }
-        let (values, live) = file
-            .read(&slot)
-            .map_err(|reason| Error::file(path, reason))?;
-        known.insert(slot.name.clone());
+        let read = read_tied(&file, &slot, &names);
+        let (values, live) = read.map_err(|reason| Error::file(path, reason))?;
+        known.extend(names.into_iter().cloned());
         let count = values.len();
         let values = slot.import(values);
         contents.insert(slot.leaf.path.clone(), TensorData::new(values, [count]));
@@ -153,6 +154,30 @@ pub(super) fn into_model<M: Module>(
     }
     let masks = Masks::new(&masked, &sets);
     Ok((tree::restore(&model, &contents), masks))
+}
+
+/// The tensor of a parameter that a file has under one or several of its names.
+fn read_tied(
+    file: &Contents,
+    slot: &Slot,
+    names: &[&String],
+) -> std::result::Result<(Vec<f32>, Option<LiveSet>), String> {
+    let mut stored = names.iter().filter(|name| file.shape(name).is_some());
+    let first = stored.next().unwrap_or(&names[0]);
+    let tensor = file.read(slot, first)?;
+    for other in stored {
+        // Bits, so that NaN equals itself.
+        let bits = |(values, live): &(Vec<f32>, Option<LiveSet>)| {
+            let values = values.iter().map(|value| value.to_bits());
+            (values.collect::<Vec<u32>>(), live.clone())
+        };
+        if bits(&file.read(slot, other)?) != bits(&tensor) {
+            return Err(format!(
+                "tensors `{first}` and `{other}` differ, and are one parameter of the model"
+            ));
+        }
+    }
+    Ok(tensor)
 }
 
 /// Names and shapes, PyTorch's, of a file's tensors, without a prefix that all names of a file of others have in common: what to

@@ -30,9 +30,10 @@ pub(super) fn is_selected(leaf: &Leaf) -> bool {
     is_weight && LAYERS.contains(&leaf.layer.as_str())
 }
 
-/// Whether a parameter is of a group.
+/// Whether a parameter is of a group, by any of its places.
 pub(super) fn matches(group: &ParamGroup, leaf: &Leaf) -> bool {
-    group.matches(&leaf.id, Some(&leaf.path))
+    let mut paths = leaf.paths();
+    paths.any(|path| group.matches(&leaf.id, Some(path)))
 }
 
 /// Whether a parameter is to be sparse if it is trainable: one of the group or, by default, the weight of a

@@ -78,7 +78,9 @@ impl Sparsity {
         let rules = self.rules.settle(&leaves, self.method.as_ref())?;
         let targets = self.target_densities(&leaves, &rules)?;
         let masks = Masks::from_bytes(parts.masks, &leaves)?;
-        let (history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
+        let (mut history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
+        history.gradient = tree::near(model, history.gradient);
+        let latent = latent.map(|(values, sets)| (tree::near(model, values), sets));
         self.check_selection(model, &masks, &history)?;
         let latent = self.restored(latent, model, &leaves, &masks, &rules)?;
         history.check_rewind_point(model)?;
