@@ -153,10 +153,7 @@ fn variants(batch: usize, execution: Execution) -> Vec<Variant> {
             "LookSAM(10)",
             SharpnessConfig::LookSam(LookSamConfig::new().with_every(10)),
         ),
-        (
-            "S2-SAM",
-            SharpnessConfig::MomentumSam(MomentumSamConfig::s2sam()),
-        ),
+        ("S2-SAM", SharpnessConfig::S2Sam(S2SamConfig::new())),
     ];
     let with_zosam = |(name, config)| with_zosam(name, config, batch, execution);
     let mut variants: Vec<Variant> = sharp.map(with_zosam).into();

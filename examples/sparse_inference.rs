@@ -200,7 +200,8 @@ fn masked<M: Family>(
         1.0 => Sparsity::dense(),
         _ => Sparsity::new(RandomStatic::new(1.0 - density).with_distribution(distribution)),
     };
-    let model = sparsity.attach(model, |_: &M| Tensor::<1>::zeros([1], &device))?;
+    let model = sparsity.attach(model, |_: &M| Tensor::<1>::zeros([1], &device));
+    let model = model.map_err(zosam::Error::from)?;
     let normal = burn::tensor::Distribution::Normal(0.0, 1.0);
     let count = if side > 64 { 2 } else { 16 };
     model.dense(Tensor::random([count, 3, side, side], normal, &device));

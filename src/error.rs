@@ -1,6 +1,7 @@
 //! What can go wrong, in words that say what to do.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -167,15 +168,29 @@ impl Error {
 /// let loss = |model: &Linear| model.weight.val().mean();
 /// let failed = optim.step_with(0.1, model, &mut sparsity, loss).unwrap_err();
 /// println!("{failed}");
-/// let model = failed.model; // still there
+/// let model = failed.into_model(); // still there
 /// # }
 /// # Ok::<(), zosam::Error>(())
 /// ```
 pub struct Failed<M> {
     /// What went wrong.
     pub error: Error,
-    /// The model.
-    pub model: M,
+    /// Behind a lock, so that errors of models that threads may not share can be passed on like any
+    /// other, into an `anyhow::Error` say.
+    model: Mutex<M>,
+}
+
+impl<M> Failed<M> {
+    pub(crate) fn new(error: Error, model: M) -> Self {
+        let model = Mutex::new(model);
+        Self { error, model }
+    }
+
+    /// The model that was handed in.
+    pub fn into_model(self) -> M {
+        let model = self.model.into_inner();
+        model.unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<M> From<Failed<M>> for Error {

@@ -45,8 +45,11 @@
 //! | [`tangent`] | derivatives along a direction, for products with the Hessian |
 //! | [`tree`] | the only code that walks modules |
 //! | [`checkpoint`] | a folder that resumes a run exactly |
-//! | [`model_file`] | models in safetensors files: PyTorch's in, sparse ones out and in |
+//! | [`model_file`] | models in safetensors files, and what they say of themselves |
 //! | [`analysis`] | did it work? |
+//! | `inference` | trained networks on the kernels, without tensors (feature `models`) |
+//! | `train` | inside burn's own `Learner` (feature of the same name) |
+//! | [`error`] | what can go wrong, in words that say what to do |
 //! | [`kernels`] | sparse × dense on slices; the only unsafe code |
 //! | `models`, `data` | ResNets, VGGs, wide ResNets, DeiTs; image data (features of the same names) |
 #![warn(missing_docs)]

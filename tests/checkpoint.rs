@@ -9,7 +9,10 @@ use burn::optim::{AdamWConfig, SgdConfig, momentum::MomentumConfig};
 use burn::tensor::{Device, Tensor};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use zosam::checkpoint::{Store, claim, fingerprint};
+use zosam::checkpoint::{Store, claim, fingerprint, write_atomically};
+use zosam::masks::Masks;
+use zosam::model_file::{load_model, save_model};
+use zosam::perturb::LookSamConfig;
 use zosam::perturb::ZeroOrder;
 use zosam::sparse::RandomStatic;
 use zosam::{Error, RigL, Sparsity, ZoSam, ZoSamConfig};
@@ -71,7 +74,7 @@ fn damage_is_detected() {
         "model.bpk",
         "optimizer.bpk",
         "masks.bpk",
-        "state.json",
+        "state.cbor",
         "manifest.json",
     ];
     let mut refused = 0;
@@ -125,13 +128,170 @@ fn the_newest_whole_checkpoint_is_used() {
     assert!(matches!(store.latest(), Err(Error::File { path, .. }) if path.starts_with(&newest)));
 }
 
+/// A name without a folder is a file of the current one, and others may read what is written, unless
+/// the umask says no.
+#[cfg(unix)]
+#[test]
+fn files_are_like_any_other() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let root = tempfile::tempdir().unwrap();
+    let plain = root.path().join("plain");
+    fs::write(&plain, "").unwrap();
+    fs::create_dir(root.path().join("folder")).unwrap();
+    let mode = |name: &Path| {
+        fs::metadata(root.path().join(name))
+            .unwrap()
+            .permissions()
+            .mode()
+    };
+    // All other tests of this file name their files in full.
+    std::env::set_current_dir(root.path()).unwrap();
+    let bare = Path::new("bare");
+    write_atomically(bare, b"whole").unwrap();
+    claim(Path::new("config.json"), &ZoSamConfig::new()).unwrap();
+    claim(Path::new("config.json"), &ZoSamConfig::new()).unwrap();
+    let (model, ..) = start(8);
+    save_model("model.safetensors", &model, &Masks::dense()).unwrap();
+    load_model("model.safetensors", model).unwrap();
+    for name in ["bare", "config.json", "model.safetensors"] {
+        assert_eq!(mode(Path::new(name)), mode(&plain), "{name}");
+    }
+    let (store, _) = saved(Path::new("run"));
+    let folder = store.latest().unwrap().unwrap();
+    assert_eq!(mode(&folder), mode(Path::new("folder")));
+    assert_eq!(mode(&folder.join("model.bpk")), mode(&plain));
+}
+
+/// A process that saves, for as long as it lives, next to one that opens the same folder.
+#[test]
+fn what_a_living_process_writes_is_not_a_leftover() {
+    let root = tempfile::tempdir().unwrap();
+    let (store, _) = saved(root.path());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let (model, optim, mut sparsity) = start(8);
+    let newest = store.latest().unwrap().unwrap();
+    let (model, optim, _) = store
+        .load::<_, _, _, u64>(&newest, model, optim, &mut sparsity)
+        .unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                Store::open(root.path()).unwrap();
+            }
+        });
+        for again in 0..200u64 {
+            store.save(&model, &optim, &sparsity, &again).unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let leftovers = fs::read_dir(root.path()).unwrap();
+    assert_eq!(leftovers.count(), 2);
+}
+
+/// Two runs that save the same steps into one folder: each finds what it saved.
+#[test]
+fn checkpoints_of_another_process_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let stores = [0, 1].map(|_| Store::open(root.path()).unwrap());
+    let (model, mut optim, mut sparsity) = start(8);
+    let model = sparsity
+        .attach(model, |m: &Linear| m.weight.val().sum())
+        .unwrap();
+    let model = step(model, &mut optim, &mut sparsity);
+    let mut folders = Vec::new();
+    for round in 0..3u64 {
+        folders = stores
+            .iter()
+            .zip([10, 20])
+            .map(|(store, of)| {
+                store
+                    .save(&model, &optim, &sparsity, &(of + round))
+                    .unwrap()
+            })
+            .collect();
+    }
+    for (folder, expected) in folders.iter().zip([12, 22]) {
+        assert_eq!(load(&stores[0], folder).unwrap().2, expected);
+    }
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+}
+
+/// A run whose loss is not a number any more is saved and goes on like any other, to the bit.
+#[test]
+fn what_is_not_finite_comes_back() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    let (model, mut optim, mut sparsity) = start(8);
+    let model = sparsity
+        .attach(model, |m: &Linear| m.weight.val().sum())
+        .unwrap();
+    let model = step(model, &mut optim, &mut sparsity);
+    let progress = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.1];
+    let folder = store.save(&model, &optim, &sparsity, &progress).unwrap();
+    let (model, optim, mut sparsity) = start(8);
+    let (_, _, found) = store
+        .load::<_, _, _, [f64; 5]>(&folder, model, optim, &mut sparsity)
+        .unwrap();
+    assert_eq!(found.map(f64::to_bits), progress.map(f64::to_bits));
+}
+
+/// The last file that is read does not fit: the method is as it was, without masks.
+#[test]
+fn a_memory_that_does_not_fit_changes_nothing() {
+    let start = |inputs| {
+        let device = Device::flex().autodiff();
+        let model = LinearConfig::new(inputs, 4).init(&device);
+        let optim = LookSamConfig::new().init(AdamWConfig::new().build());
+        (model, optim.unwrap(), Sparsity::new(RigL::new(0.5, 100)))
+    };
+    let saved = |inputs: usize, root: &Path| {
+        let (model, mut optim, mut sparsity) = start(inputs);
+        let batch = Tensor::<2>::ones([4, inputs], &Device::flex().autodiff());
+        let loss = |model: &Linear| model.forward(batch.clone()).powi_scalar(2).mean();
+        let model = sparsity.attach(model, loss).unwrap();
+        let (model, _) = optim.step_with(0.1, model, &mut sparsity, loss).unwrap();
+        let store = Store::open(root).unwrap();
+        let folder = store.save(&model, &optim, &sparsity, &0u64).unwrap();
+        (store, folder)
+    };
+    let roots = [0, 1].map(|_| tempfile::tempdir().unwrap());
+    let (store, folder) = saved(8, roots[0].path());
+    let (_, other) = saved(9, roots[1].path());
+    // The memory of another model, and a manifest that vouches for it.
+    let [own, others] = [&folder, &other].map(|folder| {
+        let text = fs::read_to_string(folder.join("manifest.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    });
+    let mut manifest = own;
+    manifest["files"]["memory.bpk"] = others["files"]["memory.bpk"].clone();
+    fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
+    fs::copy(other.join("memory.bpk"), folder.join("memory.bpk")).unwrap();
+
+    let (model, optim, mut sparsity) = start(8);
+    let error = store.load::<_, _, _, u64>(&folder, model, optim, &mut sparsity);
+    assert!(matches!(error, Err(Error::Mismatch { .. })));
+    assert!(sparsity.masks().is_dense());
+    let (model, mut optim, _) = start(8);
+    let batch = Tensor::<2>::ones([4, 8], &Device::flex().autodiff());
+    let loss = |model: &Linear| model.forward(batch.clone()).powi_scalar(2).mean();
+    let error = optim.step_with(0.1, model, &mut sparsity, loss);
+    assert!(error.is_err_and(|error| error.to_string().contains("call `attach`")));
+}
+
 #[test]
 fn nothing_saved_is_none_and_leftovers_are_cleared() {
     let root = tempfile::tempdir().unwrap();
     let leftover: PathBuf = root.path().join(".partial-abc");
     fs::create_dir_all(leftover.join("deep")).unwrap();
+    // With the lock of a process that is gone, and a lock alone.
+    let locked: PathBuf = root.path().join(".partial-def");
+    fs::create_dir(&locked).unwrap();
+    fs::write(root.path().join(".partial-def.lock"), "").unwrap();
+    fs::write(root.path().join(".partial-ghi.lock"), "").unwrap();
     let store = Store::open(root.path()).unwrap();
     assert!(!leftover.exists());
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     assert_eq!(store.latest().unwrap(), None);
 }
 

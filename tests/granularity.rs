@@ -205,6 +205,7 @@ fn granularities_are_written_as_they_are_read() {
         let conv = Leaf {
             id: ParamId::new(),
             path: "conv1.weight".to_string(),
+            tied: Vec::new(),
             layer: "Conv2d".to_string(),
             shape: shape.to_vec(),
         };

@@ -3,6 +3,8 @@
 
 #[path = "image_folder/damage.rs"]
 mod damage;
+#[path = "image_folder/formats.rs"]
+mod formats;
 #[path = "image_folder/listing.rs"]
 mod listing;
 #[path = "image_folder/loader.rs"]

@@ -86,7 +86,7 @@ fn a_group_selects_other_parameters() {
 
 #[test]
 fn empty_selections_say_why() {
-    let message = |result: zosam::Result<Net>| result.unwrap_err().to_string();
+    let message = |result: zosam::Result<Net, zosam::Failed<Net>>| result.unwrap_err().to_string();
     let nothing = ParamGroup::from_predicate("nothing here");
     let mut sparsity = Sparsity::new(RandomStatic::new(0.5)).with_group(nothing);
     let text = message(sparsity.attach(Net::new(&device()), Net::loss));
@@ -99,7 +99,8 @@ fn empty_selections_say_why() {
 #[test]
 fn a_score_needs_its_gradient() {
     let mut sparsity = Sparsity::new(Snip::new(0.5));
-    let error = sparsity.attach(Net::new(&device()), Net::loss).unwrap_err();
+    let failed = sparsity.attach(Net::new(&device()), Net::loss);
+    let error = failed.unwrap_err().error;
     assert!(
         matches!(&error, Error::NoGradient { path } if path == "unused.weight"),
         "{error}"
@@ -112,7 +113,8 @@ fn infeasible_budgets_are_refused() {
         let method = RandomStatic::new(0.995).with_distribution(distribution);
         let error = Sparsity::new(method)
             .attach(Net::new(&device()), Net::loss)
-            .unwrap_err();
+            .unwrap_err()
+            .error;
         assert!(
             matches!(error, Error::Infeasible { layers: 3, .. }),
             "{error}"
@@ -120,7 +122,8 @@ fn infeasible_budgets_are_refused() {
     }
     let group = ParamGroup::from_predicate("output.weight");
     let mut sparsity = Sparsity::new(Snip::new(0.995)).with_group(group);
-    let error = sparsity.attach(Net::new(&device()), Net::loss).unwrap_err();
+    let failed = sparsity.attach(Net::new(&device()), Net::loss);
+    let error = failed.unwrap_err().error;
     assert!(matches!(error, Error::Infeasible { .. }), "{error}");
 }
 
@@ -188,7 +191,7 @@ fn snip_over_two_batches_scores_their_sum() {
     assert_eq!(live(&both), live(&joint));
     assert_ne!(live(&both), live(&first));
     let none: [fn(&Net) -> Tensor<1>; 0] = [];
-    let error = start().attach_over(net, none).unwrap_err();
+    let error = start().attach_over(net, none).unwrap_err().error;
     assert!(matches!(error, Error::NoGradient { .. }), "{error}");
 }
 
@@ -252,7 +255,8 @@ fn single_layers_may_have_a_density_of_their_own() {
 
     let refused = |sparsity: Sparsity| {
         let mut sparsity = sparsity;
-        let error = sparsity.attach(Net::new(&device()), Net::loss).unwrap_err();
+        let failed = sparsity.attach(Net::new(&device()), Net::loss);
+        let error = failed.unwrap_err().error;
         error.to_string()
     };
     let random = || Sparsity::new(RandomStatic::new(0.9));
@@ -446,4 +450,31 @@ fn training_costs_what_the_papers_say() {
     close(cost(Box::new(RandomStatic::new(0.9)), zo), 4.0 / 3.0 * s);
     let sam = zosam::SharpnessConfig::Sam(zosam::SamConfig::new());
     close(cost(Box::new(RandomStatic::new(0.9)), sam), 2.0 * s);
+}
+
+/// A model that was not made for training says what makes it so, and both ways do.
+#[test]
+fn an_untrainable_model_says_what_to_do() {
+    let plain = Device::flex();
+    let layer = |device: &Device| LinearConfig::new(8, 4).init(device);
+    let attach = |layer: Linear| {
+        let mut sparsity = Sparsity::new(RandomStatic::new(0.5));
+        let attached = sparsity.attach(layer, |layer: &Linear| layer.weight.val().sum());
+        attached.map_err(zosam::Error::from)
+    };
+    let autodiff = plain.clone().autodiff();
+    // Neither way to move a model makes it trainable.
+    for moved in [
+        layer(&plain).to_device(&autodiff),
+        layer(&plain).fork(&autodiff),
+    ] {
+        let message = attach(moved).unwrap_err().to_string();
+        for word in ["`.autodiff()`", "`.train()`", "`.fork(&device)`"] {
+            assert!(message.contains(word), "{message}");
+        }
+    }
+    for trainable in [layer(&plain).train(), layer(&autodiff).fork(&autodiff)] {
+        let attached = attach(trainable).unwrap();
+        assert_eq!(tree::leaves(&attached).len(), 2);
+    }
 }

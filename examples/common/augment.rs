@@ -5,7 +5,7 @@ use zosam::data::{
     Augmentation, LoaderConfig, Mixup, RandAugment, RandomErasing, ResizedCrop, Transform,
 };
 
-use super::args::{Args, AugmentName, DatasetName};
+use super::args::{AugmentArgs, AugmentName, DatasetName};
 
 /// Augmentation and targets, as config.json holds them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,8 +19,8 @@ pub struct Augmented {
 }
 
 impl Augmented {
-    /// What the options say.
-    pub fn new(args: &Args) -> Self {
+    /// What the options say, for images of a height and width.
+    pub fn new(args: &AugmentArgs, dataset: DatasetName, size: [usize; 2]) -> Self {
         let crop_flip = match args.augment {
             AugmentName::CropFlip => Augmentation::default(),
             AugmentName::None | AugmentName::Deit => Augmentation::none(),
@@ -28,12 +28,12 @@ impl Augmented {
         let transforms = match args.augment {
             AugmentName::Deit => vec![
                 Transform::ResizedCrop(ResizedCrop {
-                    size: (args.dataset == DatasetName::Folder).then(|| [args.image_size(); 2]),
+                    size: (dataset == DatasetName::Folder).then_some(size),
                     ..ResizedCrop::default()
                 }),
                 Transform::Flip { probability: 0.5 },
                 Transform::RandAugment(RandAugment {
-                    fill: match args.dataset {
+                    fill: match dataset {
                         // ImageNet's mean colour, as timm's recipe for DeiT; of other sets timm takes their own.
                         DatasetName::Folder => vec![124, 116, 104],
                         _ => RandAugment::default().fill,

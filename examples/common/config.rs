@@ -9,14 +9,17 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use zosam::masks::Execution;
+use serde_json::Value;
+use zosam::masks::{Execution, Masks};
+use zosam::model_file::Input;
 use zosam::perturb::{Schedule, SharpnessConfig};
 use zosam::sparse::{Granularity, Method, Sparsity};
 use zosam::tree;
 
-use super::NetworkConfig;
+use super::Network;
 use super::args::{Args, DatasetName, DeviceName, MethodName, OptimizerName, ScheduleName};
 use super::augment::Augmented;
+use super::dataset::Data;
 use super::method::method;
 
 /// A run's settings, as config.json holds them.
@@ -25,6 +28,7 @@ pub struct Config<C> {
     pub dataset: DatasetName,
     pub limit: Option<usize>,
     pub model: C,
+    pub input: Input,
     pub augmented: Augmented,
     pub finetune: Option<PathBuf>,
     pub method: Method,
@@ -40,6 +44,8 @@ pub struct Config<C> {
     pub sharpness: SharpnessConfig,
     pub sharpness_schedule: Schedule,
     pub epochs: usize,
+    /// What `--extend` added when the epochs before were done.
+    pub extended: Vec<Extension>,
     pub batch_size: usize,
     pub accumulate: usize,
     pub clip_norm: Option<f64>,
@@ -48,16 +54,21 @@ pub struct Config<C> {
     pub device: DeviceName,
 }
 
-impl<C: NetworkConfig> Config<C> {
-    /// Fills in what depends on the data: the number of steps.
-    pub fn new(args: &Args, model: C, images: usize) -> Result<Self> {
+/// Epochs with a schedule of the learning rate of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Extension {
+    pub epochs: usize,
+    pub lr: f64,
+}
+
+impl<C: Network> Config<C> {
+    /// Fills in what depends on the data: the number of steps, of so many batches an epoch.
+    pub fn new(args: &Args, model: C, data: &Data, batches: usize) -> Result<Self> {
         let (epochs, batch_size) = (args.epochs(), args.batch_size());
-        if epochs == 0 || batch_size == 0 || args.accumulate == 0 {
-            bail!("--epochs, --batch-size and --accumulate must be at least 1");
-        }
+        let accumulate = args.fit.accumulate;
         let lr = args.lr();
         let weight_decay = args.weight_decay();
-        let warmup = args.warmup.unwrap_or(args.defaults.warmup);
+        let warmup = args.fit.warmup.unwrap_or(args.defaults.warmup);
         if !(0.0..1.0).contains(&warmup) {
             bail!("--warmup is {warmup}: it must be at least 0 and less than 1");
         }
@@ -67,22 +78,23 @@ impl<C: NetworkConfig> Config<C> {
         if !(weight_decay.is_finite() && weight_decay >= 0.0) {
             bail!("--weight-decay is {weight_decay}: it must be finite and at least 0");
         }
-        let batches = images.div_ceil(batch_size);
-        let steps_per_epoch = batches.div_ceil(args.accumulate) as u64;
+        let steps_per_epoch = batches.div_ceil(accumulate) as u64;
+        let [_, height, width] = data.shape;
         let method = method(args, steps_per_epoch);
         let mut config = Self {
-            dataset: args.dataset,
-            limit: args.limit(),
+            dataset: args.data.dataset(),
+            limit: args.data.limit(),
             model,
-            augmented: Augmented::new(args),
-            finetune: args.finetune.clone(),
+            input: Input::new(&data.framing, &data.normalization)?,
+            augmented: Augmented::new(&args.augment, args.data.dataset(), [height, width]),
+            finetune: args.run.finetune.clone(),
             method,
-            granularity: args.granularity,
-            densities: args.density.clone(),
-            execution: args.execution,
+            granularity: args.sparse.granularity,
+            densities: args.sparse.density.clone(),
+            execution: args.sparse.execution,
             optimizer: args.optimizer(),
             lr,
-            schedule: args.schedule,
+            schedule: args.fit.schedule,
             // Top-KAST has its own.
             weight_decay: match args.method() {
                 MethodName::Topkast => 0.0,
@@ -93,12 +105,13 @@ impl<C: NetworkConfig> Config<C> {
             sharpness: args.sharpness.config(),
             sharpness_schedule: Schedule::default(),
             epochs,
+            extended: Vec::new(),
             batch_size,
-            accumulate: args.accumulate,
-            clip_norm: args.clip_norm,
-            average: args.average,
-            seed: args.seed,
-            device: args.device,
+            accumulate,
+            clip_norm: args.fit.clip_norm,
+            average: args.fit.average,
+            seed: args.run.seed,
+            device: args.machine.device,
         };
         let total = (config.run_epochs(steps_per_epoch as usize) as u64) * steps_per_epoch;
         let when = args.sharpness.sharpness_schedule;
@@ -108,14 +121,16 @@ impl<C: NetworkConfig> Config<C> {
         Ok(config)
     }
 
-    /// The method with its units and densities by layer.
-    pub fn sparsity<M: Module>(&self, model: &M) -> Result<Sparsity> {
+    /// The method with its units and densities by layer, for a model with a file's masks.
+    pub fn sparsity<M: Module>(&self, model: &M, masks: Masks) -> Result<Sparsity> {
         let mut sparsity = Sparsity::from_boxed(self.method.clone().boxed())
             .with_seed(self.seed)
             .with_execution(self.execution);
+        if !masks.is_dense() {
+            sparsity = sparsity.starting_from(masks);
+        }
         let leaves = tree::leaves(model).into_iter();
-        let whole =
-            leaves.filter(|leaf| self.granularity.validate(&leaf.path, &leaf.shape).is_ok());
+        let whole = leaves.filter(|leaf| self.granularity.validate(leaf).is_ok());
         let whole: Vec<String> = whole.map(|leaf| leaf.path).collect();
         if whole.is_empty() {
             bail!(
@@ -132,11 +147,22 @@ impl<C: NetworkConfig> Config<C> {
         Ok(sparsity)
     }
 
-    /// Epochs of the whole run: a lottery ticket trains its net again and again.
+    /// Epochs of the whole run: a lottery ticket trains its net again and again, and a run may be extended.
     pub fn run_epochs(&self, steps_per_epoch: usize) -> usize {
-        match &self.method {
+        let first = match &self.method {
             Method::Lth(tickets) => tickets.total_steps() as usize / steps_per_epoch,
             _ => self.epochs,
+        };
+        first + self.extended.iter().map(|of| of.epochs).sum::<usize>()
+    }
+
+    /// Takes over what a saved run has by itself: its extensions and, if it is to be extended again, its own learning rate.
+    pub fn take_over(&mut self, saved: &Value, extends: bool) {
+        if let Ok(extended) = Vec::deserialize(&saved["extended"]) {
+            self.extended = extended;
+        }
+        if let Some(lr) = saved["lr"].as_f64().filter(|_| extends) {
+            self.lr = lr;
         }
     }
 
@@ -169,18 +195,34 @@ impl<C: NetworkConfig> Config<C> {
         any.then(|| ParamGroup::from_paths(paths))
     }
 
-    /// The learning rate of a step: a rise from 0, then the schedule's fall from `lr`.
-    pub fn lr_at(&self, step: u64, total: u64) -> f64 {
+    /// The learning rate of a step, of so many an epoch: a rise from 0, then the schedule's fall. It begins again with each extension.
+    pub fn lr_at(&self, step: u64, steps_per_epoch: u64) -> f64 {
+        let own = Extension {
+            epochs: self.epochs,
+            lr: self.lr,
+        };
+        let (mut within, mut part) = (step, own);
+        for next in &self.extended {
+            let steps = part.epochs as u64 * steps_per_epoch;
+            if within < steps {
+                break;
+            }
+            (within, part) = (within - steps, *next);
+        }
+        self.scheduled(within, part.epochs as u64 * steps_per_epoch, part.lr)
+    }
+
+    fn scheduled(&self, step: u64, total: u64, lr: f64) -> f64 {
         let rise = (self.warmup * total as f64).round();
         if (step as f64) < rise {
-            return self.lr * (step + 1) as f64 / rise;
+            return lr * (step + 1) as f64 / rise;
         }
         let progress = (step as f64 - rise) / (total as f64 - rise).max(1.0);
         match self.schedule {
-            ScheduleName::Cosine => 0.5 * self.lr * (1.0 + (std::f64::consts::PI * progress).cos()),
-            ScheduleName::Step if progress < 0.5 => self.lr,
-            ScheduleName::Step if progress < 0.75 => 0.1 * self.lr,
-            ScheduleName::Step => 0.01 * self.lr,
+            ScheduleName::Cosine => 0.5 * lr * (1.0 + (std::f64::consts::PI * progress).cos()),
+            ScheduleName::Step if progress < 0.5 => lr,
+            ScheduleName::Step if progress < 0.75 => 0.1 * lr,
+            ScheduleName::Step => 0.01 * lr,
         }
     }
 }

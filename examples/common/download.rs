@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::args::{Args, DatasetName};
+use super::args::{DataArgs, DatasetName};
 
 /// The folder of the images: `--data`, or with `--download` the cache, filled if need be.
-pub fn folder(args: &Args) -> Result<Option<PathBuf>> {
-    match args.download && args.dataset != DatasetName::FashionMnist {
-        true => fetched(args.dataset, false, args.data.as_deref()).map(Some),
+pub fn folder(args: &DataArgs) -> Result<Option<PathBuf>> {
+    let dataset = args.dataset();
+    match args.download && dataset != DatasetName::FashionMnist {
+        true => fetched(dataset, false, args.data.as_deref()).map(Some),
         false => Ok(args.data.clone()),
     }
 }

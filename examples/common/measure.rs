@@ -125,9 +125,10 @@ impl<M: Classifier> Measured<'_, M> {
             .with_directions(m)
             .with_memory(ZeroOrderMemory::None)
             .build()?;
-        let leaves = tree::leaves(self.model);
+        let (leaves, weights) = (tree::leaves(self.model), tree::values(self.model));
         let site = Site {
             leaves: &leaves,
+            weights: &weights,
             masks,
             seed: self.seed,
             step: self.step,

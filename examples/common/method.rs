@@ -2,8 +2,8 @@
 
 use zosam::sparse::{Budget, Decay, Distribution, Method, UpdateSchedule};
 use zosam::{
-    Dsr, GradualMagnitude, Grasp, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL, Set,
-    Snfs, Snip, Svite, SynFlow, TopKast,
+    Dsr, GradualMagnitude, Grasp, Keep, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL,
+    Set, Snfs, Snip, Svite, SynFlow, TopKast,
 };
 
 use super::args::{Args, DistributionName, MethodName};
@@ -16,15 +16,16 @@ use super::args::{Args, DistributionName, MethodName};
 pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
     let sparsity = args.sparsity();
     let steps = args.epochs() as u64 * steps_per_epoch;
-    let part = |share: u64| args.update_every.unwrap_or((steps / share).max(1));
+    let part = |share: u64| args.sparse.update_every.unwrap_or((steps / share).max(1));
     let per_layer = |default: Distribution| distribution(args).unwrap_or(default);
     let budget = distribution(args).map_or(Budget::Global, Budget::PerLayer);
     let schedule = |every: u64, end: u64, fraction: f64, decay: Decay| {
-        let fraction = args.drop_fraction.unwrap_or(fraction);
+        let fraction = args.sparse.drop_fraction.unwrap_or(fraction);
         UpdateSchedule::new(every, end, fraction).with_decay(decay)
     };
     match args.method() {
         MethodName::Dense => Method::Dense(Default::default()),
+        MethodName::Keep => Method::Keep(Keep::new()),
         MethodName::Random => Method::Random(
             RandomStatic::new(sparsity).with_distribution(per_layer(Distribution::Erk)),
         ),
@@ -36,8 +37,8 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
         MethodName::Synflow => Method::SynFlow(SynFlow::new(sparsity)),
         MethodName::Lth => Method::Lth(
             LotteryTicket::new(sparsity, steps)
-                .with_rewind(args.rewind_epochs as u64 * steps_per_epoch)
-                .with_rate(args.prune_rate),
+                .with_rewind(args.sparse.rewind_epochs as u64 * steps_per_epoch)
+                .with_rate(args.sparse.prune_rate),
         ),
         MethodName::Gmp => {
             let (begin, end, every) = (steps / 100, steps * 3 / 4, part(100));
@@ -54,12 +55,15 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
                 .with_distribution(per_layer(Distribution::Uniform)),
         ),
         MethodName::Rigl => {
-            let every = args.update_every.unwrap_or((steps / 20).clamp(1, 100));
+            let every = args
+                .sparse
+                .update_every
+                .unwrap_or((steps / 20).clamp(1, 100));
             Method::RigL(
                 RigL::new(sparsity, steps * 3 / 4)
                     .with_distribution(per_layer(Distribution::Erk))
                     .with_update_every(every)
-                    .with_drop_fraction(args.drop_fraction.unwrap_or(0.3)),
+                    .with_drop_fraction(args.sparse.drop_fraction.unwrap_or(0.3)),
             )
         }
         MethodName::Mest | MethodName::MestEms => {
@@ -86,7 +90,11 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
         MethodName::Topkast => Method::TopKast(
             TopKast::new(sparsity, (2.0 * sparsity - 1.0).max(0.0))
                 .with_distribution(per_layer(Distribution::Uniform))
-                .with_update_every(args.update_every.unwrap_or((steps / 100).clamp(1, 100)))
+                .with_update_every(
+                    args.sparse
+                        .update_every
+                        .unwrap_or((steps / 100).clamp(1, 100)),
+                )
                 .with_decay(args.weight_decay()),
         ),
         MethodName::Snfs => Method::Snfs(
@@ -98,7 +106,7 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
 }
 
 fn distribution(args: &Args) -> Option<Distribution> {
-    args.distribution.map(|name| match name {
+    args.sparse.distribution.map(|name| match name {
         DistributionName::Uniform => Distribution::Uniform,
         DistributionName::UniformPlus => Distribution::UniformPlus,
         DistributionName::Er => Distribution::Er,

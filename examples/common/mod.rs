@@ -1,4 +1,4 @@
-//! What the example programs share: everything but the network.
+//! What the example programs share: everything but their networks.
 
 #![allow(
     clippy::duplicate_mod,
@@ -8,89 +8,92 @@
 pub mod args;
 mod augment;
 mod batch;
+mod classes;
+mod cli;
 mod config;
 mod dataset;
 mod download;
+mod epoch;
 mod evaluate;
+mod export;
+mod file;
+mod folder;
+mod info;
+mod last_batch;
 mod measure;
 mod method;
+mod options;
 mod output;
 mod plot;
 mod predict;
 mod progress;
 mod recipe;
+mod result;
 mod robustness;
+mod run;
 mod sharpness;
+mod start;
 mod train;
 mod warnings;
 
-use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::fmt::{Debug, Display};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use zosam::model_file::{load_model_except, shapes};
+use zosam::compile::Uses;
+use zosam::model_file::{Card, Configuration};
 use zosam::tangent::Dual;
 
-use args::{Args, Defaults};
+use args::Defaults;
+use cli::Command;
 
-/// The part of a program that its network makes: options, defaults, and the network's configuration.
-pub trait Network: clap::Args + Clone + Debug {
-    /// What the program does, for `--help`.
+/// A program: its networks, and what it has its own defaults for.
+pub trait Program: Debug {
+    /// Its name.
+    const NAME: &'static str;
+    /// What it does, for `--help`.
     const ABOUT: &'static str;
-    /// What is not the same for all networks.
+    /// What is not the same for all programs.
     const DEFAULTS: Defaults;
-    /// The network's configuration.
-    type Config: NetworkConfig;
+    /// What is to be said of its networks on the command line.
+    type Options: clap::Args + Clone + Debug;
 
-    /// The configuration for images `[channels, height, width]` of a number of classes.
+    /// Does something with the network that options describe, for images `[channels, height, width]` of a number of classes.
     ///
     /// # Errors
     ///
-    /// If there is no such network.
-    fn config(&self, image: [usize; 3], classes: usize) -> Result<Self::Config>;
+    /// If there is no such network, and as the task.
+    fn by_options(
+        options: &Self::Options,
+        image: [usize; 3],
+        classes: usize,
+        task: impl Task,
+    ) -> Result<()>;
+
+    /// Does something with the network of a file.
+    ///
+    /// # Errors
+    ///
+    /// If this program does not know it, or an option contradicts it; and as the task.
+    fn by_card(options: &Self::Options, card: &Card, task: impl Task) -> Result<()>;
 }
 
-/// A configuration that is kept with a run.
-pub trait NetworkConfig: Clone + Debug + Serialize + DeserializeOwned {
-    /// The network.
-    type Model: Classifier + Sync;
+/// What is done with a network, whichever it is.
+pub trait Task {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever goes wrong.
+    fn run<N: Network>(self, config: N) -> Result<()>;
+}
 
-    /// Beginnings of the names of the classifiers' tensors, as in model files.
-    const CLASSIFIERS: &'static [&'static str];
-
-    /// Number of classes.
-    fn classes(&self) -> usize;
-
-    /// A network with random weights.
-    fn init(&self, device: &Device) -> zosam::Result<Self::Model>;
-
-    /// A network with the weights of a file, but for the classifier if the file's is for other classes.
-    fn load(&self, path: &Path, device: &Device) -> Result<Self::Model> {
-        let kept = self.unfit_classifiers(path)?;
-        Ok(load_model_except(path, self.init(device)?, kept)?.0)
-    }
-
-    /// The classifiers, if those in a file are for another number of classes.
-    fn unfit_classifiers(&self, path: &Path) -> Result<&'static [&'static str]> {
-        let found = shapes(path)?.remove(&format!("{}bias", Self::CLASSIFIERS[0]));
-        Ok(match found.as_deref() {
-            Some([classes]) if *classes != self.classes() => {
-                eprintln!(
-                    "{} is for {classes} classes: the classifier starts afresh for {}",
-                    path.display(),
-                    self.classes()
-                );
-                Self::CLASSIFIERS
-            }
-            _ => &[],
-        })
-    }
+/// A network's configuration.
+pub trait Network: Configuration<Model: Classifier> + Clone + Debug {
+    /// The same network for other images and classes.
+    fn fitted(self, image: [usize; 3], classes: usize) -> Self;
 }
 
 /// A network that makes logits of images.
@@ -105,40 +108,14 @@ pub trait Classifier: Module + Debug + 'static {
     fn loss(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> (Tensor<1>, Tensor<2>);
 }
 
-#[derive(Debug, Parser)]
-#[command(version, allow_negative_numbers = true)]
-struct Program<N: Network> {
-    #[command(flatten)]
-    network: N,
-    #[command(flatten)]
-    args: Args,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Test a model file on the test images: accuracy, calibration, confusion. The network's options have to be those it
-    /// was trained with, and precede the command.
-    Evaluate {
-        /// The safetensors file, such as the model.safetensors of a run.
-        model: PathBuf,
-        #[command(flatten)]
-        corruptions: robustness::Options,
-    },
-    /// Name the likeliest classes of image files (PNG, JPEG), their middle resized to the network's input.
-    Predict {
-        /// The safetensors file.
-        model: PathBuf,
-        /// The images.
-        #[arg(required = true)]
-        images: Vec<PathBuf>,
-    },
-}
-
-/// The command line with the options of its recipe.
-pub fn arguments(program: &str) -> Result<Vec<String>> {
-    recipe::expanded(std::env::args().collect(), program)
+/// How often a forward pass uses each weight of a model, for images `[channels, height, width]`.
+///
+/// # Errors
+///
+/// If it cannot be run on such images.
+pub fn uses<M: Classifier>(model: &M, [channels, height, width]: [usize; 3]) -> Result<Uses> {
+    let images = Tensor::<4>::zeros([1, channels, height, width], &Device::flex());
+    Ok(Uses::of(model, images, M::logits)?)
 }
 
 /// Says what is wrong in one line.
@@ -147,37 +124,20 @@ pub fn refused(error: anyhow::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Trains, or does what the command says; errors are one line that says what to do.
-pub fn main<N: Network>(arguments: Vec<String>) -> ExitCode {
+/// Does what the command line says; errors are one line that says what to do.
+pub fn main<P: Program>() -> ExitCode {
     zosam::keep_freed_memory();
-    let command = Program::<N>::command().about(N::ABOUT);
-    let matches = command
-        .args_override_self(true)
-        .try_get_matches_from(arguments);
-    let program = matches.and_then(|matches| Program::<N>::from_arg_matches(&matches));
-    let Program {
-        network,
-        mut args,
-        command,
-    } = match program {
-        Ok(program) => program,
-        Err(answer) if !answer.use_stderr() => answer.exit(),
-        Err(error) => {
-            let text = error.to_string();
-            let reason = text.split("\n\n").next().unwrap_or_default();
-            let words: Vec<&str> = reason.split_whitespace().collect();
-            eprintln!("{} (see --help)", words.join(" "));
-            return ExitCode::from(2);
-        }
+    let command = match cli::parsed::<P>() {
+        Ok(command) => command,
+        Err(refusal) => return refusal.tell(),
     };
-    args.defaults = N::DEFAULTS;
     warnings::show();
     let done = match command {
-        None => train::run(network, args),
-        Some(Command::Evaluate { model, corruptions }) => {
-            evaluate::run(&network, &args, &model, &corruptions)
-        }
-        Some(Command::Predict { model, images }) => predict::run(&network, &args, &model, &images),
+        Command::Train(train) => train::run::<P>(train.network, train.args),
+        Command::Evaluate(evaluate) => evaluate::run::<P>(*evaluate),
+        Command::Predict(predict) => predict::run::<P>(*predict),
+        Command::Info(info) => info::run(&info),
+        Command::Export(export) => export::run::<P>(*export),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -185,23 +145,35 @@ pub fn main<N: Network>(arguments: Vec<String>) -> ExitCode {
     }
 }
 
+/// Refuses an option that says something else than a file.
+///
+/// # Errors
+///
+/// If it does.
+pub fn agree<T: PartialEq + Display>(
+    option: &str,
+    given: Option<T>,
+    file: Option<T>,
+) -> Result<()> {
+    match (given, file) {
+        (Some(given), Some(file)) if given != file => {
+            anyhow::bail!("{option} is {given}, but the file says {file}: leave it out")
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The traits of a network whose own functions have their names.
 #[macro_export]
 macro_rules! network {
-    ($config:ty => $model:ty, $classifiers:expr $(, $load:item)?) => {
-        impl $crate::common::NetworkConfig for $config {
-            type Model = $model;
-            const CLASSIFIERS: &'static [&'static str] = &$classifiers;
-
-            fn classes(&self) -> usize {
-                self.classes
+    (
+        $config:ty => $model:ty,
+        |$self:ident, $image:ident, $classes:ident| $fitted:expr
+    ) => {
+        impl $crate::common::Network for $config {
+            fn fitted($self, $image: [usize; 3], $classes: usize) -> Self {
+                $fitted
             }
-
-            fn init(&self, device: &burn::tensor::Device) -> zosam::Result<$model> {
-                self.init(device)
-            }
-
-            $($load)?
         }
 
         impl $crate::common::Classifier for $model {

@@ -1,21 +1,20 @@
 //! What the program says and keeps.
 
-use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::module::Module;
 use serde::Serialize;
 use zosam::analysis::Robustness;
 use zosam::checkpoint::write_atomically;
 use zosam::masks::Masks;
-use zosam::model_file::save_model;
+use zosam::model_file::{Card, SaveOptions};
 use zosam::objective::Passes;
 use zosam::sparse::SparsityReport;
 
 use super::plot;
-use super::progress::EpochMetrics;
+use super::progress::{self, EpochMetrics};
 
 /// A line on standard output with `--json`.
 #[derive(Debug, Serialize)]
@@ -121,37 +120,34 @@ impl Output {
         );
     }
 
-    /// Appends an epoch to metrics.jsonl.
-    pub fn keep(&self, metrics: &EpochMetrics) -> Result<()> {
-        let Some(path) = self.path("metrics.jsonl") else {
-            return Ok(());
-        };
-        let mut file = OpenOptions::new().create(true).append(true).open(&path);
-        let write = file
-            .as_mut()
-            .map_err(|error| std::io::Error::new(error.kind(), error.to_string()));
-        write
-            .and_then(|file| writeln!(file, "{}", serde_json::to_string(metrics)?))
-            .with_context(|| format!("{}: cannot be written", path.display()))
-    }
-
-    /// Makes metrics.jsonl hold just these epochs: those of the checkpoint that a run resumes from.
-    pub fn rewrite(&self, history: &[EpochMetrics]) -> Result<()> {
-        let Some(path) = self.path("metrics.jsonl") else {
-            return Ok(());
-        };
-        let mut text = String::new();
-        for metrics in history {
-            text += &serde_json::to_string(metrics)?;
-            text.push('\n');
+    /// Keeps the epochs so far: in metrics.jsonl, one JSON object a line, and as a table in metrics.csv.
+    pub fn keep(&self, history: &[EpochMetrics]) -> Result<()> {
+        if let Some(path) = self.path("metrics.jsonl") {
+            let mut text = String::new();
+            for metrics in history {
+                text += &serde_json::to_string(metrics)?;
+                text.push('\n');
+            }
+            write_atomically(&path, text.as_bytes())?;
         }
-        Ok(write_atomically(&path, text.as_bytes())?)
+        if let Some(path) = self.path("metrics.csv") {
+            write_atomically(&path, progress::table(history).as_bytes())?;
+        }
+        Ok(())
     }
 
-    /// Keeps the model, sparse weights as bits and values.
-    pub fn keep_model<M: Module>(&self, name: &str, model: &M, masks: &Masks) -> Result<()> {
+    /// Keeps the model, sparse weights as bits and values, and what is to be said of it.
+    pub fn keep_model<M: Module>(
+        &self,
+        name: &str,
+        model: &M,
+        masks: &Masks,
+        card: Card,
+    ) -> Result<()> {
         match self.path(&format!("{name}.safetensors")) {
-            Some(path) => Ok(save_model(path, model, masks)?),
+            Some(path) => Ok(SaveOptions::new()
+                .with_card(card)
+                .save(path, model, masks)?),
             None => Ok(()),
         }
     }
@@ -172,4 +168,9 @@ impl Output {
             .as_deref()
             .map(|folder: &Path| folder.join(name))
     }
+}
+
+/// A share in percent.
+pub fn percent(share: f64) -> String {
+    format!("{:.2}%", 100.0 * share)
 }

@@ -1,6 +1,6 @@
 //! How far a run is: what a checkpoint keeps beside model, optimizer and masks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use zosam::objective::Passes;
@@ -58,6 +58,16 @@ pub struct Progress {
     pub totals: Totals,
     pub passes: Passes,
     pub history: Vec<EpochMetrics>,
+    /// Steps whose loss was not a finite number.
+    pub diverged: Option<Diverged>,
+}
+
+/// Steps whose loss was NaN or infinite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diverged {
+    /// The first of them.
+    pub first: u64,
+    pub steps: u64,
 }
 
 impl Progress {
@@ -83,4 +93,42 @@ impl Progress {
         self.batch = 0;
         metrics
     }
+}
+
+/// Results as comma-separated values: a column for each field that any epoch has, empty where an epoch has none.
+pub fn table(history: &[EpochMetrics]) -> String {
+    let measured = history.iter().flat_map(|epoch| epoch.measured.keys());
+    let measured: BTreeSet<&str> = measured.map(String::as_str).collect();
+    let test = |epoch: &EpochMetrics, of: fn(Tested) -> f64| epoch.test.map(of);
+    let mut columns: Vec<(&str, Vec<Option<f64>>)> = Vec::new();
+    let mut column = |name, value: &dyn Fn(&EpochMetrics) -> Option<f64>| {
+        columns.push((name, history.iter().map(value).collect()));
+    };
+    column("epoch", &|epoch| Some(epoch.epoch as f64));
+    column("train_loss", &|epoch| Some(epoch.train_loss));
+    column("train_accuracy", &|epoch| Some(epoch.train_accuracy));
+    column("test_loss", &|epoch| test(epoch, |test| test.test_loss));
+    column("test_accuracy", &|epoch| {
+        test(epoch, |test| test.test_accuracy)
+    });
+    column("average_accuracy", &|epoch| epoch.average_accuracy);
+    column("images_per_second", &|epoch| Some(epoch.images_per_second));
+    column("forwards", &|epoch| Some(epoch.forwards as f64));
+    column("backwards", &|epoch| Some(epoch.backwards as f64));
+    column("sparsity", &|epoch| Some(epoch.sparsity));
+    column("seconds", &|epoch| Some(epoch.seconds));
+    column("plain_steps", &|epoch| Some(epoch.plain_steps as f64));
+    for name in measured {
+        column(name, &|epoch| epoch.measured.get(name).copied());
+    }
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let mut text = names.join(",") + "\n";
+    for row in 0..history.len() {
+        let cell = |(_, values): &(&str, Vec<Option<f64>>)| {
+            values[row].map_or(String::new(), |value| value.to_string())
+        };
+        text += &columns.iter().map(cell).collect::<Vec<_>>().join(",");
+        text.push('\n');
+    }
+    text
 }

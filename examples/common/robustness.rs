@@ -12,7 +12,8 @@ use super::download;
 
 /// Which corrupted images to test on.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+#[command(next_help_heading = "Robustness")]
+pub struct CorruptionArgs {
     /// Test on corrupted images, too: all (the 19 of CIFAR-10-C), benchmark (its 15), or names such as fog,snow.
     #[arg(long, value_name = "NAMES", value_parser = parse)]
     corruptions: Option<Corruptions>,
@@ -43,7 +44,7 @@ fn parse(names: &str) -> zosam::Result<Corruptions> {
     }))
 }
 
-impl Options {
+impl CorruptionArgs {
     /// Whether there is nothing to test.
     pub fn is_empty(&self) -> bool {
         self.corruptions.is_none()

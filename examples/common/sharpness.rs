@@ -12,6 +12,7 @@ use super::args::{DirectionName, DrawName, MemoryName, ScopeName, SharpnessName,
 
 /// Where the gradient is measured.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Sharpness")]
 pub struct SharpnessArgs {
     /// Where the gradient is measured.
     #[arg(long, value_enum, default_value_t = SharpnessName::ZoSam)]
@@ -19,45 +20,71 @@ pub struct SharpnessArgs {
     /// Radius of the perturbation [default: the method's paper's: 0.05; asam 0.5, fsam and fisher-sam 0.1].
     #[arg(long)]
     pub rho: Option<f64>,
-    /// When to perturb: always, or any of every:K, tail:SHARE (of the run), ramp:SHARE (over which the radius grows) and frozen (from the last change
-    /// of masks on), separated by commas.
-    #[arg(long, value_name = "WHEN", default_value = "always")]
+    /// When to perturb: always, or any of every:K, tail:SHARE, ramp:SHARE and frozen, separated by commas.
+    ///
+    /// The tail of the run; a ramp over which the radius grows; frozen is from the last change of masks on.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "always",
+        hide_short_help = true
+    )]
     pub sharpness_schedule: When,
     /// Parameters that are perturbed.
-    #[arg(long, value_enum, default_value_t = ScopeName::All)]
+    #[arg(long, value_enum, default_value_t = ScopeName::All, hide_short_help = true)]
     pub perturbed: ScopeName,
     /// ZO-SAM: directions per step; 0 takes the forecast of guided directions unprobed.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, hide_short_help = true)]
     pub directions: usize,
     /// ZO-SAM: where directions come from; guided is from the gradients of earlier steps.
-    #[arg(long, value_enum, default_value_t = DirectionName::Isotropic)]
+    #[arg(long, value_enum, default_value_t = DirectionName::Isotropic, hide_short_help = true)]
     pub direction: DirectionName,
     /// ZO-SAM: gradients that guided directions remember.
-    #[arg(long, value_name = "STEPS", default_value_t = 10)]
+    #[arg(
+        long,
+        value_name = "STEPS",
+        default_value_t = 10,
+        hide_short_help = true
+    )]
     pub history: usize,
     /// ZO-SAM: distribution of random directions.
-    #[arg(long, value_enum, default_value_t = DrawName::Gaussian)]
+    #[arg(long, value_enum, default_value_t = DrawName::Gaussian, hide_short_help = true)]
     pub draw: DrawName,
     /// ZO-SAM: two-sided or one-sided differences.
-    #[arg(long, value_enum, default_value_t = SidesName::Two)]
+    #[arg(long, value_enum, default_value_t = SidesName::Two, hide_short_help = true)]
     pub sides: SidesName,
     /// ZO-SAM: absolute step of the probes, as in the paper [default: probes at the radius].
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub delta: Option<f64>,
     /// ZO-SAM: share of the batch that probes look at.
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 1.0,
+        hide_short_help = true
+    )]
     pub probe_fraction: f64,
     /// ZO-SAM: steps that a direction serves.
-    #[arg(long, value_name = "STEPS", default_value_t = 1)]
+    #[arg(
+        long,
+        value_name = "STEPS",
+        default_value_t = 1,
+        hide_short_help = true
+    )]
     pub reuse: u64,
     /// ZO-SAM: which probes keep their graph: speed (both), or memory (last, none).
-    #[arg(long, value_enum, default_value_t = MemoryName::Both)]
+    #[arg(long, value_enum, default_value_t = MemoryName::Both, hide_short_help = true)]
     pub memory: MemoryName,
     /// LookSAM: distance of the steps with an ascent.
-    #[arg(long, value_name = "STEPS", default_value_t = 5)]
+    #[arg(
+        long,
+        value_name = "STEPS",
+        default_value_t = 5,
+        hide_short_help = true
+    )]
     pub look_every: u64,
     /// LookSAM: weight of the part that is kept between ascents [default: the paper's, 0.7].
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub look_alpha: Option<f64>,
 }
 
@@ -86,7 +113,7 @@ impl SharpnessArgs {
                 let alpha = self.look_alpha.unwrap_or(look.alpha);
                 at_rho!(LookSam, look.with_alpha(alpha))
             }
-            SharpnessName::S2sam => at_rho!(MomentumSam, MomentumSamConfig::s2sam()),
+            SharpnessName::S2sam => at_rho!(S2Sam, S2SamConfig::new()),
             SharpnessName::Msam => at_rho!(MomentumSam, MomentumSamConfig::new()),
             SharpnessName::Fsam => at_rho!(FriendlySam, FriendlySamConfig::new()),
             SharpnessName::Wsam => at_rho!(Wsam, WsamConfig::new()),

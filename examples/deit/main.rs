@@ -4,31 +4,30 @@
 //!
 //! ```text
 //! cargo run --release --example deit
-//! cargo run --release --example deit -- --dataset cifar10 --data DIR --preset tiny --patch 4 --out runs/deit
+//! cargo run --release --example deit -- train --dataset cifar10 --data DIR --preset tiny --patch 4 --out runs/deit
 //! cargo run --release --example deit -- --help
 //! ```
 
 #[path = "../common/mod.rs"]
 mod common;
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use burn::tensor::Device;
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use zosam::model_file::{load_model_except, shapes};
+use zosam::model_file::{Card, Configuration};
 use zosam::models::{Deit, DeitConfig};
 
-use common::Network;
 use common::args::{Defaults, MethodName, OptimizerName};
+use common::{Program, Task, agree};
 
 fn main() -> ExitCode {
-    match common::arguments("deit") {
-        Ok(arguments) => common::main::<DeitArgs>(arguments),
-        Err(error) => common::refused(error),
-    }
+    common::main::<Deits>()
 }
+
+/// The program's networks.
+#[derive(Debug)]
+struct Deits;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Preset {
@@ -40,10 +39,10 @@ enum Preset {
 }
 
 #[derive(Debug, Clone, clap::Args)]
-struct DeitArgs {
-    /// Width, depth and heads.
-    #[arg(long, value_enum, default_value_t = Preset::Mini)]
-    preset: Preset,
+struct Options {
+    /// Width, depth and heads [default: mini].
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
     /// Height and width of a patch [default: the largest up to 16 that makes at least 36 patches].
     #[arg(long)]
     patch: Option<usize>,
@@ -56,12 +55,37 @@ struct DeitArgs {
     /// Heads of each attention.
     #[arg(long)]
     heads: Option<usize>,
-    /// Chance by which the last block is left out while training [default: 0 for mini, otherwise 0.1].
-    #[arg(long)]
+    /// Chance by which the last block is left out while training [default: 0 for mini, else 0.1].
+    #[arg(long, hide_short_help = true)]
     drop_path: Option<f64>,
 }
 
-impl DeitArgs {
+impl Preset {
+    fn config(self, classes: usize) -> DeitConfig {
+        let tiny = DeitConfig::tiny(classes);
+        match self {
+            Self::Mini => tiny.with_width(64, 4).with_depth(4).with_drop_path(0.0),
+            Self::Tiny => tiny,
+            Self::Small => DeitConfig::small(classes),
+            Self::Base => DeitConfig::base(classes),
+        }
+    }
+}
+
+impl Options {
+    fn config(&self, [channels, height, width]: [usize; 3], classes: usize) -> Result<DeitConfig> {
+        let preset = self.preset.unwrap_or(Preset::Mini).config(classes);
+        let (wide, heads) = (preset.width, preset.heads);
+        let (depth, drop_path) = (preset.depth, preset.drop_path);
+        Ok(preset
+            .with_image([height, width])
+            .with_channels(channels)
+            .with_patch(self.patch_of(height, width)?)
+            .with_width(self.width.unwrap_or(wide), self.heads.unwrap_or(heads))
+            .with_depth(self.depth.unwrap_or(depth))
+            .with_drop_path(self.drop_path.unwrap_or(drop_path)))
+    }
+
     fn patch_of(&self, height: usize, width: usize) -> Result<usize> {
         if let Some(patch) = self.patch {
             return Ok(patch);
@@ -81,8 +105,10 @@ impl DeitArgs {
     }
 }
 
-impl Network for DeitArgs {
-    const ABOUT: &'static str = "Train a sparse DeiT with sharpness-aware minimization";
+impl Program for Deits {
+    const NAME: &'static str = "deit";
+    const ABOUT: &'static str =
+        "Train sparse DeiTs with sharpness-aware minimization, and use them";
     const DEFAULTS: Defaults = Defaults {
         method: MethodName::Svite,
         sparsity: 0.5,
@@ -93,46 +119,45 @@ impl Network for DeitArgs {
         decays_vectors: false,
         image_size: 224,
     };
-    type Config = DeitConfig;
+    type Options = Options;
 
-    fn config(&self, [channels, height, width]: [usize; 3], classes: usize) -> Result<DeitConfig> {
-        let tiny = DeitConfig::tiny(classes);
-        let preset = match self.preset {
-            Preset::Mini => tiny.with_width(64, 4).with_depth(4).with_drop_path(0.0),
-            Preset::Tiny => tiny,
-            Preset::Small => DeitConfig::small(classes),
-            Preset::Base => DeitConfig::base(classes),
-        };
-        let (wide, heads) = (preset.width, preset.heads);
-        let (depth, drop_path) = (preset.depth, preset.drop_path);
-        Ok(preset
-            .with_image([height, width])
-            .with_channels(channels)
-            .with_patch(self.patch_of(height, width)?)
-            .with_width(self.width.unwrap_or(wide), self.heads.unwrap_or(heads))
-            .with_depth(self.depth.unwrap_or(depth))
-            .with_drop_path(self.drop_path.unwrap_or(drop_path)))
+    fn by_options(
+        options: &Options,
+        image: [usize; 3],
+        classes: usize,
+        task: impl Task,
+    ) -> Result<()> {
+        task.run(options.config(image, classes)?)
+    }
+
+    /// The rate of stochastic depth is training's, and may be another than the file's.
+    fn by_card(options: &Options, card: &Card, task: impl Task) -> Result<()> {
+        let family = card.family();
+        ensure!(
+            family == DeitConfig::FAMILY,
+            "the file's network is of family `{family}`, which this program does not know: try the example resnet32"
+        );
+        let config: DeitConfig = card.config()?;
+        let preset = options.preset.map(|preset| preset.config(config.classes));
+        let preset = preset.as_ref();
+        let width = options.width.or(preset.map(|preset| preset.width));
+        let depth = options.depth.or(preset.map(|preset| preset.depth));
+        let heads = options.heads.or(preset.map(|preset| preset.heads));
+        agree("--patch", options.patch, Some(config.patch))?;
+        agree("the width", width, Some(config.width))?;
+        agree("the depth", depth, Some(config.depth))?;
+        agree("the number of heads", heads, Some(config.heads))?;
+        let drop_path = options.drop_path.unwrap_or(config.drop_path);
+        task.run(config.with_drop_path(drop_path))
     }
 }
 
 network!(
     DeitConfig => Deit,
-    ["head.", "head_dist."],
-    /// Position embeddings for another number of patches are resampled.
-    fn load(&self, path: &Path, device: &Device) -> Result<Deit> {
-        let shapes = shapes(path)?;
-        let tokens = shapes.get("pos_embed").and_then(|shape| shape.get(1));
-        let special = 1 + usize::from(shapes.contains_key("dist_token"));
-        let patches = tokens.map_or(0, |tokens| tokens.saturating_sub(special));
-        let [rows, columns] = self.image.map(|side| side.checked_div(self.patch).unwrap_or(0));
-        let kept = self.unfit_classifiers(path)?;
-        // A file does not say what grid its patches are of: another number of them is taken for a square's.
-        let size = [patches.isqrt() * self.patch; 2];
-        if patches == 0 || patches == rows * columns {
-            return Ok(load_model_except(path, self.init(device)?, kept)?.0);
-        }
-        eprintln!("{} is for images of {size:?}: its position embedding is resampled", path.display());
-        let model = self.clone().with_image(size).init(device)?;
-        Ok(load_model_except(path, model, kept)?.0.resized(self.image)?)
+    |self, image, classes| Self {
+        classes,
+        channels: image[0],
+        image: [image[1], image[2]],
+        ..self
     }
 );

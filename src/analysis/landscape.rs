@@ -71,8 +71,7 @@ fn by_filter(leaf: &Leaf, direction: Tensor<1>, weight: &Tensor<1>) -> Tensor<1>
     }
     let count = [numbers.len()];
     let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
-    let numbers: Tensor<1> =
-        Tensor::from_data(TensorData::new(numbers, count), &direction.device());
+    let numbers = Tensor::<1>::from_data(TensorData::new(numbers, count), &direction.device());
     numbers.cast(direction.dtype())
 }
 

@@ -27,9 +27,10 @@ pub fn worst_rise<M: Module, F: BatchLoss<M>>(
     seed: u64,
     loss: F,
 ) -> f64 {
-    let leaves = tree::leaves(model);
+    let (leaves, weights) = (tree::leaves(model), tree::values(model));
     let site = Site {
         leaves: &leaves,
+        weights: &weights,
         masks,
         seed,
         step: 0,
@@ -41,7 +42,7 @@ pub fn worst_rise<M: Module, F: BatchLoss<M>>(
     let mut worst = 0.0_f64;
     for index in 0..draws {
         let gaussian = DirectionDistribution::Gaussian;
-        let direction = site.direction(model, index, gaussian, Scope::AllTrainable);
+        let direction = site.direction(index, gaussian, Scope::AllTrainable);
         let Some(plus) = Ascent::<M, ()>::along(direction, rho).offset else {
             continue;
         };

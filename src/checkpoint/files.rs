@@ -11,19 +11,35 @@ use crate::error::{Error, Result};
 
 /// Writes a file so that, whatever happens meanwhile, its path holds either the old content or the new.
 ///
+/// Who may read it is up to the umask, as for any new file.
+///
 /// # Errors
 ///
 /// If the folder cannot be written.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // The parent of a bare file name is "", which no system can open.
+    let folder = path.parent().filter(|parent| *parent != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = new_file().tempfile_in(folder)?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
         sync_folder(folder)
     };
     write().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+}
+
+/// Makes temporary files that others may read as they may any file; by default only their owner could.
+pub(super) fn new_file() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The umask takes away from these.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder
 }
 
 /// Writes and syncs a new file.
@@ -49,8 +65,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 pub(super) fn parse_json<T: DeserializeOwned>(path: &Path, content: &[u8]) -> Result<T> {
-    serde_json::from_slice(content)
-        .map_err(|error| Error::file(path, format!("is not what was saved: {error}")))
+    serde_json::from_slice(content).map_err(|error| not_saved(path, &error))
+}
+
+/// A file that is what somebody else wrote.
+pub(super) fn not_saved(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::file(path, format!("is not what was saved: {error}"))
 }
 
 pub(super) fn sha256(content: &[u8]) -> String {

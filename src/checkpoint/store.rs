@@ -1,7 +1,5 @@
 //! Saving and loading checkpoints.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -11,36 +9,14 @@ use burn::tensor::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::files::{parse_json, read, sha256, sync_folder, write_synced};
+use super::files::not_saved;
+use super::manifest::{AVERAGE, HISTORY, MASKS, MEMORY, MODEL, OPTIMIZER, STATE, verified};
+use super::root::Root;
 use crate::error::{Error, Result};
 use crate::optim::{SharpOptimizer, WeightAverage};
 use crate::perturb::Perturbation;
 use crate::sparse::{Sparsity, SparsityParts, Work};
 use crate::tree;
-
-/// Version of the folder's layout; a reader refuses any other.
-const VERSION: u32 = 2;
-const MANIFEST: &str = "manifest.json";
-const MODEL: &str = "model.bpk";
-const OPTIMIZER: &str = "optimizer.bpk";
-const MASKS: &str = "masks.bpk";
-const HISTORY: &str = "history.bpk";
-const STATE: &str = "state.json";
-/// Only of perturbations that remember.
-const MEMORY: &str = "memory.bpk";
-/// Only of runs that average their weights.
-const AVERAGE: &str = "average.bpk";
-/// Prefix of checkpoints.
-const PREFIX: &str = "step-";
-/// Prefix of folders that are being written.
-const PARTIAL: &str = ".partial-";
-
-#[derive(Serialize, Deserialize)]
-struct Manifest {
-    version: u32,
-    /// Size and SHA-256 of each file.
-    files: BTreeMap<String, (u64, String)>,
-}
 
 #[derive(Serialize, Deserialize)]
 struct State<T> {
@@ -53,9 +29,13 @@ struct State<T> {
 }
 
 /// A folder of checkpoints, one sub-folder each, named by step number.
+///
+/// Several processes may have one open: none removes what another writes or has saved since. Two
+/// runs in one folder are still a mistake, because the newest checkpoint is either's;
+/// [`claim`](super::claim) keeps different configurations apart.
 #[derive(Debug, Clone)]
 pub struct Store {
-    root: PathBuf,
+    root: Root,
 }
 
 impl Store {
@@ -65,18 +45,7 @@ impl Store {
     ///
     /// If the folder cannot be created or read.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
-        let root = root.into();
-        let prepare = || -> std::io::Result<()> {
-            fs::create_dir_all(&root)?;
-            for entry in fs::read_dir(&root)? {
-                let entry = entry?;
-                if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
-                    fs::remove_dir_all(entry.path())?;
-                }
-            }
-            Ok(())
-        };
-        prepare().map_err(|error| Error::file(&root, format!("cannot be prepared: {error}")))?;
+        let root = Root::open(root.into())?;
         Ok(Self { root })
     }
 
@@ -130,14 +99,18 @@ impl Store {
             work: parts.work,
             progress,
         };
-        let state = serde_json::to_vec_pretty(&state)
-            .map_err(|error| Error::file(&self.root, format!("progress is not JSON: {error}")))?;
+        let unfit = |error| {
+            let reason = format!("progress cannot be encoded: {error}");
+            Error::file(self.root.path(), reason)
+        };
+        let mut encoded = Vec::new();
+        ciborium::into_writer(&state, &mut encoded).map_err(unfit)?;
         let mut files: Vec<(&str, Vec<u8>)> = vec![
             (MODEL, self.record(model)?),
             (OPTIMIZER, optim.to_bytes()?.to_vec()),
             (MASKS, parts.masks.to_vec()),
             (HISTORY, parts.history.to_vec()),
-            (STATE, state),
+            (STATE, encoded),
         ];
         if !optim.memory().is_empty() {
             files.push((MEMORY, optim.memory_to_bytes()?.to_vec()));
@@ -145,49 +118,14 @@ impl Store {
         if let Some(average) = average {
             files.push((AVERAGE, self.record(average.model())?));
         }
-        self.commit(&files, optim.steps())
+        self.root.commit(&files, optim.steps())
     }
 
     fn record<M: Module>(&self, model: &M) -> Result<Vec<u8>> {
         // `valid` folds in the running statistics that burn keeps pending.
         let bytes = model.valid().into_record().into_bytes();
-        let bytes = bytes.map_err(|error| Error::file(&self.root, error))?;
+        let bytes = bytes.map_err(|error| Error::file(self.root.path(), error))?;
         Ok(bytes.to_vec())
-    }
-
-    /// Writes the files under a temporary name and renames the folder.
-    fn commit(&self, files: &[(&str, Vec<u8>)], steps: u64) -> Result<PathBuf> {
-        let target = self.root.join(name_of(steps));
-        let unwritable = |error| Error::file(&self.root, format!("cannot be written: {error}"));
-        let partial = tempfile::Builder::new()
-            .prefix(PARTIAL)
-            .tempdir_in(&self.root)
-            .map_err(unwritable)?;
-        let mut manifest = Manifest {
-            version: VERSION,
-            files: BTreeMap::new(),
-        };
-        for (name, content) in files {
-            write_synced(&partial.path().join(name), content)?;
-            let entry = (content.len() as u64, sha256(content));
-            manifest.files.insert(name.to_string(), entry);
-        }
-        let manifest = serde_json::to_vec_pretty(&manifest).expect("a manifest is JSON");
-        write_synced(&partial.path().join(MANIFEST), &manifest)?;
-        sync_folder(partial.path()).map_err(unwritable)?;
-        // A step that was saved before keeps its folder until the new one is there under a later name: at no
-        // moment is there no whole checkpoint of it.
-        let earlier = self.of_step(steps)?;
-        let target = match earlier.len() {
-            0 => target,
-            _ => self.root.join(later_name(&earlier, steps)),
-        };
-        fs::rename(partial.path(), &target).map_err(unwritable)?;
-        sync_folder(&self.root).map_err(unwritable)?;
-        for folder in earlier {
-            fs::remove_dir_all(self.root.join(folder)).map_err(unwritable)?;
-        }
-        Ok(target)
     }
 
     /// The newest checkpoint that is whole, or `None` if there is no checkpoint at all.
@@ -199,8 +137,8 @@ impl Store {
     /// If there are checkpoints but every one is damaged.
     pub fn latest(&self) -> Result<Option<PathBuf>> {
         let mut newest_damage = None;
-        for name in self.names()?.into_iter().rev() {
-            let folder = self.root.join(name);
+        for name in self.root.names()?.into_iter().rev() {
+            let folder = self.root.path().join(name);
             match verified(&folder) {
                 Ok(_) => return Ok(Some(folder)),
                 Err(error) => {
@@ -259,7 +197,8 @@ impl Store {
     {
         let mut files = verified(folder)?;
         let mut take = |name: &str| files.remove(name).expect("verification covers every file");
-        let state: State<T> = parse_json(&folder.join(STATE), &take(STATE))?;
+        let state: State<T> = ciborium::from_reader(&take(STATE)[..])
+            .map_err(|error| not_saved(&folder.join(STATE), &error))?;
         if state.method != sparsity.method().name() {
             return Err(Error::Mismatch {
                 what: "the checkpoint",
@@ -290,38 +229,15 @@ impl Store {
                 Some(average.with_model(model))
             }
         };
-        sparsity.load_parts(&model, parts)?;
+        let read = sparsity.read_parts(&model, parts)?;
         let optim = match files.remove(MEMORY) {
-            Some(bytes) => {
-                optim.with_memory(Bytes::from_bytes_vec(bytes), &model, sparsity.masks())?
-            }
+            Some(bytes) => optim.with_memory(Bytes::from_bytes_vec(bytes), &model, read.masks())?,
             None => optim,
         };
+        // The last that may fail, and it changes nothing then.
+        sparsity.take_over(read)?;
         Ok((model, optim, state.progress, average))
     }
-
-    /// Names of the folders that hold a step, oldest first.
-    fn of_step(&self, steps: u64) -> Result<Vec<String>> {
-        let mut names = self.names()?;
-        let (exact, again) = (name_of(steps), format!("{}-", name_of(steps)));
-        names.retain(|name| *name == exact || name.starts_with(&again));
-        Ok(names)
-    }
-
-    /// Names of all checkpoints, whole or not, oldest first.
-    fn names(&self) -> Result<Vec<String>> {
-        let entries = fs::read_dir(&self.root).map_err(|error| Error::file(&self.root, error))?;
-        let mut names: Vec<String> = entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.starts_with(PREFIX))
-            .collect();
-        names.sort();
-        Ok(names)
-    }
-}
-
-fn name_of(steps: u64) -> String {
-    format!("{PREFIX}{steps:010}")
 }
 
 /// A copy of a model with the tensors of a record.
@@ -331,60 +247,5 @@ fn loaded<M: Module>(model: &M, record: Vec<u8>, what: &'static str) -> Result<M
         reason: error.to_string(),
     };
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record)).map_err(unfit)?;
-    // Loading writes running statistics through a lock that clones of the model share.
-    tree::twin(model).try_load_record(record).map_err(unfit)
-}
-
-/// A name for the same step that sorts after those there are.
-fn later_name(earlier: &[String], steps: u64) -> String {
-    let number = |name: &String| name.rsplit('-').next().and_then(|n| n.parse::<u64>().ok());
-    let again = earlier
-        .iter()
-        .filter(|name| name.len() > name_of(steps).len());
-    let last = again.filter_map(number).max().unwrap_or(0);
-    format!("{}-{:010}", name_of(steps), last + 1)
-}
-
-/// The contents of a checkpoint's files, after comparing each with the manifest.
-fn verified(folder: &Path) -> Result<BTreeMap<&'static str, Vec<u8>>> {
-    let path = folder.join(MANIFEST);
-    let manifest: Manifest = parse_json(&path, &read(&path)?)?;
-    if manifest.version != VERSION {
-        return Err(Error::file(
-            path,
-            format!(
-                "has version {}, this crate reads {VERSION}",
-                manifest.version
-            ),
-        ));
-    }
-    let mut files = BTreeMap::new();
-    let optional = [MEMORY, AVERAGE].into_iter();
-    let optional = optional.filter(|name| manifest.files.contains_key(*name));
-    for name in [MODEL, OPTIMIZER, MASKS, HISTORY, STATE]
-        .into_iter()
-        .chain(optional)
-    {
-        let path = folder.join(name);
-        let (size, hash) = manifest
-            .files
-            .get(name)
-            .ok_or_else(|| Error::file(&path, "is not in the manifest"))?;
-        let content = read(&path)?;
-        if content.len() as u64 != *size {
-            let found = content.len();
-            return Err(Error::file(
-                path,
-                format!("has {found} bytes instead of {size}"),
-            ));
-        }
-        if sha256(&content) != *hash {
-            return Err(Error::file(
-                path,
-                "is damaged: its SHA-256 is not the one saved",
-            ));
-        }
-        files.insert(name, content);
-    }
-    Ok(files)
+    tree::loadable(model).try_load_record(record).map_err(unfit)
 }

@@ -7,7 +7,7 @@
 //! | [`cifar_c`], [`Npy`] | read CIFAR-10-C and CIFAR-100-C, and `.npy` files of whole numbers |
 //! | [`Corruption`] | makes such corruptions from clean images |
 //! | [`Images`] | a labelled set in memory; also a [`Dataset`](burn::data::dataset::Dataset) of burn |
-//! | `ImageFolder`, `image_folders` (feature `images`) | a folder of JPEG and PNG files for each class, decoded while training |
+//! | `ImageFolder`, `image_folders` (feature `images`) | a folder of image files for each class, decoded while training |
 //! | [`ImageSource`] | what a loader needs to know of its images |
 //! | [`Augmentation`] | random crop and flip |
 //! | [`Transform`] | random resized crop, flip, RandAugment, colour jitter, resizing |

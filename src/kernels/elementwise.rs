@@ -199,8 +199,8 @@ fn unary(function: Unary, from: &[f32], to: &mut [f32]) {
             let most = most.unwrap_or(f32::INFINITY);
             each!(|x: f32| clamped(x, least, most));
         }
-        Unary::Power { exponent } if exponent == 2.0 => each!(|x: f32| x * x),
-        Unary::Power { exponent } if exponent == 3.0 => each!(|x: f32| x * x * x),
+        Unary::Power { exponent: 2.0 } => each!(|x: f32| x * x),
+        Unary::Power { exponent: 3.0 } => each!(|x: f32| x * x * x),
         Unary::Power { exponent } => each!(|x: f32| x.powf(exponent)),
     }
 }

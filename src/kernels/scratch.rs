@@ -85,9 +85,13 @@ impl Shared {
 /// Where a number is going to be.
 pub(crate) type Place = MaybeUninit<f32>;
 
-/// The places of a slice. Whoever gets them writes numbers there, nothing else.
-pub(crate) fn places(slice: &mut [f32]) -> &mut [Place] {
-    // SAFETY: the same memory, length and lifetime; the kernels only ever write initialised numbers.
+/// The places of a slice.
+///
+/// # Safety
+/// Whoever gets them writes numbers there, and nothing that is not initialised: the slice goes on
+/// being one of numbers.
+pub(crate) unsafe fn places(slice: &mut [f32]) -> &mut [Place] {
+    // SAFETY: the same memory, length and lifetime; that numbers stay numbers is the caller's part.
     unsafe { std::slice::from_raw_parts_mut(slice.as_mut_ptr().cast(), slice.len()) }
 }
 

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
+use serde_json::Value;
 
 use super::names::Slot;
 use super::{LIVE, VALUES, pytorch, safe};
@@ -12,11 +13,19 @@ use crate::error::{Error, Result};
 use crate::masks::LiveSet;
 
 /// Tensors under PyTorch's names.
-#[derive(Default)]
 pub(super) struct Contents {
     pub tensors: BTreeMap<String, Stored>,
     /// PyTorch's shapes of masked weights.
     pub shapes: BTreeMap<String, Vec<usize>>,
+    pub origin: Origin,
+}
+
+/// Who wrote a file.
+pub(super) enum Origin {
+    /// This crate, with a card if there is one.
+    Ours(Option<Value>),
+    /// Somebody else: names may have a prefix in common that the model's have not.
+    Foreign,
 }
 
 /// One tensor in PyTorch's order of elements, little-endian.
@@ -49,13 +58,17 @@ impl Contents {
     /// Names of the tensors, those of a masked weight as one.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let names = self.tensors.keys().map(String::as_str);
-        names
-            .filter(|name| !name.ends_with("num_batches_tracked"))
-            .map(|name| {
-                let stem = name.strip_suffix(LIVE).or(name.strip_suffix(VALUES));
-                stem.filter(|stem| self.shapes.contains_key(*stem))
-                    .unwrap_or(name)
-            })
+        names.map(|name| {
+            let stem = name.strip_suffix(LIVE).or(name.strip_suffix(VALUES));
+            stem.filter(|stem| self.shapes.contains_key(*stem))
+                .unwrap_or(name)
+        })
+    }
+
+    /// Names and shapes of the tensors, those of a masked weight as one.
+    pub fn all_shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        let shape = |name: &str| Some((name.to_string(), self.shape(name)?.to_vec()));
+        self.names().filter_map(shape).collect()
     }
 
     /// Shape of a tensor, masked or not.
@@ -65,8 +78,11 @@ impl Contents {
     }
 
     /// Values in PyTorch's order and, of a masked weight, the live positions.
-    pub fn read(&self, slot: &Slot) -> std::result::Result<(Vec<f32>, Option<LiveSet>), String> {
-        let name = &slot.name;
+    pub fn read(
+        &self,
+        slot: &Slot,
+        name: &str,
+    ) -> std::result::Result<(Vec<f32>, Option<LiveSet>), String> {
         let shape = self.shape(name).ok_or_else(|| missing(name))?;
         if shape != slot.shape {
             let wanted = &slot.shape;
@@ -103,7 +119,7 @@ impl Contents {
         Ok((all, Some(live)))
     }
 
-    fn floats(&self, name: &str) -> std::result::Result<Vec<f32>, String> {
+    pub fn floats(&self, name: &str) -> std::result::Result<Vec<f32>, String> {
         let stored = self.tensors.get(name).ok_or_else(|| missing(name))?;
         let Some(dtype) = stored.dtype.filter(DType::is_float) else {
             return Err(format!(
@@ -119,6 +135,31 @@ impl Contents {
         }
         let data = TensorData::from_bytes_vec(stored.bytes.clone(), [count], dtype);
         Ok(data.iter::<f32>().collect())
+    }
+}
+
+impl Stored {
+    pub fn floats(values: &[f32], shape: Vec<usize>) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        Self {
+            dtype: Some(DType::F32),
+            shape,
+            bytes: bytes.collect(),
+        }
+    }
+
+    /// One bit per position, the lowest first.
+    pub fn bits(live: &[bool]) -> Self {
+        let byte = |chunk: &[bool]| {
+            let bits = chunk.iter().enumerate();
+            bits.fold(0, |byte, (bit, live)| byte | u8::from(*live) << bit)
+        };
+        let bytes: Vec<u8> = live.chunks(8).map(byte).collect();
+        Self {
+            dtype: None,
+            shape: vec![bytes.len()],
+            bytes,
+        }
     }
 }
 

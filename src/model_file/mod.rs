@@ -1,4 +1,13 @@
-//! Models in safetensors files: PyTorch's in, sparse ones out and in.
+//! Models in safetensors files: PyTorch's in, sparse ones out and in, with what is to be said of them.
+//!
+//! | | |
+//! |---|---|
+//! | [`save_model`], [`SaveOptions`] | write a model, with a [`Card`] if it is to stand alone |
+//! | [`load`] | makes the model that a file describes |
+//! | [`load_model`], [`load_model_except`] | read a file into a model that you made |
+//! | [`start_from`] | starts training from a file, for other classes too |
+//! | [`read_card`], [`shapes`] | what a file says, and the shapes of its tensors |
+//! | [`Configuration`] | what makes a model loadable by its configuration: yours, too |
 //!
 //! Tensors carry PyTorch's names and layout, so that files travel both ways: a norm's `gamma` and `beta` are `weight`
 //! and `bias`, and the weight of a linear layer is `[out, in]`. A masked weight is stored as two tensors, whose size
@@ -9,25 +18,35 @@
 //! | `NAME.live` | `U8`, `[⌈n/8⌉]` | one bit per position, the lowest bit first |
 //! | `NAME.values` | `F32`, `[live]` | the live values, in the order of positions |
 //!
-//! Its shape, the format's version and a SHA-256 over everything are in the file's metadata, as one JSON document under one
+//! Its shape, the card, the format's version and a SHA-256 over everything are in the file's metadata, as one JSON document under one
 //! key, so that equal models give equal files to the byte. Ten lines of Python read it (`docs/MODEL_FILES.md`).
 
+mod card;
+mod configuration;
 mod contents;
+mod foreign;
+mod input;
 mod names;
 mod pytorch;
 mod read;
 mod safe;
+mod transfer;
 mod write;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-pub use read::{load_model, load_model_except, shapes};
-pub use write::save_model;
+pub use card::{Card, Saved};
+pub use configuration::Configuration;
+pub use input::{Input, Resampling, Resize};
+pub use read::{Loaded, load, load_model, load_model_except, read_card, shapes};
+pub use transfer::{Start, start_from};
+pub use write::{SaveOptions, save_model};
 
-/// Versions that this crate reads: its own.
-const VERSION: u32 = 2;
+/// Versions that this crate reads and writes: without a card, and with one.
+const READS: [u32; 2] = [2, 3];
 /// The only key of the metadata: safetensors keeps keys in a hash map, whose order differs from file to file.
 const KEY: &str = "zosam";
 const LIVE: &str = ".live";
@@ -40,11 +59,14 @@ struct Header {
     /// PyTorch's shapes of masked weights.
     shapes: BTreeMap<String, Vec<usize>>,
     sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    card: Option<Value>,
 }
 
-/// SHA-256 over names, types, shapes and contents, in the order of names.
+/// SHA-256 over names, types, shapes and contents, in the order of names, and the card.
 fn checksum<'a>(
     shapes: &BTreeMap<String, Vec<usize>>,
+    card: Option<&Value>,
     tensors: impl Iterator<Item = (&'a str, String, &'a [usize], &'a [u8])>,
 ) -> String {
     use sha2::{Digest, Sha256};
@@ -54,6 +76,10 @@ fn checksum<'a>(
         hash.update(bytes);
     };
     part(format!("{shapes:?}").as_bytes());
+    if let Some(card) = card {
+        // Keys are in order and numbers in their shortest form, in memory as in the file.
+        part(card.to_string().as_bytes());
+    }
     let mut tensors: Vec<_> = tensors.collect();
     tensors.sort_by_key(|(name, ..)| *name);
     for (name, dtype, shape, data) in tensors {

@@ -7,6 +7,8 @@ pub(super) struct Slot {
     pub leaf: Leaf,
     /// PyTorch's name.
     pub name: String,
+    /// The names of a tied weight's other places.
+    pub tied: Vec<String>,
     /// PyTorch's shape.
     pub shape: Vec<usize>,
     /// Whether PyTorch's matrix is the transpose of burn's.
@@ -15,26 +17,23 @@ pub(super) struct Slot {
 
 impl Slot {
     pub fn new(leaf: Leaf) -> Self {
-        let name = match leaf.path.rsplit_once('.') {
-            Some((layer, "gamma")) => format!("{layer}.weight"),
-            Some((layer, "beta")) => format!("{layer}.bias"),
-            _ => match leaf.path.as_str() {
-                "gamma" => "weight".to_string(),
-                "beta" => "bias".to_string(),
-                path => path.to_string(),
-            },
-        };
         let transposed = leaf.layer == "Linear" && leaf.shape.len() == 2;
         let mut shape = leaf.shape.clone();
         if transposed {
             shape.reverse();
         }
         Self {
+            name: name(&leaf.path),
+            tied: leaf.tied.iter().map(|path| name(path)).collect(),
             leaf,
-            name,
             shape,
             transposed,
         }
+    }
+
+    /// The names of all places.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.name).chain(&self.tied)
     }
 
     /// From burn's order of elements to PyTorch's.
@@ -51,6 +50,18 @@ impl Slot {
             (true, [rows, columns]) => transpose(&elements, *columns, *rows),
             _ => elements,
         }
+    }
+}
+
+fn name(path: &str) -> String {
+    match path.rsplit_once('.') {
+        Some((layer, "gamma")) => format!("{layer}.weight"),
+        Some((layer, "beta")) => format!("{layer}.bias"),
+        _ => match path {
+            "gamma" => "weight".to_string(),
+            "beta" => "bias".to_string(),
+            path => path.to_string(),
+        },
     }
 }
 

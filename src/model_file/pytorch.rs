@@ -13,9 +13,16 @@ pub(super) fn read(_path: &Path) -> Result<Contents, String> {
     )
 }
 
-/// Keys under which training programs keep the weights: DeiT's and timm's, then others.
+/// Keys under which training programs keep weights, in timm's order: the average of the weights before the weights. Then others'.
 #[cfg(feature = "pytorch")]
-const KEYS: [&str; 4] = ["model", "state_dict", "model_state_dict", "module"];
+const KEYS: [&str; 6] = [
+    "state_dict_ema",
+    "model_ema",
+    "state_dict",
+    "model",
+    "model_state_dict",
+    "module",
+];
 
 /// The tensors of a checkpoint, of the model in it if it holds more.
 #[cfg(feature = "pytorch")]
@@ -24,19 +31,34 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
 
     use super::contents::Stored;
 
-    let within = |key: &&str| {
-        let reader = PytorchReader::with_top_level_key(path, key).ok()?;
-        (!reader.is_empty()).then_some(reader)
+    let refused = |error| format!("not a PyTorch checkpoint: {error}");
+    let found = dictionaries(path).map_err(refused)?;
+    let reader = match found.first() {
+        Some(key) => PytorchReader::with_top_level_key(path, key),
+        None => PytorchReader::new(path),
     };
-    let reader = match KEYS.iter().find_map(within) {
-        Some(reader) => reader,
-        None => PytorchReader::new(path)
-            .map_err(|error| format!("not a PyTorch checkpoint: {error}"))?,
-    };
-    let mut contents = Contents::default();
+    let reader = reader.map_err(refused)?;
+    if let [read, others @ ..] = &found[..]
+        && !others.is_empty()
+    {
+        let average = match read.ends_with("_ema") {
+            true => ", the average of the weights",
+            false => "",
+        };
+        let path = path.display();
+        log::warn!(
+            "{path} has {} state dicts: `{read}`{average} is read, not {others:?}",
+            found.len()
+        );
+    }
+    if reader.is_empty() {
+        return Err(
+            "it holds no tensors: a whole module was pickled, perhaps; save its `state_dict()`"
+                .to_string(),
+        );
+    }
+    let mut tensors = std::collections::BTreeMap::new();
     for (name, tensor) in reader.into_tensors() {
-        // `DataParallel` puts this before every name.
-        let plain = name.strip_prefix("module.").unwrap_or(&name).to_string();
         let stored = Stored {
             shape: tensor.shape().to_vec(),
             dtype: float(tensor.dtype()),
@@ -44,11 +66,22 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
                 .read()
                 .map_err(|error| format!("tensor `{name}` cannot be read: {error}"))?,
         };
-        if contents.tensors.insert(plain, stored).is_some() {
-            return Err(format!("it has tensor `{name}` twice"));
-        }
+        tensors.insert(name, stored);
     }
-    Ok(contents)
+    Contents::foreign(tensors)
+}
+
+/// Those of the keys that hold something.
+#[cfg(feature = "pytorch")]
+fn dictionaries(path: &Path) -> Result<Vec<&'static str>, pytorch_reader::PytorchError> {
+    use pytorch_reader::{PickleValue, PytorchReader};
+
+    let PickleValue::Dict(entries) = PytorchReader::read_pickle_data(path, None)? else {
+        return Ok(Vec::new());
+    };
+    let holds =
+        |key: &&str| matches!(entries.get(*key), Some(PickleValue::Dict(dict)) if !dict.is_empty());
+    Ok(KEYS.into_iter().filter(holds).collect())
 }
 
 #[cfg(feature = "pytorch")]

@@ -1,14 +1,14 @@
 //! Safetensors files.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use burn::tensor::DType;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, TensorView};
 use serde_json::Value;
 
-use super::contents::{Contents, Stored};
-use super::{Header, KEY, LIVE, VALUES, VERSION, checksum};
+use super::contents::{Contents, Origin, Stored};
+use super::{Header, KEY, LIVE, READS, VALUES, checksum};
 
 /// The tensors of a file whose sum, if it has one, is right.
 pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
@@ -17,7 +17,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
     let tensors = SafeTensors::deserialize(bytes).map_err(refused)?;
     let none = HashMap::new();
     let metadata = header.metadata().as_ref().unwrap_or(&none);
-    let shapes = shapes(&tensors, metadata)?;
+    let header = match metadata.get(KEY) {
+        Some(header) => Some(verified(&tensors, header)?),
+        None => None,
+    };
     let stored = tensors.iter().map(|(name, view)| {
         let stored = Stored {
             shape: view.shape().to_vec(),
@@ -26,34 +29,36 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
         };
         (name.to_string(), stored)
     });
-    Ok(Contents {
-        tensors: stored.collect(),
-        shapes,
-    })
+    let tensors = stored.collect();
+    match header {
+        Some(Header { shapes, card, .. }) => Ok(Contents {
+            tensors,
+            shapes,
+            origin: Origin::Ours(card),
+        }),
+        None => {
+            let is_part = |name: &String| name.ends_with(LIVE) || name.ends_with(VALUES);
+            let contents = Contents::foreign(tensors)?;
+            match contents.tensors.keys().any(is_part) && contents.shapes.is_empty() {
+                true => Err(format!("its metadata has no `{KEY}`")),
+                false => Ok(contents),
+            }
+        }
+    }
 }
 
-/// Shapes of masked weights, of a file of ours; none of others.
-fn shapes(
-    tensors: &SafeTensors<'_>,
-    metadata: &HashMap<String, String>,
-) -> Result<BTreeMap<String, Vec<usize>>, String> {
-    let parts = |name: &str| name.ends_with(LIVE) || name.ends_with(VALUES);
-    let Some(header) = metadata.get(KEY) else {
-        return match tensors.names().iter().any(|name| parts(name)) {
-            true => Err(format!("its metadata has no `{KEY}`")),
-            false => Ok(BTreeMap::new()),
-        };
-    };
-    let header: Value = serde_json::from_str(header)
-        .map_err(|error| format!("`{KEY}` in its metadata: {error}"))?;
+/// The header of a file of ours, if the contents have the sum that it names.
+fn verified(tensors: &SafeTensors<'_>, header: &str) -> Result<Header, String> {
+    let unreadable = |error| format!("`{KEY}` in its metadata: {error}");
+    let header: Value = serde_json::from_str(header).map_err(unreadable)?;
     let version = header.get("version").unwrap_or(&header);
-    if *version != VERSION {
+    if !READS.iter().any(|reads| version == reads) {
+        let [first, last] = READS;
         return Err(format!(
-            "it has version {version}, this crate reads {VERSION}"
+            "it has version {version}, this crate reads {first} and {last}"
         ));
     }
-    let Header { shapes, sha256, .. } = serde_json::from_value(header)
-        .map_err(|error| format!("`{KEY}` in its metadata: {error}"))?;
+    let header: Header = serde_json::from_value(header).map_err(unreadable)?;
     let views: Vec<(&str, TensorView)> = tensors.iter().collect();
     let parts = views.iter().map(|(name, view)| {
         (
@@ -63,12 +68,12 @@ fn shapes(
             view.data(),
         )
     });
-    if checksum(&shapes, parts) != sha256 {
-        return Err(
-            "its contents do not have the SHA-256 that it names: it is damaged".to_string(),
-        );
+    match checksum(&header.shapes, header.card.as_ref(), parts) == header.sha256 {
+        true => Ok(header),
+        false => {
+            Err("its contents do not have the SHA-256 that it names: it is damaged".to_string())
+        }
     }
-    Ok(shapes)
 }
 
 fn float(dtype: Dtype) -> Option<DType> {

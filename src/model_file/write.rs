@@ -7,22 +7,20 @@ use std::path::Path;
 use burn::module::Module;
 use safetensors::tensor::{Dtype, View};
 
+use super::contents::Stored;
 use super::names::Slot;
-use super::{Header, KEY, LIVE, VALUES, VERSION, checksum};
+use super::{Card, Header, KEY, LIVE, READS, VALUES, checksum};
 use crate::checkpoint::write_atomically;
 use crate::error::{Error, Result};
 use crate::masks::Masks;
 use crate::tree;
 
-struct Stored {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    data: Vec<u8>,
-}
-
 impl View for Stored {
     fn dtype(&self) -> Dtype {
-        self.dtype
+        match self.dtype {
+            Some(_) => Dtype::F32,
+            None => Dtype::U8,
+        }
     }
 
     fn shape(&self) -> &[usize] {
@@ -30,37 +28,11 @@ impl View for Stored {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.data)
+        Cow::Borrowed(&self.bytes)
     }
 
     fn data_len(&self) -> usize {
-        self.data.len()
-    }
-}
-
-impl Stored {
-    fn floats(values: &[f32], shape: Vec<usize>) -> Self {
-        Self {
-            dtype: Dtype::F32,
-            shape,
-            data: values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
-        }
-    }
-
-    fn bits(live: &[bool]) -> Self {
-        let byte = |chunk: &[bool]| {
-            let bits = chunk.iter().enumerate();
-            bits.fold(0, |byte, (bit, live)| byte | u8::from(*live) << bit)
-        };
-        let data: Vec<u8> = live.chunks(8).map(byte).collect();
-        Self {
-            dtype: Dtype::U8,
-            shape: vec![data.len()],
-            data,
-        }
+        self.bytes.len()
     }
 }
 
@@ -92,7 +64,87 @@ impl Stored {
 /// # Ok::<(), zosam::Error>(())
 /// ```
 pub fn save_model<M: Module>(path: impl AsRef<Path>, model: &M, masks: &Masks) -> Result<()> {
-    let path = path.as_ref();
+    SaveOptions::new().save(path, model, masks)
+}
+
+/// How a model is written.
+///
+/// | option | default |
+/// |---|---|
+/// | [`with_card`](Self::with_card) | none: whoever loads the file has to know what it is of |
+/// | [`dense`](Self::dense) | masked weights as bits and live values |
+#[derive(Debug, Clone, Default)]
+pub struct SaveOptions {
+    card: Option<Card>,
+    dense: bool,
+}
+
+impl SaveOptions {
+    /// As [`save_model`] writes it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what the file says of itself.
+    pub fn with_card(mut self, card: Card) -> Self {
+        self.card = Some(card);
+        self
+    }
+
+    /// Writes all weights with their zeros and no masks, as PyTorch knows them:
+    /// `model.load_state_dict(safetensors.torch.load_file(path))`.
+    pub fn dense(mut self) -> Self {
+        self.dense = true;
+        self
+    }
+
+    /// Writes a model with its running statistics; the file appears whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written, or the card contradicts itself.
+    pub fn save<M: Module>(&self, path: impl AsRef<Path>, model: &M, masks: &Masks) -> Result<()> {
+        let path = path.as_ref();
+        let none = Masks::dense();
+        let masks = if self.dense { &none } else { masks };
+        let unfit = |error: &dyn std::fmt::Display| {
+            Error::file(path, format!("cannot be written: {error}"))
+        };
+        let card = match &self.card {
+            Some(card) => {
+                let card = card.of_saved(model, masks)?;
+                Some(serde_json::to_value(card).map_err(|error| unfit(&error))?)
+            }
+            None => None,
+        };
+        let (tensors, shapes) = stored(model, masks);
+        let parts = tensors.iter().map(|(name, stored)| {
+            (
+                name.as_str(),
+                format!("{:?}", stored.dtype()),
+                &stored.shape[..],
+                &stored.bytes[..],
+            )
+        });
+        let header = Header {
+            version: READS[usize::from(card.is_some())],
+            sha256: checksum(&shapes, card.as_ref(), parts),
+            shapes,
+            card,
+        };
+        let header = serde_json::to_string(&header).map_err(|error| unfit(&error))?;
+        let metadata = HashMap::from([(KEY.to_string(), header)]);
+        let bytes =
+            safetensors::serialize(tensors, Some(metadata)).map_err(|error| unfit(&error))?;
+        write_atomically(path, &bytes)
+    }
+}
+
+/// Shapes of masked weights by their names.
+type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// Tensors under PyTorch's names, and the shapes of masked weights.
+fn stored<M: Module>(model: &M, masks: &Masks) -> (Vec<(String, Stored)>, Shapes) {
     let values: HashMap<_, _> = tree::named_tensors(model).into_iter().collect();
     let mut tensors: Vec<(String, Stored)> = Vec::new();
     let mut shapes = BTreeMap::new();
@@ -104,37 +156,15 @@ pub fn save_model<M: Module>(path: impl AsRef<Path>, model: &M, masks: &Masks) -
             continue;
         };
         let live = slot.export(live);
-        let values: Vec<f32> = all
-            .iter()
-            .zip(&live)
-            .filter(|(_, live)| **live)
-            .map(|(v, _)| *v)
-            .collect();
-        let count = values.len();
+        let values = all.iter().zip(&live).filter(|(_, live)| **live);
+        let values: Vec<f32> = values.map(|(value, _)| *value).collect();
+        let count = vec![values.len()];
         tensors.push((format!("{}{LIVE}", slot.name), Stored::bits(&live)));
         tensors.push((
             format!("{}{VALUES}", slot.name),
-            Stored::floats(&values, vec![count]),
+            Stored::floats(&values, count),
         ));
         shapes.insert(slot.name, slot.shape);
     }
-    let parts = tensors.iter().map(|(name, stored)| {
-        (
-            name.as_str(),
-            format!("{:?}", stored.dtype),
-            &stored.shape[..],
-            &stored.data[..],
-        )
-    });
-    let header = Header {
-        version: VERSION,
-        sha256: checksum(&shapes, parts),
-        shapes,
-    };
-    let unfit =
-        |error: &dyn std::fmt::Display| Error::file(path, format!("cannot be written: {error}"));
-    let header = serde_json::to_string(&header).map_err(|error| unfit(&error))?;
-    let metadata = HashMap::from([(KEY.to_string(), header)]);
-    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|error| unfit(&error))?;
-    write_atomically(path, &bytes)
+    (tensors, shapes)
 }

@@ -177,14 +177,22 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
         self.evaluate(offset, true)
     }
 
-    /// One backward pass through a recorded forward pass.
+    /// One backward pass through a recorded forward pass. Parameters that the loss does not depend on are
+    /// absent from the gradient.
     pub fn backward(&mut self, forward: Forward<M, F::Extra>) -> Gradient<M, F::Extra> {
         self.passes.backwards += 1;
         let Forward { twin, loss, extra } = forward;
-        let gradients = GradientsParams::from_grads(loss.backward(), &twin);
+        // A loss that depends on none of the parameters that are asked for has no gradient.
+        let vector = match loss.is_tracked() {
+            true => {
+                let gradients = GradientsParams::from_grads(loss.backward(), &twin);
+                tree::gradients(&twin, &gradients)
+            }
+            false => ParamVector::default(),
+        };
         Gradient {
             loss: loss.inner(),
-            vector: tree::gradients(&twin, &gradients),
+            vector,
             extra,
             twin,
         }
@@ -233,7 +241,7 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     /// # Panics
     ///
     /// As [`value_on`](Self::value_on).
-    pub fn losses_at(&mut self, offset: Option<&Offset>) -> Vec<f32> {
+    pub fn losses_at(&mut self, offset: Option<&Offset>) -> Vec<f64> {
         let twin = self.twin(offset, |_| false);
         host(self.losses(&twin, None).0)
     }
@@ -247,7 +255,7 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     pub fn gradient_of(
         &mut self,
         selected: impl Fn(ParamId) -> bool,
-    ) -> (Gradient<M, F::Extra>, Vec<f32>) {
+    ) -> (Gradient<M, F::Extra>, Vec<f64>) {
         let twin = self.twin(None, selected);
         let (losses, extra) = self.losses(&twin, None);
         let each = host(losses.clone().inner());
@@ -290,11 +298,11 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     }
 }
 
-fn host(losses: Tensor<1>) -> Vec<f32> {
-    losses.to_data().iter::<f32>().collect()
+fn host(losses: Tensor<1>) -> Vec<f64> {
+    losses.to_data().iter::<f64>().collect()
 }
 
 /// Reads a scalar from its device.
 pub(crate) fn read(scalar: &Tensor<1>) -> f64 {
-    f64::from(scalar.clone().into_scalar::<f32>())
+    scalar.clone().into_scalar::<f64>()
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::masks::Masks;
 use crate::perturb::{Descent, Gradients, Memory, Perturbation, Schedule, Site};
 use crate::sparse::{MaskUpdate, Sparsity, UNTRAINABLE};
-use crate::tree::{self, Leaf};
+use crate::tree::{self, Leaf, ParamVector};
 
 /// What lasts from step to step beside the base optimizer's state, and the order of a step.
 ///
@@ -101,9 +101,9 @@ impl<P: Perturbation> Course<P> {
         gradients: Gradients,
         lr: Option<f64>,
     ) -> Descent {
-        let leaves = tree::leaves(model);
+        let (leaves, weights) = (tree::leaves(model), tree::values(model));
         let mut memory = std::mem::take(&mut self.memory);
-        let site = self.site(&leaves, sparsity, self.seed, lr);
+        let site = self.site(&leaves, &weights, sparsity, self.seed, lr);
         let descent = self.perturbation.descend(gradients, site, &mut memory);
         self.memory = memory;
         descent
@@ -113,12 +113,14 @@ impl<P: Perturbation> Course<P> {
     pub fn site<'a>(
         &self,
         leaves: &'a [Leaf],
+        weights: &'a ParamVector,
         sparsity: &'a Sparsity,
         seed: u64,
         lr: Option<f64>,
     ) -> Site<'a> {
         Site {
             leaves,
+            weights,
             masks: sparsity.masks(),
             seed,
             step: self.step,

@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 
 use super::state;
+use super::stepped::stepped;
 use crate::error::Result;
 use crate::perturb::Descent;
 use crate::sparse::{MaskUpdate, Sparsity};
@@ -29,8 +30,7 @@ pub(super) fn descend<M: Module>(
     let is_due = sparsity.is_due(step);
     if !is_due || sparsity.method().steps_when_due() {
         let (before, gradient) = sparsity.before_step(model, gradient);
-        let gradient = tree::to_gradients(&before, &clipped(gradient, largest_norm));
-        model = base.step(lr.clone(), before, gradient);
+        model = stepped(base, lr.clone(), before, &clipped(gradient, largest_norm));
         if let Some(drift) = drift {
             model = drifted(model, &drift, &lr);
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::course::Course;
 use super::descend::clipped;
 use super::measure::Found;
+use super::stepped::stepped;
 use super::{SharpOptimizer, StepReport};
 use crate::error::{Error, Failed, Result};
 use crate::objective::{BatchLoss, Objective, Offset};
@@ -33,8 +34,10 @@ pub enum ForwardRule {
 
 /// A burn optimizer that is fed a gradient estimated by forward passes alone.
 ///
-/// `ĝ = (1/m) Σᵢ Δᵢ uᵢ` with the difference quotients `Δᵢ` of the loss along random directions `uᵢ`, in the live subspace: the estimator of
-/// [`ZoSamConfig`], whose `rho` only sets the distance of probes where [`Delta`](crate::perturb::Delta) is relative to it. 2m forwards a
+/// `ĝ = w Σᵢ Δᵢ uᵢ` with the difference quotients `Δᵢ` of the loss along random directions `uᵢ`, in the live subspace: the estimator of
+/// [`ZoSamConfig`], whose `rho` only sets the distance of probes where [`Delta`](crate::perturb::Delta) is relative to it. The weight `w` makes
+/// the mean of `ĝ` the gradient (but for an error of second order in `δ`): `1/m` for isotropic directions, `n/m` for orthogonal ones, which are
+/// of length 1, with `n` the number of live weights in scope, 1 for blocks and coordinates. 2m forwards a
 /// step (one-sided m + 1), no backward, no graph: memory is that of inference. Running statistics are those of the first pass. Methods
 /// that grow weights by a dense gradient are refused: there is none.
 ///
@@ -137,7 +140,7 @@ impl<O> ForwardOnly<O> {
         let begun = check_growth(sparsity).and_then(|()| course.begin(&model, sparsity));
         let kept = sparsity.is_due(course.step).then(|| tree::twin(&model));
         if let Err(error) = begun {
-            return Err(Failed { error, model });
+            return Err(Failed::new(error, model));
         }
         let scope = Arc::new(sparsity.scope(course.step));
         let mut objective = Objective::new(&model, loss, course.draw_seed()).within(scope);
@@ -170,10 +173,8 @@ impl<O> ForwardOnly<O> {
         (found.passes, report.passes) = (objective.passes(), objective.passes());
         found.model = tree::adopt_buffers(model, &buffers);
         let finished = course.finish(&mut self.optim.base, lr, found, sparsity);
-        let (model, update) = finished.map_err(|error| Failed {
-            error,
-            model: kept.expect("only a change of masks fails"),
-        })?;
+        let (model, update) = finished
+            .map_err(|error| Failed::new(error, kept.expect("only a change of masks fails")))?;
         report.mask_update = update;
         Ok((model, report))
     }
@@ -207,16 +208,20 @@ impl Course<ZeroOrder> {
         lr: f64,
         directions: Option<Vec<ParamVector>>,
     ) -> Estimated<M, F::Extra> {
-        let leaves = tree::leaves(objective.model());
-        let site = self.site(&leaves, sparsity, self.seed, Some(lr));
+        let model = objective.model();
+        let (leaves, weights) = (tree::leaves(model), tree::values(model));
+        let site = self.site(&leaves, &weights, sparsity, self.seed, Some(lr));
         let estimator = &self.perturbation;
-        let directions: Box<dyn Iterator<Item = ParamVector>> = match directions {
-            Some(given) => Box::new(given.into_iter().map(|one| sparsity.masks().project(one))),
-            None => estimator.directions(objective.model(), site, &self.memory),
-        };
-        let share = match estimator.is_a_basis() {
-            true => 1.0,
-            false => 1.0 / estimator.config.directions as f64,
+        let (directions, share): (Box<dyn Iterator<Item = ParamVector>>, f64) = match directions {
+            Some(given) => {
+                let share = 1.0 / given.len() as f64;
+                let live = given.into_iter().map(|one| sparsity.masks().project(one));
+                (Box::new(live), share)
+            }
+            None => {
+                let directions = estimator.directions(site, &self.memory);
+                (directions, estimator.share(site))
+            }
         };
         let weight = |quotient: f64| share * quotient;
         let found = estimator.estimate(objective, site, directions, weight);
@@ -262,8 +267,8 @@ impl Trial<'_> {
         let mut losses = vec![objective.value(None)];
         for candidate in &candidates {
             let used = clipped(candidate.clone(), self.largest_norm);
-            let used = tree::to_gradients(model, &used);
-            let moved = self.base.clone().step(self.lr.clone(), model.clone(), used);
+            let (mut base, lr) = (self.base.clone(), self.lr.clone());
+            let moved = stepped(&mut base, lr, model.clone(), &used);
             let offset = Offset {
                 direction: tree::values(&moved).add_scaled(&values, -1.0),
                 scale: 1.0,

@@ -54,7 +54,7 @@ impl<P: Perturbation> Course<P> {
         first: u64,
         lr: Option<f64>,
     ) -> Result<Measured<M, F::Extra>> {
-        let leaves = tree::leaves(model);
+        let (leaves, weights) = (tree::leaves(model), tree::values(model));
         let scope = Arc::new(sparsity.scope(self.step));
         let (mut perturbed, mut here) = (Mean::default(), Mean::default());
         let (mut clean, mut loss) = (Mean::default(), Mean::default());
@@ -66,7 +66,7 @@ impl<P: Perturbation> Course<P> {
             let objective = Objective::new(&model, closure, draw_seed(seed, self.step));
             let mut objective = objective.within(scope.clone());
             self.check_samples(&objective)?;
-            let site = self.site(&leaves, sparsity, seed, lr);
+            let site = self.site(&leaves, &weights, sparsity, seed, lr);
             let samples = objective.size();
             if samples == Some(0) {
                 continue;

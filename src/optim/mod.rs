@@ -9,6 +9,7 @@ mod measure;
 mod report;
 mod state;
 mod step;
+mod stepped;
 mod wrap;
 
 pub use average::WeightAverage;
@@ -197,7 +198,7 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
     ///
     /// If the bytes are not an optimizer's record.
     pub fn from_bytes(mut self, bytes: Bytes, steps: u64) -> Result<Self> {
-        self.base = state::load(&self.base, bytes)?;
+        self.base = state::restored(&self.base, bytes)?;
         self.course.step = steps;
         Ok(self)
     }

@@ -7,6 +7,7 @@ use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{Bytes, TensorData};
 use burn_pack::{Reader, Tensor, Writer};
 
+use super::stepped::rounded_to;
 use super::unfit;
 use crate::error::Result;
 use crate::masks::LiveSet;
@@ -27,8 +28,10 @@ pub(super) fn keep_only(
 ) -> Result<ModuleOptimizer> {
     let reader = Reader::from_bytes(base.into_bytes().map_err(unfit)?).map_err(unfit)?;
     let (scalars, paths) = (reader.scalars().clone(), reader.metadata().clone());
+    let stored = reader.into_tensors().map_err(unfit)?;
+    check_types(&stored)?;
     let mut tensors = Vec::new();
-    for tensor in reader.into_tensors().map_err(unfit)? {
+    for tensor in stored {
         let live = tensor.param_id.and_then(|id| kept.get(&ParamId::from(id)));
         tensors.push(match live {
             Some(live) => masked(tensor, live)?,
@@ -50,8 +53,14 @@ pub(super) fn fresh(base: &ModuleOptimizer) -> Result<ModuleOptimizer> {
     load(base, Writer::new(Vec::new()).into_bytes().map_err(unfit)?)
 }
 
-/// Loads a record into an optimizer of the same configuration.
-pub(super) fn load(base: &ModuleOptimizer, bytes: Bytes) -> Result<ModuleOptimizer> {
+/// Loads what was saved into an optimizer of the same configuration.
+pub(super) fn restored(base: &ModuleOptimizer, bytes: Bytes) -> Result<ModuleOptimizer> {
+    let reader = Reader::from_bytes(bytes.clone()).map_err(unfit)?;
+    check_types(&reader.into_tensors().map_err(unfit)?)?;
+    load(base, bytes)
+}
+
+fn load(base: &ModuleOptimizer, bytes: Bytes) -> Result<ModuleOptimizer> {
     let record = OptimizerRecord::from_bytes(bytes).map_err(unfit)?;
     let stored = record.len();
     let loaded = base.clone().load_record(record);
@@ -62,6 +71,21 @@ pub(super) fn load(base: &ModuleOptimizer, bytes: Bytes) -> Result<ModuleOptimiz
             "{found} of {stored} state tensors were understood; was it saved by another optimizer?"
         ))),
     }
+}
+
+/// burn reads state in the default float type of its default device, whatever was stored.
+fn check_types(tensors: &[Tensor]) -> Result<()> {
+    for tensor in tensors {
+        if let Some(read) = rounded_to(tensor.dtype) {
+            return Err(unfit(format!(
+                "`{}` is {:?}, and burn would read it as {read:?}, the default float type of its \
+                 default device: set that by `Device::configure` before anything is computed, or \
+                 use an optimizer without state",
+                tensor.name, tensor.dtype
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn masked(tensor: Tensor, live: &[bool]) -> Result<Tensor> {

@@ -97,6 +97,7 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
     /// # Errors
     ///
     /// As [`step_with`](Self::step_with), and if there is no loss at all.
+    #[allow(clippy::type_complexity, reason = "a name would hide what comes back")]
     pub fn step_accumulated<M: Module, F: BatchLoss<M>>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
@@ -109,14 +110,12 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
         let kept = sparsity.is_due(course.step).then(|| tree::twin(&model));
         let measured =
             begun.and_then(|()| course.measure(&model, sparsity, losses, 0, Some(lr.base())));
-        let measured = measured.map_err(|error| Failed { error, model })?;
+        let measured = measured.map_err(|error| Failed::new(error, model))?;
         let Measured { found, mut report } = measured;
         let found = found.reduced(sparsity);
         let finished = course.finish(&mut self.base, lr, found, sparsity);
-        let (model, update) = finished.map_err(|error| Failed {
-            error,
-            model: kept.expect("only a change of masks fails"),
-        })?;
+        let (model, update) = finished
+            .map_err(|error| Failed::new(error, kept.expect("only a change of masks fails")))?;
         report.mask_update = update;
         Ok((model, report))
     }
@@ -132,6 +131,7 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
     /// If `sparsity` has no masks yet, or for a method whose dead weights have values or a
     /// perturbation whose descent drifts, which only [`step_with`](Self::step_with) trains. The error
     /// hands the model back.
+    #[allow(clippy::type_complexity, reason = "a name would hide what comes back")]
     pub fn gradient<M: Module, F: BatchLoss<M>>(
         &mut self,
         model: M,
@@ -141,7 +141,7 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
         let course = &mut self.course;
         let usable = course.check_separable(&model, sparsity);
         let measured = usable.and_then(|()| course.measure(&model, sparsity, [loss], 0, None));
-        let Measured { found, report } = measured.map_err(|error| Failed { error, model })?;
+        let Measured { found, report } = measured.map_err(|error| Failed::new(error, model))?;
         let found = found.reduced(sparsity);
         let (model, gradients) = (found.model, found.gradients);
         let gradient = course.descent(&model, sparsity, gradients, None).gradient;

@@ -90,6 +90,7 @@ init!(
     EsamConfig => Esam,
     LookSamConfig => LookSam,
     MomentumSamConfig => MomentumSam,
+    S2SamConfig => S2Sam,
     FriendlySamConfig => FriendlySam,
     WsamConfig => Wsam,
     FisherSamConfig => FisherSam,

@@ -7,7 +7,7 @@ use super::setters::setters;
 use super::{Ascent, Memory, Perturbation, Scope, Site, normalised};
 use crate::error::{Result, check};
 use crate::objective::{BatchLoss, Objective, Offset};
-use crate::tree::{self, ParamVector};
+use crate::tree::ParamVector;
 
 /// Configuration of ASAM's perturbation.
 ///
@@ -82,13 +82,12 @@ pub struct Asam {
 
 impl Asam {
     /// `T v`.
-    fn scaled<M: Module>(&self, vector: ParamVector, model: &M, site: Site<'_>) -> ParamVector {
-        let values = tree::values(model);
+    fn scaled(&self, vector: ParamVector, site: Site<'_>) -> ParamVector {
         let is_weight = |id| {
             let leaf = site.leaves.iter().find(|leaf| leaf.id == id);
             leaf.is_some_and(|leaf| leaf.path.ends_with("weight") || leaf.path.ends_with("gamma"))
         };
-        vector.map(|id, component| match values.get(id) {
+        vector.map(|id, component| match site.weights.get(id) {
             Some(value) if is_weight(id) => {
                 component * (value.clone().abs().add_scalar(self.config.eta))
             }
@@ -105,12 +104,11 @@ impl Perturbation for Asam {
         _memory: &Memory,
     ) -> Ascent<M, F::Extra> {
         let here = objective.gradient(None);
-        let model = objective.model();
         let restricted = site.restrict(here.vector.clone(), self.config.scope);
-        let once = self.scaled(restricted, model, site);
+        let once = self.scaled(restricted, site);
         let ascent = match normalised(once.clone(), site.radius(self.config.rho)) {
             Ok(Offset { scale, .. }) => Ascent::to(Offset {
-                direction: self.scaled(once, model, site),
+                direction: self.scaled(once, site),
                 scale,
             }),
             Err(reason) => Ascent::given_up(reason),

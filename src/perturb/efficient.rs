@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use super::setters::setters;
-use super::{Ascent, Memory, Perturbation, Scope, Site};
+use super::{Ascent, Memory, Perturbation, PlainReason, Scope, Site};
 use crate::error::{Result, check};
 use crate::objective::{BatchLoss, Objective};
 use crate::tree::path_hash;
@@ -80,13 +80,15 @@ impl EsamConfig {
 
 /// Efficient SAM: `ε = ρ g/(β ‖g‖)` on a random choice of parameter tensors, and the gradient at `θ + ε` from the samples whose loss rises most.
 ///
-/// Each tensor is chosen with probability `β`, all of them at the first step; of the others no gradient is computed at `θ`. With `γ < 1`
+/// Each tensor in scope is chosen with probability `β`, all of them at the first step; of the others no gradient is computed at `θ`. If none
+/// is chosen (`1 − β` to the power of their number: 16 % of the steps of a single linear layer), `ε` is zero, and the step is the base
+/// optimizer's on the whole batch: a forward and a backward, reported with [`ZeroEstimate`](super::PlainReason::ZeroEstimate). With `γ < 1`
 /// one more forward measures each sample's loss at `θ + ε`, and the `⌊γ B⌋` samples (at least one) with the largest rise are differentiated. A step is
 /// a forward and a part of a backward, a forward, and a share of both; what it keeps beside the loss is that of the whole batch at `θ`. Needs
 /// [`Samples`](crate::objective::Samples).
 ///
 /// Du et al., "Efficient Sharpness-aware Minimization for Improved Training of Neural Networks", ICLR 2022 (arXiv 2110.03141). As in the authors'
-/// code whole tensors are drawn (the paper: single weights); their code keeps the samples strictly above the `⌊γ B⌋`-th rise, one less.
+/// code whole tensors are drawn (the paper: single weights), but their code fails where none is; it keeps the samples strictly above the `⌊γ B⌋`-th rise, one less.
 #[derive(Debug, Clone)]
 pub struct Esam {
     config: EsamConfig,
@@ -120,11 +122,12 @@ impl Perturbation for Esam {
         site: Site<'_>,
         _memory: &Memory,
     ) -> Ascent<M, F::Extra> {
-        let chosen = site
-            .leaves
-            .iter()
-            .filter(|leaf| self.is_chosen(&leaf.path, site));
+        let chosen = site.in_scope(self.config.scope);
+        let chosen = chosen.filter(|leaf| self.is_chosen(&leaf.path, site));
         let chosen: Vec<ParamId> = chosen.map(|leaf| leaf.id).collect();
+        if chosen.is_empty() {
+            return Ascent::given_up(PlainReason::ZeroEstimate);
+        }
         let (here, before) = objective.gradient_of(|id| chosen.contains(&id));
         let direction = site.restrict(here.vector, self.config.scope);
         let rho = site.radius(self.config.rho) / self.config.beta;
@@ -148,7 +151,7 @@ impl Perturbation for Esam {
 }
 
 /// The samples whose loss rises most, in the order of the batch; of equal rises the earlier sample.
-fn largest_rises(before: &[f32], after: &[f32], count: usize) -> Vec<usize> {
+fn largest_rises(before: &[f64], after: &[f64], count: usize) -> Vec<usize> {
     let rise = |sample: usize| after[sample] - before[sample];
     let mut samples: Vec<usize> = (0..before.len()).collect();
     samples.sort_by(|a, b| rise(*b).total_cmp(&rise(*a)).then(a.cmp(b)));

@@ -1,4 +1,4 @@
-//! LookSAM: SAM's second pass at every k-th step only.
+//! LookSAM: SAM's second pass at every k-th perturbed step only.
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::setters::setters;
 use super::{
     Ascent, Descent, Gradients, Memory, Perturbation, SMALLEST_NORM, Scope, Site,
-    ascend_along_gradient,
+    ascend_along_gradient, period,
 };
 use crate::error::{Result, check};
 use crate::objective::{BatchLoss, Objective};
@@ -38,7 +38,7 @@ pub enum Projection {
 pub struct LookSamConfig {
     /// Radius `ρ`.
     pub rho: f64,
-    /// Period `k` of the ascent.
+    /// Period `k` of SAM's pass, in perturbed steps.
     pub every: u64,
     /// Size `α` of the kept part, in norms of the gradient.
     pub alpha: f64,
@@ -63,7 +63,7 @@ impl Default for LookSamConfig {
 setters!(LookSamConfig {
     /// Sets the radius `ρ`.
     with_rho(rho: f64),
-    /// Sets the period `k` of the ascent.
+    /// Sets the period `k` of SAM's pass, in perturbed steps.
     with_every(every: u64),
     /// Sets the size `α` of the kept part.
     with_alpha(alpha: f64),
@@ -97,7 +97,9 @@ impl LookSamConfig {
 /// LookSAM: SAM at every k-th step; between, the gradient plus `α ‖g‖ g_v/‖g_v‖`, with `g_v` the part of SAM's last gradient that is
 /// orthogonal to the plain one.
 ///
-/// Two forwards and two backwards at each k-th step, one of each at the others. When masks change, `g_v` keeps what is live.
+/// Two forwards and two backwards at each k-th step, one of each at the others. Steps are those that are perturbed at all: with a
+/// [`Schedule`](super::Schedule) each k-th of those that it names. A pass that had to be given up is made again at the next. When masks
+/// change, `g_v` keeps what is live.
 ///
 /// Liu et al., "Towards Efficient and Scalable Sharpness-Aware Minimization", CVPR 2022 (arXiv 2203.02714), global projection; the public
 /// implementations project tensor by tensor.
@@ -107,8 +109,24 @@ pub struct LookSam {
 }
 
 impl LookSam {
-    fn refreshes(&self, site: Site<'_>) -> bool {
-        site.step.is_multiple_of(self.config.every)
+    /// The part of a gradient that is orthogonal to another one.
+    fn orthogonal(&self, there: ParamVector, here: ParamVector) -> ParamVector {
+        self.by_part(there, here, |there, here| {
+            let share = there.dot(here) / here.dot(here);
+            let share = if share.is_finite() { share } else { 0.0 };
+            there.clone().plus_scaled(here, -share)
+        })
+    }
+
+    /// `α ‖g‖ g_v/‖g_v‖`.
+    fn addition(&self, gradient: ParamVector, kept: ParamVector) -> ParamVector {
+        self.by_part(gradient, kept, |gradient, kept| {
+            let (norm, length) = (gradient.norm(), kept.norm());
+            match length > SMALLEST_NORM {
+                true => kept.clone().scaled(self.config.alpha * norm / length),
+                false => ParamVector::default(),
+            }
+        })
     }
 
     /// `Σ f(part)`, with one part or one per tensor.
@@ -139,38 +157,35 @@ impl Perturbation for LookSam {
         &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
-        _memory: &Memory,
+        memory: &Memory,
     ) -> Ascent<M, F::Extra> {
-        match self.refreshes(site) {
+        match period::renews(memory, self.config.every) {
             true => ascend_along_gradient(objective, site, self.config.scope, self.config.rho),
             false => Ascent::none(),
         }
     }
 
     fn descend(&self, found: Gradients, site: Site<'_>, memory: &mut Memory) -> Descent {
-        let there = site.masks.project(found.perturbed.clone());
-        if let Some(here) = found.here {
-            let here = site.masks.project(here);
-            let orthogonal = self.by_part(there, here, |there, here| {
-                let share = there.dot(here) / here.dot(here);
-                let share = if share.is_finite() { share } else { 0.0 };
-                there.clone().plus_scaled(here, -share)
-            });
-            memory.put(KEPT, orthogonal, site.masks);
+        if !found.ascended {
             return found.perturbed.into();
         }
-        let kept = memory.vector(KEPT, site.masks).filter(|_| found.ascended);
-        let Some(kept) = kept else {
-            return found.perturbed.into();
-        };
-        let added = self.by_part(there, kept, |gradient, kept| {
-            let (norm, length) = (gradient.norm(), kept.norm());
-            match length > SMALLEST_NORM {
-                true => kept.clone().scaled(self.config.alpha * norm / length),
-                false => ParamVector::default(),
+        let measured = site.masks.project(found.perturbed.clone());
+        if period::renews(memory, self.config.every) {
+            if let (Some(here), Some(_)) = (found.here, found.offset) {
+                let orthogonal = self.orthogonal(measured, site.masks.project(here));
+                memory.put(KEPT, orthogonal, site.masks);
+                period::note(memory);
             }
-        });
-        found.perturbed.plus_scaled(&added, 1.0).into()
+            return found.perturbed.into();
+        }
+        period::note(memory);
+        match memory.vector(KEPT, site.masks) {
+            Some(kept) => {
+                let addition = self.addition(measured, kept);
+                found.perturbed.plus_scaled(&addition, 1.0).into()
+            }
+            None => found.perturbed.into(),
+        }
     }
 
     fn vectors(&self) -> usize {

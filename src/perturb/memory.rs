@@ -111,12 +111,17 @@ impl Memory {
                 return Err(unfit(format!("`{name}` does not fit the model")));
             };
             let data = TensorData::from_bytes_vec(bytes.to_vec(), [size], dtype);
-            parts.insert(key, (id, BurnTensor::from_data(data, &device)));
+            // Without a type burn would make a tensor of the device's default one.
+            let component = BurnTensor::from_data(data, (&device, dtype));
+            parts.insert(key, (id, component));
         }
         let mut vectors: BTreeMap<String, ParamVector> = BTreeMap::new();
         for ((name, _), (id, component)) in parts {
             vectors.entry(name).or_default().push(id, component);
         }
+        let vectors = vectors.into_iter();
+        let vectors = vectors.map(|(name, vector)| (name, tree::near(model, vector)));
+        let vectors = vectors.collect();
         let numbers = bits
             .into_iter()
             .map(|(k, v)| (k, f64::from_bits(v)))

@@ -13,7 +13,8 @@
 //! | [`Gsam`], [`Wsam`], [`FriendlySam`] | SAM's, with another descent or direction | 2 forwards, 2 backwards |
 //! | [`Esam`] | SAM's on some tensors and samples | 3 forwards, 2 backwards, partly |
 //! | [`LookSam`] | SAM's at every k-th step | 1 + 1/k of each |
-//! | [`MomentumSam`] (S²-SAM) | along earlier gradients | 1 forward, 1 backward |
+//! | [`S2Sam`] | `ρ g/‖g‖` of the step before | 1 forward, 1 backward |
+//! | [`MomentumSam`] | `−ρ v/‖v‖`, ahead along the momentum | 1 forward, 1 backward |
 //! | [`RandomSign`] | `±ρ u/‖u‖`, the control | 1 forward, 1 backward |
 
 mod adaptive;
@@ -23,8 +24,10 @@ mod fisher;
 mod friendly;
 mod look;
 mod memory;
-mod previous;
+mod momentum;
+mod period;
 mod random;
+mod s2sam;
 mod schedule;
 mod setters;
 mod sharpness;
@@ -40,8 +43,9 @@ pub use fisher::{FisherSam, FisherSamConfig};
 pub use friendly::{FriendlySam, FriendlySamConfig};
 pub use look::{LookSam, LookSamConfig, Projection};
 pub use memory::Memory;
-pub use previous::{MomentumSam, MomentumSamConfig};
+pub use momentum::{MomentumSam, MomentumSamConfig};
 pub use random::{RandomSign, RandomSignConfig};
+pub use s2sam::{S2Sam, S2SamConfig};
 pub use schedule::Schedule;
 pub use sharpness::{Sharpness, SharpnessConfig};
 pub use surrogate_gap::{Gsam, GsamConfig, RadiusByRate};
@@ -70,7 +74,8 @@ pub enum Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlainReason {
-    /// The estimate is zero: nothing tells up from down.
+    /// The estimate is zero: nothing tells up from down, or nothing is to be perturbed, as where ESAM
+    /// has drawn no tensor.
     ZeroEstimate,
     /// The sparsity method wants none at this step: a lottery ticket's search.
     Method,
@@ -139,6 +144,8 @@ impl<M, E> Ascent<M, E> {
 pub struct Site<'a> {
     /// The trainable parameters.
     pub leaves: &'a [Leaf],
+    /// Their values `θ`, without a graph.
+    pub weights: &'a ParamVector,
     /// The live weights; directions are projected onto them before their norm is taken.
     pub masks: &'a Masks,
     /// The optimizer's seed.
@@ -157,30 +164,30 @@ impl Site<'_> {
         self.strength * rho
     }
 
-    /// A random direction in the live subspace, not normalised.
-    pub fn direction<M: Module>(
+    /// The parameters that are perturbed.
+    pub fn in_scope(&self, scope: Scope) -> impl Iterator<Item = &Leaf> {
+        let perturbed = move |leaf: &&Leaf| match scope {
+            Scope::AllTrainable => true,
+            Scope::SparseWeights => self.masks.contains(leaf.id),
+        };
+        self.leaves.iter().filter(perturbed)
+    }
+
+    /// A random direction in the live subspace, not normalised, each component where its parameter
+    /// lives.
+    pub fn direction(
         &self,
-        model: &M,
         index: u64,
         distribution: tree::DirectionDistribution,
         scope: Scope,
     ) -> ParamVector {
-        let Some(device) = tree::device(model) else {
-            return ParamVector::default();
-        };
-        let in_scope: Vec<Leaf> = match scope {
-            Scope::AllTrainable => self.leaves.to_vec(),
-            Scope::SparseWeights => {
-                let sparse = |leaf: &&Leaf| self.masks.contains(leaf.id);
-                self.leaves.iter().filter(sparse).cloned().collect()
-            }
-        };
         let key = DirectionKey {
             seed: self.seed,
             step: self.step,
             index,
         };
-        let direction = tree::draw(&in_scope, key, distribution, &device);
+        let leaves = self.in_scope(scope);
+        let direction = tree::draw_like(self.weights, leaves, key, distribution);
         self.masks.project(direction)
     }
 
@@ -203,7 +210,7 @@ pub struct Gradients {
     pub here: Option<ParamVector>,
     /// `ε` of the last batch, if there is one.
     pub offset: Option<Offset>,
-    /// Whether an ascent was made: the schedule may leave it out.
+    /// Whether an ascent was made: the schedule or the method may leave it out.
     pub ascended: bool,
 }
 

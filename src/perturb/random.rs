@@ -72,13 +72,12 @@ pub struct RandomSign {
 impl Perturbation for RandomSign {
     fn ascend<M: Module, F: BatchLoss<M>>(
         &self,
-        objective: &mut Objective<'_, M, F>,
+        _objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
         _memory: &Memory,
     ) -> Ascent<M, F::Extra> {
         let scope = self.config.scope;
-        let direction =
-            site.direction(objective.model(), 0, DirectionDistribution::Gaussian, scope);
+        let direction = site.direction(0, DirectionDistribution::Gaussian, scope);
         let mut coin = ChaCha8Rng::seed_from_u64(site.seed);
         coin.set_stream(site.step);
         let keep = !self.config.coin || coin.random();

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 /// Perturbing every k-th step is Composer's `interval`; the tail of a run suffices for most of SAM's gain in Zhou et al., "Sharpness-Aware
 /// Minimization Efficiently Selects Flatter Minima Late in Training", ICLR 2025 (arXiv 2410.10373).
 ///
+/// Periods of a perturbation (LookSAM's, or those for which ZO-SAM keeps a direction) count the steps that are perturbed, so that the two
+/// can be combined.
+///
 /// ```
 /// use zosam::perturb::Schedule;
 /// let schedule = Schedule::from(100).with_every(2).with_ramp(10);

@@ -103,8 +103,10 @@ choices!(
     Esam(EsamConfig => Esam),
     /// SAM at every k-th step.
     LookSam(LookSamConfig => LookSam),
-    /// Along earlier gradients: momentum-SAM and S²-SAM.
+    /// Ahead, along the momentum.
     MomentumSam(MomentumSamConfig => MomentumSam),
+    /// SAM along the gradient of the step before.
+    S2Sam(S2SamConfig => S2Sam),
     /// SAM along the noise of the batch.
     FriendlySam(FriendlySamConfig => FriendlySam),
     /// The loss and its sharpness, weighed.

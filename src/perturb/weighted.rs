@@ -13,7 +13,7 @@ use crate::objective::{BatchLoss, Objective};
 /// | field | default | range |
 /// |---|---|---|
 /// | `rho` | 0.05 | finite, ≥ 0 |
-/// | `gamma` | 0.9 | 0 to 1, without 1; 0.5 is SAM |
+/// | `gamma` | 0.9 | 0 to 1, without 1 |
 /// | `decoupled` | true | |
 /// | `scope` | all trainable parameters | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +70,9 @@ impl WsamConfig {
 ///
 /// Coupled, the base optimizer gets `v = g + α (g_p − g)`. Decoupled, which is the paper's algorithm, it gets `g`, and `η α (g_p − g)` is
 /// subtracted behind it, past momentum and adaptive scaling. Two forwards and two backwards.
+///
+/// `γ = 1/2` is SAM where coupled; decoupled it is SAM only under a base optimizer that subtracts `η g`, SGD without momentum. `γ = 0` is the base
+/// optimizer alone.
 ///
 /// Yue et al., "Sharpness-Aware Minimization Revisited: Weighted Sharpness as a Regularization Term", KDD 2023 (arXiv 2305.15817).
 #[derive(Debug, Clone)]

@@ -136,7 +136,8 @@ impl History {
                 }
                 let data = TensorData::from_bytes_vec(bytes.clone(), [leaf.len()], *dtype);
                 let device = device.clone().without_autodiff();
-                vector.push(leaf.id, BurnTensor::from_data(data, &device));
+                // Without a type burn would make a tensor of the device's default one.
+                vector.push(leaf.id, BurnTensor::from_data(data, (&device, *dtype)));
             }
             Ok(vector)
         };

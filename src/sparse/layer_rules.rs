@@ -37,7 +37,10 @@ impl LayerRules {
     /// Units that do not fit a layer, a density out of (0, 1], or one that the method cannot take.
     pub fn settle(&self, leaves: &[Leaf], method: &dyn SparsityMethod) -> Result<Vec<LayerRule>> {
         let one = |leaf: &Leaf| {
-            let last = |group: &ParamGroup| group.matches(&leaf.id, Some(&leaf.path));
+            let last = |group: &ParamGroup| {
+                let mut paths = leaf.paths();
+                paths.any(|path| group.matches(&leaf.id, Some(path)))
+            };
             let granularity = self
                 .granularities
                 .iter()

@@ -25,7 +25,7 @@ pub enum Perturbed {
 ///
 /// Level 0 trains the dense net for `level_steps` steps. At the end of each level `⌈rate · live⌉` weights die, the
 /// last time just so many that `round((1 − S) N)` live; all other parameters and the running statistics
-/// return to what they were after `rewind` steps, the optimizer starts afresh, and the next level goes on from
+/// return to what they were `rewind` steps after the attach, the optimizer starts afresh, and the next level goes on from
 /// step `rewind` of the schedule. There are `⌈ln(1 − S)/ln(1 − rate)⌉` prunings, see [`levels`](Self::levels),
 /// and [`total_steps`](Self::total_steps) steps. Everything happens inside
 /// [`step_with`](crate::SharpOptimizer::step_with); the caller takes learning rate and data from

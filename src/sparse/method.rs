@@ -188,8 +188,8 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
         true
     }
 
-    /// Whether an update looks at gradients at all. A layer without one, because the loss of that step did not
-    /// depend on it, then [sits out](Weight::sits_out).
+    /// Whether an update looks at gradients at all. A layer whose gradient is missing or zero everywhere, because the
+    /// loss of that step did not depend on it, then [sits out](Weight::sits_out).
     fn needs_gradient(&self) -> bool {
         true
     }

@@ -32,7 +32,7 @@ impl Decay {
 }
 
 /// Every `every` steps from `begin` to before `end`, with a share of weights that decays from
-/// `fraction` towards `end`.
+/// `fraction` towards `end`. Steps count from the attach.
 ///
 /// ```
 /// use zosam::sparse::{Decay, UpdateSchedule};

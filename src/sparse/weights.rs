@@ -22,8 +22,7 @@ const LAYERS: [&str; 8] = [
 ];
 
 /// Why a model may have nothing to train.
-pub(crate) const UNTRAINABLE: &str =
-    "the model has no trainable parameter, create it on a device with `.autodiff()`";
+pub(crate) const UNTRAINABLE: &str = "the model has no trainable parameter: create it on a device with `.autodiff()`, or call `.train()`; to move it, use `.fork(&device)`, because `.to_device(&device)` makes results of its parameters";
 
 /// Whether a parameter is the weight of a convolution or linear layer.
 pub(super) fn is_selected(leaf: &Leaf) -> bool {
@@ -31,9 +30,10 @@ pub(super) fn is_selected(leaf: &Leaf) -> bool {
     is_weight && LAYERS.contains(&leaf.layer.as_str())
 }
 
-/// Whether a parameter is of a group.
+/// Whether a parameter is of a group, by any of its places.
 pub(super) fn matches(group: &ParamGroup, leaf: &Leaf) -> bool {
-    group.matches(&leaf.id, Some(&leaf.path))
+    let mut paths = leaf.paths();
+    paths.any(|path| group.matches(&leaf.id, Some(path)))
 }
 
 /// Whether a parameter is to be sparse if it is trainable: one of the group or, by default, the weight of a

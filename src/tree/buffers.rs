@@ -7,30 +7,19 @@
 
 use std::collections::HashMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
 
-use super::leaf::{Path, flatten};
-use super::replace::Context;
+use super::leaf::flatten;
+use super::walk::{Context, Walk};
 
 #[derive(Default)]
-struct ContextVisitor(HashMap<ParamId, Context>);
+struct Contexts(HashMap<ParamId, Context>);
 
-impl ModuleVisitor for ContextVisitor {
+impl ModuleVisitor for Contexts {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.insert(param.id, Context::of(&param.base()));
-    }
-}
-
-/// Restores the autodiff settings that burn's `valid().train()` round trip drops.
-impl ModuleMapper for ContextVisitor {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, tensor, mapper) = param.consume();
-        let tensor = match self.0.get(&id) {
-            Some(context) => context.lift(tensor.inner(), id),
-            None => tensor,
-        };
-        Param::from_mapped_value(id, tensor, mapper)
+        let context = || Context::of(&param.base());
+        self.0.entry(param.id).or_insert_with(context);
     }
 }
 
@@ -43,29 +32,33 @@ pub fn twin<M: Module>(model: &M) -> M {
         // There is no training state to bring back.
         return model.valid();
     }
-    let mut contexts = ContextVisitor::default();
+    let mut contexts = Contexts::default();
     model.visit(&mut contexts);
-    model.valid().train().map(&mut contexts)
+    // burn's round trip drops the autodiff settings.
+    model.valid().train().map(&mut Walk::new(|place| {
+        if let Some(context) = contexts.0.get(&place.id) {
+            place.context = context.clone();
+        }
+        None
+    }))
 }
 
 #[derive(Default)]
-struct BufferVisitor(HashMap<ParamId, Tensor<1>>);
+struct Values(HashMap<ParamId, Tensor<1>>);
 
-impl ModuleVisitor for BufferVisitor {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.insert(param.id, flatten(param.base()));
+impl Values {
+    fn of<M: Module>(model: &M) -> Self {
+        // `valid` folds in the update that burn keeps pending until the next forward pass.
+        let mut values = Self::default();
+        model.valid().visit(&mut values);
+        values
     }
 }
 
-impl ModuleMapper for BufferVisitor {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, tensor, mapper) = param.consume();
-        let buffer = self.0.remove(&id).filter(|_| !tensor.is_require_grad());
-        let tensor = match buffer {
-            Some(value) => Context::of(&tensor).lift(value.reshape(tensor.shape()), id),
-            None => tensor,
-        };
-        Param::from_mapped_value(id, tensor, mapper)
+impl ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = || flatten(param.base());
+        self.0.entry(param.id).or_insert_with(value);
     }
 }
 
@@ -74,84 +67,33 @@ impl ModuleMapper for BufferVisitor {
 /// Trainable parameters are left alone. Frozen ones have equal values in a model and its twins, so
 /// writing them changes nothing.
 pub fn adopt_buffers<M: Module>(model: M, from: &M) -> M {
-    // `valid` folds in the update that burn keeps pending until the next forward pass.
-    let mut buffers = BufferVisitor::default();
-    from.valid().visit(&mut buffers);
-    model.map(&mut buffers)
-}
-
-struct Blend {
-    from: BufferVisitor,
-    share: f64,
-}
-
-impl ModuleMapper for Blend {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, tensor, mapper) = param.consume();
-        let tensor = match self.from.0.remove(&id) {
-            Some(other) => {
-                let context = Context::of(&tensor);
-                let own = match tensor.is_autodiff() {
-                    true => tensor.inner(),
-                    false => tensor,
-                };
-                let other = other.reshape(own.shape());
-                let blended = own.mul_scalar(1.0 - self.share) + other.mul_scalar(self.share);
-                context.lift(blended, id)
-            }
-            None => tensor,
-        };
-        Param::from_mapped_value(id, tensor, mapper)
-    }
+    let mut buffers = Values::of(from);
+    model.map(&mut Walk::new(|place| {
+        let buffer = buffers.0.remove(&place.id);
+        buffer.filter(|_| !place.context.require_grad)
+    }))
 }
 
 /// `(1 − share) · model + share · from`, over every float tensor, running statistics included.
 ///
 /// `model` is a twin of `from`, or a twin's blend.
 pub(crate) fn blend<M: Module>(model: M, from: &M, share: f64) -> M {
-    let mut tensors = BufferVisitor::default();
-    from.valid().visit(&mut tensors);
-    model.map(&mut Blend {
-        from: tensors,
-        share,
-    })
-}
-
-struct Restore<'a> {
-    path: Path,
-    tensors: &'a HashMap<String, TensorData>,
-}
-
-impl ModuleMapper for Restore<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, tensor, mapper) = param.consume();
-        let stored = self.tensors.get(&self.path.dotted());
-        let tensor =
-            match stored.filter(|data| data.num_elements() == tensor.shape().num_elements()) {
-                Some(data) => {
-                    let device = tensor.device().without_autodiff();
-                    let value = Tensor::<1>::from_data(data.clone(), &device);
-                    Context::of(&tensor).lift(value.reshape(tensor.shape()), id)
-                }
-                None => tensor,
-            };
-        Param::from_mapped_value(id, tensor, mapper)
-    }
+    let mut others = Values::of(from);
+    model.map(&mut Walk::new(|place| {
+        let other = others.0.remove(&place.id)?;
+        Some(place.value().mul_scalar(1.0 - share) + other.mul_scalar(share))
+    }))
 }
 
 /// Gives float tensors back the values that [`named_tensors`](super::named_tensors) read, flattened, running
 /// statistics included; clones of the model keep theirs.
 pub(crate) fn restore<M: Module>(model: &M, tensors: &HashMap<String, TensorData>) -> M {
-    twin(model).map(&mut Restore {
-        path: Path::default(),
-        tensors,
-    })
+    twin(model).map(&mut Walk::new(|place| {
+        let data = tensors.get(&place.path.dotted())?;
+        let value = place.value();
+        let fits = data.num_elements() == value.dims()[0];
+        // Without a type burn would make a tensor of the device's default one.
+        let kind = (&value.device(), value.dtype());
+        fits.then(|| Tensor::from_data(data.clone(), kind))
+    }))
 }

@@ -1,6 +1,6 @@
 //! Random directions, addressed by a counter instead of a stream.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
@@ -18,26 +18,54 @@ const BLOCK: usize = 4096;
 /// Parameters are told apart by their path, because burn's parameter ids differ between processes.
 /// CPU backends share one definition (ChaCha8 by block); an accelerator computes the direction
 /// itself from the same key (Threefry-2x32), because sending one over at each step would cost more
-/// than making it. The two definitions give different directions. A [`DirectionDistribution::Sphere`]
-/// direction is returned as a Gaussian one: the caller normalises it after masking.
+/// than making it. The two definitions give different directions. Components are f32: what makes a
+/// direction good is its distribution, not the last bits of its numbers. A
+/// [`DirectionDistribution::Sphere`] direction is returned as a Gaussian one: the caller normalises it
+/// after masking.
 pub fn draw(
     leaves: &[Leaf],
     key: DirectionKey,
     distribution: DirectionDistribution,
     device: &Device,
 ) -> ParamVector {
-    let device = device.clone().without_autodiff();
     let mut direction = ParamVector::default();
     for leaf in leaves {
-        let component = if on_host(&device) {
-            let values = on_the_host(leaf, key, distribution);
-            Tensor::from_data(TensorData::new(values, [leaf.len()]), &device)
-        } else {
-            threefry::component(leaf, key, distribution, &device)
-        };
-        direction.push(leaf.id, component);
+        direction.push(leaf.id, component(leaf, key, distribution, device));
     }
     direction
+}
+
+/// As [`draw`], each component of the float type and on the device of that of another vector, where it
+/// has one.
+pub(crate) fn draw_like<'a>(
+    like: &ParamVector,
+    leaves: impl IntoIterator<Item = &'a Leaf>,
+    key: DirectionKey,
+    distribution: DirectionDistribution,
+) -> ParamVector {
+    let mut direction = ParamVector::default();
+    for leaf in leaves {
+        if let Some(like) = like.get(leaf.id) {
+            let component = component(leaf, key, distribution, &like.device());
+            direction.push(leaf.id, component.cast(like.dtype()));
+        }
+    }
+    direction
+}
+
+fn component(
+    leaf: &Leaf,
+    key: DirectionKey,
+    distribution: DirectionDistribution,
+    device: &Device,
+) -> Tensor<1> {
+    let device = device.clone().without_autodiff();
+    if !on_host(&device) {
+        return threefry::component(leaf, key, distribution, &device);
+    }
+    let values = on_the_host(leaf, key, distribution);
+    let data = TensorData::new(values, [leaf.len()]);
+    Tensor::from_data(data, (&device, DType::F32))
 }
 
 fn on_the_host(leaf: &Leaf, key: DirectionKey, distribution: DirectionDistribution) -> Vec<f32> {

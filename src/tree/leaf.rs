@@ -1,17 +1,26 @@
 //! What a parameter is called, how it is shaped and which layer owns it.
 
+use std::collections::HashMap;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
 
 use super::ParamVector;
+use super::tied::First;
 
 /// One trainable parameter of a module.
+///
+/// A parameter that the module uses in several places (an embedding that is the output's weight, say)
+/// is one leaf: its first place, in the order of the module's fields, names it, says which layer owns it and whether it is
+/// trainable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
     /// The parameter's id, which survives records and device moves.
     pub id: ParamId,
     /// Dotted path from the module's root, for example `layer1.0.conv1.weight`.
     pub path: String,
+    /// Paths of a tied weight's other places.
+    pub tied: Vec<String>,
     /// Type name of the layer that owns the parameter, for example `Conv2d`.
     pub layer: String,
     /// Shape of the tensor, in burn's layout.
@@ -19,6 +28,12 @@ pub struct Leaf {
 }
 
 impl Leaf {
+    /// The paths of all places.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let tied = self.tied.iter();
+        std::iter::once(&self.path).chain(tied).map(String::as_str)
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
@@ -64,6 +79,8 @@ impl Path {
 struct LeafVisitor {
     path: Path,
     leaves: Vec<Leaf>,
+    /// Which leaf a parameter is, if it is one.
+    met: HashMap<ParamId, Option<usize>>,
     /// Whether frozen parameters and running statistics are leaves, too.
     all: bool,
 }
@@ -78,18 +95,33 @@ impl ModuleVisitor for LeafVisitor {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.all || param.is_require_grad() {
+        if let Some(met) = self.met.get(&param.id) {
+            if let Some(leaf) = met.map(|leaf| &mut self.leaves[leaf]) {
+                leaf.tied.push(self.path.dotted());
+            }
+            return;
+        }
+        // The value's own shape: where burn transposes a weight when it is initialised, the shape
+        // that it announces before is another.
+        let value = param.base();
+        let is_leaf = self.all || value.is_require_grad();
+        let leaf = is_leaf.then_some(self.leaves.len());
+        self.met.insert(param.id, leaf);
+        if is_leaf {
             self.leaves.push(Leaf {
                 id: param.id,
                 path: self.path.dotted(),
+                tied: Vec::new(),
                 layer: self.path.layer(),
-                shape: param.lazy_shape().to_vec(),
+                shape: value.dims().to_vec(),
             });
         }
     }
 }
 
 /// The trainable parameters of a module, in the order of its fields.
+///
+/// Parameters that nobody has read yet are initialised.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -114,6 +146,7 @@ fn collect<M: Module>(model: &M, all: bool) -> Vec<Leaf> {
     let mut visitor = LeafVisitor {
         path: Path::default(),
         leaves: Vec::new(),
+        met: HashMap::new(),
         all,
     };
     model.visit(&mut visitor);
@@ -122,13 +155,14 @@ fn collect<M: Module>(model: &M, all: bool) -> Vec<Leaf> {
 
 struct ValueVisitor {
     values: ParamVector,
+    first: First,
     /// Whether frozen parameters and running statistics have values, too.
     all: bool,
 }
 
 impl ModuleVisitor for ValueVisitor {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !self.all && !param.is_require_grad() {
+        if !self.first.is(param.id) || !(self.all || param.is_require_grad()) {
             return;
         }
         let tensor = param.base();
@@ -151,14 +185,19 @@ pub(crate) fn float_values<M: Module>(model: &M) -> ParamVector {
 }
 
 fn values_of<M: Module>(model: &M, all: bool) -> ParamVector {
-    let values = ParamVector::default();
-    let mut visitor = ValueVisitor { values, all };
+    let mut visitor = ValueVisitor {
+        values: ParamVector::default(),
+        first: First::default(),
+        all,
+    };
     model.visit(&mut visitor);
     visitor.values
 }
 
+#[derive(Default)]
 struct NamedVisitor {
     path: Path,
+    first: First,
     tensors: Vec<(String, TensorData)>,
 }
 
@@ -172,19 +211,18 @@ impl ModuleVisitor for NamedVisitor {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.tensors
-            .push((self.path.dotted(), param.base().into_data()));
+        if self.first.is(param.id) {
+            let data = param.base().into_data();
+            self.tensors.push((self.path.dotted(), data));
+        }
     }
 }
 
-/// Every float tensor of a module with its path, running statistics included.
+/// Every float tensor of a module with its path, running statistics included; a tied weight under its first path.
 ///
 /// Updates of running statistics that burn keeps pending are folded in first.
 pub fn named_tensors<M: Module>(model: &M) -> Vec<(String, TensorData)> {
-    let mut visitor = NamedVisitor {
-        path: Path::default(),
-        tensors: Vec::new(),
-    };
+    let mut visitor = NamedVisitor::default();
     model.valid().visit(&mut visitor);
     visitor.tensors
 }

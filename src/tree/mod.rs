@@ -8,7 +8,8 @@
 //!
 //! "Trainable" means that the parameter requires a gradient. Running statistics of normalisation
 //! layers are presented by burn as float parameters that do not, so they are never perturbed,
-//! masked or stepped.
+//! masked or stepped. A parameter that a module uses in several places (a tied weight: one id, met
+//! several times) is one parameter, and all its places get the same tensor.
 
 mod axes;
 mod buffers;
@@ -16,23 +17,29 @@ mod convert;
 mod direction;
 mod key;
 mod leaf;
+mod loadable;
 mod place;
 mod replace;
 mod threefry;
+mod tied;
 mod vector;
+mod walk;
 
 pub(crate) use axes::Axes;
 pub use buffers::{adopt_buffers, twin};
 pub(crate) use buffers::{blend, restore};
-pub(crate) use convert::{absolute, cast, direction};
+pub(crate) use convert::{absolute, cast, direction, narrowed, widened};
 pub use direction::draw;
+pub(crate) use direction::draw_like;
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};
 pub use leaf::{Leaf, leaves, named_tensors, values};
 pub(crate) use leaf::{float_leaves, float_values};
+pub(crate) use loadable::loadable;
 #[cfg(feature = "train")]
-pub(crate) use place::{is_distributed, near};
-pub use replace::{gradients, perturbed, replace, to_gradients};
+pub(crate) use place::is_distributed;
+pub(crate) use place::near;
+pub use replace::{gradients, perturbed, replace, retied, to_gradients};
 pub use vector::ParamVector;
 
 use burn::module::Module;

@@ -1,14 +1,19 @@
 //! On which devices parameters live.
-#![cfg(feature = "train")]
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::module::Module;
+#[cfg(feature = "train")]
+use burn::{
+    module::{ModuleVisitor, Param},
+    tensor::Tensor,
+};
 
-use super::{ParamVector, values};
+use super::{ParamVector, float_values};
 
+#[cfg(feature = "train")]
 #[derive(Default)]
 struct Distributed(bool);
 
+#[cfg(feature = "train")]
 impl ModuleVisitor for Distributed {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let tensor = param.base();
@@ -17,6 +22,7 @@ impl ModuleVisitor for Distributed {
 }
 
 /// Whether burn averages the gradients of a model over devices by itself.
+#[cfg(feature = "train")]
 pub(crate) fn is_distributed<M: Module>(model: &M) -> bool {
     let mut distributed = Distributed::default();
     model.visit(&mut distributed);
@@ -25,7 +31,7 @@ pub(crate) fn is_distributed<M: Module>(model: &M) -> bool {
 
 /// A vector on the devices of a model's parameters.
 pub(crate) fn near<M: Module>(model: &M, vector: ParamVector) -> ParamVector {
-    let values = values(model);
+    let values = float_values(model);
     vector.map(|id, component| match values.get(id) {
         Some(value) => component.to_device(&value.device()),
         None => component,

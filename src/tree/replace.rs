@@ -1,89 +1,57 @@
 //! Writing vectors back into a module.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{GradientCheckpointingStrategy, Tensor};
+use burn::tensor::Tensor;
 
 use super::leaf::flatten;
-use super::vector::wide;
+use super::tied::First;
+use super::vector::{aligned, wide};
+use super::walk::Walk;
 use super::{ParamVector, twin};
-
-/// The autodiff settings that a parameter carries and that a new value must carry too.
-///
-/// burn lifts a plain tensor with default settings; mixing checkpointing strategies in one forward
-/// pass panics. burn's optimizers do the same with a type that is private to them.
-pub(super) struct Context {
-    require_grad: bool,
-    distributed: bool,
-    checkpointing: Option<GradientCheckpointingStrategy>,
-}
-
-impl Context {
-    pub(super) fn of<const D: usize>(tensor: &Tensor<D>) -> Self {
-        // burn panics where a plain tensor is asked for the last two.
-        let is_autodiff = tensor.is_autodiff();
-        Self {
-            require_grad: tensor.is_require_grad(),
-            distributed: is_autodiff && tensor.is_distributed(),
-            checkpointing: is_autodiff
-                .then(|| tensor.gradient_checkpointing_strategy())
-                .flatten(),
-        }
-    }
-
-    pub(super) fn lift<const D: usize>(&self, plain: Tensor<D>, id: ParamId) -> Tensor<D> {
-        let Some(strategy) = self.checkpointing else {
-            return plain;
-        };
-        let mut tensor = Tensor::from_inner(plain).with_gradient_checkpointing_strategy(strategy);
-        if self.require_grad {
-            tensor = tensor.require_grad();
-        }
-        if self.distributed {
-            tensor = tensor.set_distributed(id);
-        }
-        tensor
-    }
-}
-
-struct Replace<F, R> {
-    new_value: F,
-    record: R,
-}
-
-impl<F, R> ModuleMapper for Replace<F, R>
-where
-    F: FnMut(ParamId, Tensor<1>) -> Option<Tensor<1>>,
-    R: Fn(ParamId) -> bool,
-{
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, tensor, mapper) = param.consume();
-        if !tensor.is_require_grad() {
-            return Param::from_mapped_value(id, tensor, mapper);
-        }
-        let mut context = Context::of(&tensor);
-        context.require_grad = (self.record)(id);
-        let shape = tensor.shape();
-        let plain = tensor.inner();
-        let new = match (self.new_value)(id, wide(flatten(plain.clone()))) {
-            Some(flat) => flat.reshape(shape).cast(plain.dtype()),
-            None => plain,
-        };
-        Param::from_mapped_value(id, context.lift(new, id), mapper)
-    }
-}
 
 /// Gives trainable parameters new values; `None` keeps the old one.
 ///
-/// Ids, `require_grad`, checkpointing strategy and everything that is not trainable stay as they are.
+/// Ids, float types, `require_grad`, checkpointing strategy and everything that is not trainable stay
+/// as they are. All places of a tied weight get the same tensor.
 pub fn replace<M: Module>(
     model: M,
-    new_value: impl FnMut(ParamId, Tensor<1>) -> Option<Tensor<1>>,
+    mut new_value: impl FnMut(ParamId, Tensor<1>) -> Option<Tensor<1>>,
 ) -> M {
-    model.map(&mut Replace {
-        new_value,
-        record: |_| true,
-    })
+    model.map(&mut Walk::new(|place| {
+        let trainable = place.context.require_grad;
+        trainable.then(|| new_value(place.id, wide(place.value())))?
+    }))
+}
+
+/// The model with all places of each tied weight at the value of the first one.
+///
+/// burn's optimizers step the first place only. Steps of this crate see to the others; this is for
+/// steps of your own with a [`gradient`](crate::SharpOptimizer::gradient).
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::{module::{Module, Param}, tensor::{Device, Tensor}};
+/// use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+/// use zosam::tree;
+///
+/// #[derive(Module, Debug)]
+/// struct Tied {
+///     a: Param<Tensor<1>>,
+///     b: Param<Tensor<1>>,
+/// }
+/// let a = Param::from_tensor(Tensor::ones([1], &Device::flex().autodiff()));
+/// let model = Tied { b: a.clone(), a };
+/// // The gradient of a · b is 2 where both are the same 1.
+/// let gradients = (model.a.val() * model.b.val()).backward();
+/// let gradients = GradientsParams::from_grads(gradients, &model);
+/// let model = ModuleOptimizer::from(SgdConfig::new().build()).step(0.25, model, gradients);
+/// let model = tree::retied(model);
+/// assert_eq!(model.b.val().into_scalar::<f32>(), 0.5);
+/// # }
+/// ```
+pub fn retied<M: Module>(model: M) -> M {
+    model.map(&mut Walk::new(|_| None))
 }
 
 /// The isolated twin of a model at `θ + scale · direction`.
@@ -96,22 +64,28 @@ pub fn perturbed<M: Module>(
     scale: f64,
     record: impl Fn(ParamId) -> bool,
 ) -> M {
-    twin(model).map(&mut Replace {
-        new_value: |id, value: Tensor<1>| {
-            let component = direction.get(id)?;
-            Some(value + component.clone().mul_scalar(scale))
-        },
-        record,
-    })
+    twin(model).map(&mut Walk::new(|place| {
+        if !place.context.require_grad {
+            return None;
+        }
+        place.context.require_grad = record(place.id);
+        let component = direction.get(place.id)?.clone();
+        let (value, step) = aligned(wide(place.value()), component.mul_scalar(scale));
+        Some(value + step)
+    }))
 }
 
 struct GradientVisitor<'a> {
     gradients: &'a GradientsParams,
     vector: ParamVector,
+    first: First,
 }
 
 impl ModuleVisitor for GradientVisitor<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.first.is(param.id) {
+            return;
+        }
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
             self.vector.push(param.id, flatten(gradient));
         }
@@ -123,6 +97,7 @@ pub fn gradients<M: Module>(model: &M, gradients: &GradientsParams) -> ParamVect
     let mut visitor = GradientVisitor {
         gradients,
         vector: ParamVector::default(),
+        first: First::default(),
     };
     model.visit(&mut visitor);
     visitor.vector
@@ -131,13 +106,18 @@ pub fn gradients<M: Module>(model: &M, gradients: &GradientsParams) -> ParamVect
 struct RegisterVisitor<'a> {
     vector: &'a ParamVector,
     gradients: GradientsParams,
+    first: First,
 }
 
 impl ModuleVisitor for RegisterVisitor<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.first.is(param.id) {
+            return;
+        }
         if let Some(component) = self.vector.get(param.id) {
-            let gradient: Tensor<D> = component.clone().reshape(param.lazy_shape());
-            let gradient = gradient.cast(param.val().dtype());
+            let value = param.base();
+            let gradient: Tensor<D> = component.clone().reshape(value.shape());
+            let gradient = gradient.cast(value.dtype());
             self.gradients.register(param.id, gradient);
         }
     }
@@ -148,6 +128,7 @@ pub fn to_gradients<M: Module>(model: &M, vector: &ParamVector) -> GradientsPara
     let mut visitor = RegisterVisitor {
         vector,
         gradients: GradientsParams::new(),
+        first: First::default(),
     };
     model.visit(&mut visitor);
     visitor.gradients

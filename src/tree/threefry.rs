@@ -119,7 +119,11 @@ fn encrypt<W: Word>(key: [u32; 2], [x0, x1]: [W; 2]) -> [W; 2] {
     [x0, x1]
 }
 
-/// The upper 24 bits as a float in (0, 1): every such number is exact in f32.
+/// The upper 24 bits, and a half, as a float in (0, 1].
+///
+/// Exact below a half. Above it f32 has no room for the half, which is rounded to even: all ones give
+/// 1, whose logarithm is 0, which Box and Muller's transform can take. (Without the half the smallest
+/// would be 0, whose logarithm it cannot.)
 fn uniform(word: Tensor<1, Int>) -> Tensor<1> {
     let bits = word
         .bitwise_right_shift_scalar(8)
@@ -164,6 +168,24 @@ mod tests {
         ];
         for (key, counter, expected) in cases {
             assert_eq!(encrypt(key, counter), expected);
+        }
+    }
+
+    /// The ends of the range of words make finite numbers.
+    #[cfg(feature = "flex")]
+    #[test]
+    fn extreme_words_make_finite_normals() {
+        let word = |bits: u32| Tensor::<1, Int>::from_ints([bits as i32], &Device::flex());
+        let unit = |bits| uniform(word(bits)).into_scalar::<f32>();
+        assert_eq!(unit(0), 0.5 / (1 << 24) as f32);
+        assert_eq!((unit(1 << 31), unit(u32::MAX)), (0.5, 1.0));
+        for first in [0, 1 << 31, u32::MAX] {
+            for second in [0, 1 << 31, u32::MAX] {
+                for normal in gaussians([word(first), word(second)]) {
+                    // √(2 ln 2²⁵) is the largest of all.
+                    assert!(normal.into_scalar::<f32>().abs() <= 5.888);
+                }
+            }
         }
     }
 

@@ -1,15 +1,18 @@
 //! A vector in parameter space.
 
 use burn::module::ParamId;
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{DType, Element, FloatDType, Tensor, TensorData};
 
 use super::on_host;
 
 /// A vector in parameter space: one flat tensor per trainable parameter, in the module's order.
 ///
-/// Weights, gradients, random directions and perturbations are all of this type. Tensors are
-/// detached and live on the model's device. Components of half-precision parameters are kept in f32, so that norms, sums and scalings
-/// have its precision and its range.
+/// Weights, gradients, random directions and perturbations are all of this type. Tensors are detached
+/// and live on their parameters' devices.
+///
+/// A component has its parameter's float type, except that those of half-precision parameters are kept
+/// in f32, so that norms, sums and scalings have its precision and its range. Sums of an f32 and an f64
+/// component are in f64. What is written back into a model takes the parameter's own type.
 #[derive(Debug, Clone, Default)]
 pub struct ParamVector {
     entries: Vec<(ParamId, Tensor<1>)>,
@@ -71,7 +74,7 @@ impl ParamVector {
         self.map(|id, tensor| {
             let (other_id, component) = others.next().expect("lengths were compared");
             assert_eq!(id, *other_id, "components are in the same order");
-            tensor + component.clone().mul_scalar(factor)
+            sum(tensor, component.clone().mul_scalar(factor))
         })
     }
 
@@ -81,7 +84,7 @@ impl ParamVector {
         for (id, component) in other.iter() {
             let term = component.clone().mul_scalar(factor);
             match self.entries.iter_mut().find(|(own, _)| *own == id) {
-                Some((_, sum)) => *sum = sum.clone() + term,
+                Some((_, own)) => *own = sum(own.clone(), term),
                 None => self.push(id, term),
             }
         }
@@ -114,19 +117,36 @@ impl ParamVector {
 /// Accumulates in f64 and in element order, so that the sum depends neither on the number of threads nor on how
 /// a backend splits a reduction.
 fn dot_on_the_host(pairs: &[(&Tensor<1>, &Tensor<1>)]) -> f64 {
-    let one = |(a, b): &(&Tensor<1>, &Tensor<1>)| -> f64 {
-        let (a, b) = (a.to_data_as::<f32>(), b.to_data_as::<f32>());
-        let products = floats(&a).iter().zip(floats(&b));
-        products.map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
-    };
-    pairs.iter().map(one).sum()
+    fn one<E: Element + Into<f64>>(a: &Tensor<1>, b: &Tensor<1>) -> f64 {
+        let (a, b) = (a.to_data_as::<E>(), b.to_data_as::<E>());
+        let slice = |data| TensorData::as_slice::<E>(data).expect("the data was converted");
+        let products = slice(&a).iter().zip(slice(&b));
+        products.map(|(x, y)| (*x).into() * (*y).into()).sum()
+    }
+    let dots = pairs
+        .iter()
+        .map(|(a, b)| match is_double(a) || is_double(b) {
+            true => one::<f64>(a, b),
+            false => one::<f32>(a, b),
+        });
+    dots.sum()
 }
 
-/// Reduces in f32 on the device, half-precision tensors widened first, so that one number travels.
+/// Reduces on the device, in f32 or, where a component is, in f64, so that one number travels.
 fn dot_on_the_device(pairs: &[(&Tensor<1>, &Tensor<1>)]) -> f64 {
-    let wide = |tensor: &Tensor<1>| tensor.clone().cast(burn::tensor::FloatDType::F32);
-    let sums = pairs.iter().map(|(a, b)| (wide(a) * wide(b)).sum());
-    f64::from(Tensor::cat(sums.collect(), 0).sum().into_scalar::<f32>())
+    let kind = match pairs.iter().any(|(a, b)| is_double(a) || is_double(b)) {
+        true => FloatDType::F64,
+        false => FloatDType::F32,
+    };
+    let product = |(a, b): &(&Tensor<1>, &Tensor<1>)| {
+        let (a, b) = aligned((*a).clone(), (*b).clone());
+        (a * b).sum().cast(kind)
+    };
+    // Parameters may live on several devices.
+    let sums: Vec<Tensor<1>> = pairs.iter().map(product).collect();
+    let device = sums[0].device();
+    let sums = sums.into_iter().map(|sum| sum.to_device(&device));
+    Tensor::cat(sums.collect(), 0).sum().into_scalar::<f64>()
 }
 
 /// Half-precision tensors as f32, others as they are.
@@ -137,9 +157,25 @@ pub(super) fn wide<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     }
 }
 
-fn floats(data: &burn::tensor::TensorData) -> &[f32] {
-    data.as_slice::<f32>()
-        .expect("the data was converted to f32")
+/// Two tensors in the wider of their float types.
+pub(super) fn aligned(a: Tensor<1>, b: Tensor<1>) -> (Tensor<1>, Tensor<1>) {
+    if a.dtype() == b.dtype() {
+        return (a, b);
+    }
+    let kind = match is_double(&a) || is_double(&b) {
+        true => FloatDType::F64,
+        false => FloatDType::F32,
+    };
+    (a.cast(kind), b.cast(kind))
+}
+
+fn sum(a: Tensor<1>, b: Tensor<1>) -> Tensor<1> {
+    let (a, b) = aligned(a, b);
+    a + b
+}
+
+fn is_double(tensor: &Tensor<1>) -> bool {
+    tensor.dtype() == DType::F64
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -150,11 +186,16 @@ mod tests {
 
     #[test]
     fn the_device_computes_the_same_product() {
-        let random = |size| Tensor::random([size], Distribution::Normal(0.0, 1.0), &Device::flex());
-        let tensors: Vec<Tensor<1>> = [1, 7, 1000, 4097].map(random).into();
-        let pairs: Vec<_> = tensors.iter().map(|tensor| (tensor, tensor)).collect();
-        let expected = dot_on_the_host(&pairs);
-        // A sum of five thousand squares in f32.
-        assert!((dot_on_the_device(&pairs) / expected - 1.0).abs() < 1e-5);
+        // A sum of five thousand squares in f32, and in f64.
+        for (kind, tolerance) in [(FloatDType::F32, 1e-5), (FloatDType::F64, 1e-13)] {
+            let random = |size| {
+                let normal = Distribution::Normal(0.0, 1.0);
+                Tensor::<1>::random([size], normal, &Device::flex()).cast(kind)
+            };
+            let tensors: Vec<Tensor<1>> = [1, 7, 1000, 4097].map(random).into();
+            let pairs: Vec<_> = tensors.iter().map(|tensor| (tensor, tensor)).collect();
+            let expected = dot_on_the_host(&pairs);
+            assert!((dot_on_the_device(&pairs) / expected - 1.0).abs() < tolerance);
+        }
     }
 }

@@ -48,10 +48,6 @@ fn deit(folder: &Path, arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 /// `evaluate` and `predict` show a network the same pixels of a file: as many of its first answers are right.
 #[test]
 fn predictions_are_those_of_the_evaluation() {

@@ -11,7 +11,9 @@ mod folder;
 mod interruptions;
 mod models;
 mod recipes;
+mod runs;
 mod sharpness;
+mod standalone;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -51,6 +53,25 @@ fn events(output: &[u8]) -> Vec<Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What a program that has to succeed says, as events and as text.
+fn said(output: Output) -> (Vec<Value>, String) {
+    let text = text(&output);
+    assert!(output.status.success(), "{text}");
+    (events(&output.stdout), text)
+}
+
+/// What a program that has to refuse says: one line, and code 2.
+fn refusal(output: Output) -> String {
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert_eq!(text.trim_end().lines().count(), 1, "{text}");
+    text
 }
 
 const SMALL: [&str; 11] = [

@@ -56,7 +56,6 @@ fn passes_are_those_of_the_guide() {
     let guided = || Directions::Guided(Guide::default());
     let part = 1.0 / 6.0;
     let look = LookSamConfig::new().with_every(10);
-    let momentum = SharpnessConfig::MomentumSam;
     let random = |coin| SharpnessConfig::RandomSign(RandomSignConfig::new(0.05).with_coin(coin));
     for (name, config, passes) in [
         ("none", SharpnessConfig::None, (10, 10)),
@@ -76,8 +75,16 @@ fn passes_are_those_of_the_guide() {
         ),
         ("esam", SharpnessConfig::Esam(EsamConfig::new()), (30, 20)),
         ("looksam", SharpnessConfig::LookSam(look), (11, 11)),
-        ("s2sam", momentum(MomentumSamConfig::s2sam()), (10, 10)),
-        ("msam", momentum(MomentumSamConfig::new()), (10, 10)),
+        (
+            "s2sam",
+            SharpnessConfig::S2Sam(S2SamConfig::new()),
+            (10, 10),
+        ),
+        (
+            "msam",
+            SharpnessConfig::MomentumSam(MomentumSamConfig::new()),
+            (10, 10),
+        ),
         ("zo-sam", zo_sam(zo()), (20, 10)),
         (
             "zo-sam on a quarter",

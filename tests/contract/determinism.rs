@@ -87,15 +87,15 @@ fn the_number_of_threads_does_not_matter() {
             .num_threads(threads)
             .build()
             .unwrap();
+        // Weights are drawn on this thread: one of rayon's would not wait for the draws of other tests.
+        let mut leaves = zosam::tree::leaves(&Net::new(&device()));
+        leaves[0].shape = vec![100_000];
         pool.install(|| {
-            let net = Net::new(&device());
             let key = zosam::tree::DirectionKey {
                 seed: 1,
                 step: 2,
                 index: 3,
             };
-            let mut leaves = zosam::tree::leaves(&net);
-            leaves[0].shape = vec![100_000];
             let direction = zosam::tree::draw(&leaves, key, Default::default(), &device());
             let norm = direction.norm();
             let first: Vec<f32> = direction

@@ -10,6 +10,7 @@ mod estimate;
 mod forward_only;
 mod isolation;
 mod masks;
+mod modules;
 mod reductions;
 mod replicas;
 mod rewind;

@@ -45,10 +45,6 @@ fn ends_of_settings_are_sam_to_the_bit() {
     ] {
         assert!(bits(&trained(config)) == expected, "{name}");
     }
-    let momentum = |config: MomentumSamConfig| SharpnessConfig::MomentumSam(config.with_rho(RHO));
-    let s2sam = bits(&trained(momentum(MomentumSamConfig::s2sam())));
-    let without = MomentumSamConfig::new().with_momentum(0.0);
-    assert!(bits(&trained(momentum(without))) == s2sam, "msam");
 }
 
 /// Where the arithmetic is another the weights agree to rounding.

@@ -42,7 +42,10 @@ fn radius_zero_is_the_base_optimizer() {
         };
         let expected = run(SharpnessConfig::None);
         for (name, config, _) in perturbations(0.0) {
-            assert!(run(config) == expected, "{name} with {method_name}");
+            // Its weight decay is no perturbation.
+            if name != "msam decayed" {
+                assert!(run(config) == expected, "{name} with {method_name}");
+            }
         }
     }
 }

@@ -143,8 +143,8 @@ fn parts_add_up() {
     assert_eq!(BatchLoss::<burn::nn::Linear>::samples(&loss), Some(7));
     let mut objective = Objective::new(&layer, loss, 0);
     let each = objective.losses_at(None);
-    let expected = f64::from(each[1] + each[4] + each[6]) / 3.0;
+    let expected = (each[1] + each[4] + each[6]) / 3.0;
     assert!((objective.value_on(&[1, 4, 6], None) - expected).abs() < 1e-6);
-    let mean = each.iter().sum::<f32>() / 7.0;
-    assert!((objective.value(None) - f64::from(mean)).abs() < 1e-6);
+    let mean = each.iter().sum::<f64>() / 7.0;
+    assert!((objective.value(None) - mean).abs() < 1e-6);
 }

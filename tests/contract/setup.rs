@@ -201,12 +201,21 @@ pub fn perturbations(rho: f64) -> Vec<Case> {
         ),
         (
             "s2sam",
-            SharpnessConfig::MomentumSam(MomentumSamConfig::s2sam().with_rho(rho)),
+            SharpnessConfig::S2Sam(S2SamConfig::new().with_rho(rho)),
             Some((1, 1)),
         ),
         (
             "msam",
             SharpnessConfig::MomentumSam(MomentumSamConfig::new().with_rho(rho)),
+            Some((1, 1)),
+        ),
+        (
+            "msam decayed",
+            SharpnessConfig::MomentumSam(
+                MomentumSamConfig::new()
+                    .with_rho(rho)
+                    .with_weight_decay(0.01),
+            ),
             Some((1, 1)),
         ),
         (

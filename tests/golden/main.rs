@@ -9,6 +9,7 @@ mod before_training;
 mod corruptions;
 mod deit;
 mod drop_and_grow;
+mod files;
 mod layers;
 mod methods;
 mod model_sizes;

@@ -1,28 +1,35 @@
-"""Golden numbers: ten steps of the sharpness-aware optimizers, by their authors' code.
+"""Golden numbers: ten steps of the sharpness-aware optimizers, and three of MeZO.
 
     python tests/golden/make_sharpness.py FOLDER
 
 writes sharpness.json beside this script. FOLDER holds clones of the repositories davda54/sam, SamsungLabs/ASAM,
-juntang-zhuang/GSAM, dydjw9/Efficient_SAM and nblt/F-SAM under their second names; pytorch_optimizer is from pip (3.10
-made the file; torch 2.15). Who computed what:
+juntang-zhuang/GSAM, dydjw9/Efficient_SAM, nblt/F-SAM, MarlonBecker/MSAM and princeton-nlp/MeZO under their second names;
+pytorch_optimizer is from pip (3.10.1 made the file; torch 2.15). Who computed what:
 
-    sam, asam, gsam, esam, fsam     the authors' classes
-    wsam, wsam_coupled              pytorch_optimizer's, by the paper's author's rule
+    asam, gsam, esam, fsam, msam    the authors' classes
+    mezo                            the authors' methods, on this net and in float64
+    sam                             davda54's class, the usual one of PyTorch (the authors' is of JAX)
+    looksam                         the class of momentum-SAM's authors: projection over all weights, as in the paper
     looksam_per_tensor              pytorch_optimizer's
-    looksam, fisher_sam, s2sam, msam, mezo   written here from the papers: no code of the authors was found
-                                    (looksam: projection over all weights; fisher_sam: F = 1 + g^2; msam: own momentum)
+    wsam, wsam_coupled              pytorch_optimizer's, by the paper's author's rule
+    fisher_sam, s2sam               written here after the papers: no code of the authors was found (F = 1 + g^2)
 
-Every variant takes SGD with momentum 0.9 and weight decay 5e-4, and running statistics from the first forward pass of a
-step only, whatever the code around it does. `drift` is by how much float32 is off a float64 run: LookSAM tensor by tensor
+So the last line holds this crate's reading of two papers against itself, in another language; the others hold it against
+somebody else's.
+
+Every variant takes SGD with momentum 0.9 and weight decay 5e-4 (msam's class in its own momentum, at the point that it
+looks at), and running statistics from the first forward pass of a step only, whatever the code around it does. `drift` is by how much float32 is off a float64 run: LookSAM tensor by tensor
 divides by the norms of tensors whose gradient is mostly rounding. ESAM's class keeps the samples strictly above the k-th largest rise, so k = 4
 keeps 3; the tensors that it has chosen by chance are in the file.
 """
 
+import ast
 import importlib.util
 import json
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -159,6 +166,10 @@ def variants(folder):
     start = source.index("class FriendlySAM")
     end = source.find("\nclass ", start)
     exec(source[start : end if end > 0 else None], friendly)
+    # Their package names are common ones.
+    sys.path.insert(0, str(folder / "MSAM"))
+    becker = load(folder / "MSAM/optimizer/msam.py", "becker")
+    becker_look = load(folder / "MSAM/optimizer/looksam.py", "becker_look")
     import pytorch_optimizer
 
     def two_steps(make):
@@ -265,8 +276,13 @@ def variants(folder):
         optimizer = pytorch_optimizer.LookSAM(
             r.model.parameters(), torch.optim.SGD, rho=0.05, k=3, alpha=0.7, **KEYS
         )
+        taken = 0
 
         def step(images, labels):
+            nonlocal taken
+            # It looks for a count that torch's SGD does not keep.
+            optimizer.param_groups[0]["step"] = taken
+            taken += 1
             optimizer.zero_grad()
             r.backward(images, labels)
 
@@ -280,20 +296,34 @@ def variants(folder):
         return step
 
     def looksam(r):
-        optimizer, taken, kept = sgd(r.model), 0, None
+        optimizer = becker_look.LookSAM(r.model.parameters(), rho=0.05, k=3, alpha=0.7, **KEYS)
+        taken = 0
 
         def step(images, labels):
-            nonlocal taken, kept
-            g = r.gradients(images, labels)
+            nonlocal taken
+            r.backward(images, labels)
             if taken % 3 == 0:
-                there = r.shifted(along(g, 0.05), images, labels)
-                share = dot(there, g) / dot(g, g)
-                kept = [t - share * x for t, x in zip(there, g)]
-                r.descend(optimizer, there)
+                optimizer.move_up()
+                optimizer.zero_grad()
+                r.backward(images, labels)
+                optimizer.move_back()
             else:
-                scale = 0.7 * norm(g) / norm(kept)
-                r.descend(optimizer, [x + scale * v for x, v in zip(g, kept)])
+                optimizer.update_gradient()
+            optimizer.SGD_step()
+            optimizer.zero_grad()
             taken += 1
+
+        return step
+
+    def msam(r):
+        optimizer = becker.MSAM(r.model.parameters(), rho=0.3, **KEYS)
+
+        def step(images, labels):
+            optimizer.move_up_to_momentumAscent()
+            r.backward(images, labels)
+            optimizer.step()
+            optimizer.zero_grad()
+            optimizer.move_back_from_momentumAscent()
 
         return step
 
@@ -308,20 +338,16 @@ def variants(folder):
 
         return step
 
-    def earlier(momentum):
-        def run(r):
-            optimizer, average = sgd(r.model), None
+    def s2sam(r):
+        optimizer, previous = sgd(r.model), None
 
-            def step(images, labels):
-                nonlocal average
-                offset = [0 * p for p in r.model.parameters()] if average is None else along(average, 0.05)
-                g = r.shifted([e.detach() for e in offset], images, labels)
-                average = g if average is None else [momentum * a + x for a, x in zip(average, g)]
-                r.descend(optimizer, [x.clone() for x in g])
+        def step(images, labels):
+            nonlocal previous
+            offset = [0 * p for p in r.model.parameters()] if previous is None else along(previous, 0.05)
+            previous = r.shifted([e.detach() for e in offset], images, labels)
+            r.descend(optimizer, [x.clone() for x in previous])
 
-            return step
-
-        return run
+        return step
 
     falling = [LR - 0.09 * t / (STEPS - 1) for t in range(STEPS)]
     by_rate = [0.02 + 0.08 * (lr - 0.01) / 0.09 for lr in falling]
@@ -337,8 +363,8 @@ def variants(folder):
         "looksam": looksam,
         "looksam_per_tensor": looksam_per_tensor,
         "fisher_sam": fisher_sam,
-        "s2sam": earlier(0.0),
-        "msam": earlier(0.9),
+        "s2sam": s2sam,
+        "msam": msam,
     }
     return runs, falling, chosen
 
@@ -356,28 +382,43 @@ def trace(make, dtype):
     return losses, states
 
 
-def mezo():
-    """Three steps of MeZO's SGD on given directions; the norm looks at the batch."""
-    model, generator = initial(), torch.Generator().manual_seed(5)
+def mezo(folder):
+    """Three steps of MeZO by the methods of its authors' trainer, in float64; the norm looks at the batch.
+
+    Their evaluation mode is left out, and the seed of each direction is the step's.
+    """
+    source = (folder / "MeZO/large_models/trainer.py").read_text()
+    trainer = next(n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ClassDef) and n.name == "OurTrainer")
+    wanted = ["zo_perturb_parameters", "zo_step", "zo_update"]
+    trainer.body = [n for n in trainer.body if isinstance(n, ast.FunctionDef) and n.name in wanted]
+    trainer.bases = []
+    names = {"torch": torch, "np": SimpleNamespace(random=SimpleNamespace(randint=lambda _: SEEDS.pop(0)))}
+    exec(compile(ast.Module([trainer], []), "trainer.py", "exec"), names)
     epsilon, lr = 1e-3, 0.01
+    SEEDS = [11, 12, 13]
+    model = initial().double()
     model.passes = 1
-    steps = []
-    for (images, labels), _ in zip(batches(), range(3)):
-        z = [torch.round(torch.randn(p.shape, generator=generator), decimals=3) for p in model.parameters()]
 
-        def at(scale):
-            wide = [p.double() + scale * v for p, v in zip(model.parameters(), z)]
-            moved = {n: w.float() for (n, _), w in zip(model.named_parameters(), wide)}
+    class Trainer(names["OurTrainer"]):
+        args = SimpleNamespace(zo_eps=epsilon, gradient_accumulation_steps=1, weight_decay=0.0)
+        lr_scheduler = SimpleNamespace(step=lambda: None)
+
+        def _get_learning_rate(self):
+            return lr
+
+        def zo_forward(self, model, batch):
+            images, labels = batch
             with torch.no_grad():
-                return torch.func.functional_call(model, moved, images)
+                return F.cross_entropy(model(images.double()), labels)
 
-        difference = F.cross_entropy(at(epsilon), labels) - F.cross_entropy(at(-epsilon), labels)
-        projected = (difference / (2 * epsilon)).item()
-        with torch.no_grad():
-            for p, v in zip(model.parameters(), z):
-                p.sub_(lr * projected * v)
-        directions = {n: flat(v) for (n, _), v in zip(model.named_parameters(), z)}
-        steps.append({"directions": directions, "projected": projected, "state": state(model)})
+    steps, by_them = [], Trainer()
+    for batch, _ in zip(batches(), range(3)):
+        by_them.zo_step(model, batch)
+        by_them.zo_update(model)
+        torch.manual_seed(by_them.zo_random_seed)
+        drawn = [(n, torch.normal(mean=0, std=1, size=p.size(), dtype=p.dtype)) for n, p in model.named_parameters()]
+        directions = {n: flat(z) for n, z in drawn}
+        steps.append({"directions": directions, "projected": by_them.projected_grad, "state": state(model)})
     return {"epsilon": epsilon, "lr": lr, "steps": steps}
 
 
@@ -399,7 +440,7 @@ def main():
         "rates": falling,
         "esam_tensors": chosen,
         "variants": out,
-        "mezo": mezo(),
+        "mezo": mezo(Path(sys.argv[1])),
     }
     (HERE / "sharpness.json").write_text(json.dumps(golden))
 

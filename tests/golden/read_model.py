@@ -23,6 +23,7 @@ def read(path):
     return model
 # docs/MODEL_FILES.md ends
 
-for name, tensor in sorted(read(sys.argv[1]).items()):
-    values = tensor.astype(np.float64).ravel()
-    print(name, list(tensor.shape), int(np.count_nonzero(values)), float(values @ np.arange(1, values.size + 1)))
+if __name__ == "__main__":
+    for name, tensor in sorted(read(sys.argv[1]).items()):
+        values = tensor.astype(np.float64).ravel()
+        print(name, list(tensor.shape), int(np.count_nonzero(values)), float(values @ np.arange(1, values.size + 1)))

@@ -121,9 +121,14 @@ fn small_files_that_declare_huge_images_are_refused() {
 
 #[test]
 fn files_that_are_no_images_are_refused() {
-    assert!(message(b"").contains("neither JPEG nor PNG"));
-    assert!(message(b"GIF89a").contains("neither JPEG nor PNG"));
-    assert!(message(&[0xff, 0xd8]).contains("expected a whole JPEG or PNG"));
+    assert!(message(b"").contains("it is empty"));
+    assert!(message(b"GIF89a").contains("expected a whole JPEG, PNG, WebP, GIF, BMP or TIFF file"));
+    assert!(message(&[0xff, 0xd8]).contains("expected a whole JPEG"));
+    assert!(message(b"words").contains("no image of a known format"));
+    // What people have in their folders, and what downloads end in.
+    assert!(message(b"\0\0\0\x24ftypheic\0\0").contains("it is HEIC, by its content"));
+    assert!(message(b"\0\0\0\x1cftypavif\0\0").contains("it is AVIF"));
+    assert!(message(b"<!DOCTYPE html><html>404").contains("it is a web page"));
     let folder = tempdir().unwrap();
     for path in [
         folder.path().join("missing.png"),

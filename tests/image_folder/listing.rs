@@ -85,8 +85,16 @@ fn folders_that_cannot_be_used_say_why() {
     assert!(message(&folder.path().join("missing")).contains("expected a folder"));
     assert!(message(folder.path()).contains("no folders; expected one for each class"));
     fs::create_dir(folder.path().join("empty")).unwrap();
-    fs::write(folder.path().join("empty/1.webp"), "").unwrap();
-    assert!(message(folder.path()).contains("empty: a class without images"));
+    assert!(message(folder.path()).contains("empty: a class without images; expected .jpg, "));
+    for name in ["1.heic", "2.HEIC", "notes.txt", "README"] {
+        fs::write(folder.path().join("empty").join(name), "").unwrap();
+    }
+    let found = message(folder.path());
+    let counts = "1 file without extension, 2 .heic files, 1 .txt file";
+    assert!(
+        found.contains(&format!("without images, but with {counts}; expected")),
+        "{found}"
+    );
     for sizing in [
         Sizing::CenterCrop { resize: 8, crop: 9 },
         Sizing::CenterCrop { resize: 0, crop: 0 },
@@ -115,4 +123,44 @@ fn training_and_validation_have_the_same_classes() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("train: has no class `c`"), "{error}");
+}
+
+/// A folder in `val` may be empty; one that is not there is a mistake.
+#[test]
+fn a_class_may_have_no_validation_images() {
+    let folder = tempdir().unwrap();
+    for name in ["train/a/1.png", "train/b/2.png", "val/a/3.png"] {
+        save(folder.path(), name, 1, [3, 3]);
+    }
+    fs::create_dir(folder.path().join("val/b")).unwrap();
+    let (train, val) = image_folders(folder.path(), square(8)).unwrap();
+    assert_eq!((train.classes(), val.classes(), val.len()), (2, 2, 1));
+    fs::remove_file(folder.path().join("val/a/3.png")).unwrap();
+    let error = image_folders(folder.path(), square(8)).unwrap_err();
+    assert!(error.to_string().contains("val: no images"), "{error}");
+    // Training on a class without images is none.
+    fs::remove_file(folder.path().join("train/b/2.png")).unwrap();
+    let error = image_folders(folder.path(), square(8)).unwrap_err();
+    assert!(
+        error.to_string().contains("b: a class without images"),
+        "{error}"
+    );
+}
+
+/// Labels by the names that a model was trained with, whatever the order and number of the folders.
+#[test]
+fn folders_are_matched_with_classes_by_name() {
+    let folder = twelve();
+    let classes = ["cat", "dog", "ant", "bee"].map(String::from);
+    let open =
+        |classes: &[String]| ImageFolder::open_with_classes(folder.path(), classes, square(8));
+    let images = open(&classes).unwrap();
+    let labels: Vec<usize> = (0..12).map(|index| images.label(index)).collect();
+    assert_eq!(labels, [2, 2, 2, 2, 3, 3, 3, 3, 0, 0, 0, 0]);
+    assert_eq!((images.classes(), images.class_name(0)), (4, Some("cat")));
+    let error = open(&classes[..3]).unwrap_err().to_string();
+    assert!(
+        error.contains("bee: is none of the 3 classes: cat, dog, ant"),
+        "{error}"
+    );
 }

@@ -28,6 +28,7 @@ fn differences(case: &Case) -> [f64; 2] {
                 crop,
             }),
         filter: case.filter.unwrap_or_default(),
+        exif_orientation: false,
     };
     let picture = read_picture(golden.join(&case.file), &config).unwrap();
     assert_eq!(picture.shape(), case.shape, "{}", case.file);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
-use zosam::kernels::{ConvShape, ConvStructure, Epilogue, Instructions};
+use zosam::kernels::{ConvShape, ConvStructure, Epilogue, Instructions, PackedConv};
 
 use super::stream::Stream;
 use super::twin::{Sum, check};
@@ -260,6 +260,40 @@ proptest! {
             prop_assert_eq!(&all, &alone);
         }
     }
+
+    /// The transpose is the input gradient, and what follows it follows everywhere: phases of a stride that no weight reaches, too.
+    #[test]
+    fn a_packed_transpose_is_the_input_gradient(case in cases(), relu in any::<bool>()) {
+        let [_, twin, _] = case.twin();
+        let mut stream = Stream::new(case.images as u64);
+        let bias = stream.numbers(case.shape.channels[0]);
+        let residual = stream.numbers(case.input.len());
+        let packed = PackedConv::transposed(case.shape, &case.weight, &case.mask).unwrap();
+        let mut biased = vec![f32::NAN; residual.len()];
+        let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::default() };
+        packed.forward(&case.gradient, epilogue, &mut biased).unwrap();
+        let mut all = vec![f32::NAN; residual.len()];
+        let epilogue = Epilogue { bias: Some(&bias), residual: Some(&residual), relu };
+        packed.forward(&case.gradient, epilogue, &mut all).unwrap();
+        let pixels = case.shape.input[0] * case.shape.input[1];
+        for index in 0..all.len() {
+            let mut sum = twin[index];
+            sum.add(bias[index / pixels % bias.len()], 1.0);
+            sum.check(biased[index])?;
+            let expected = biased[index] + residual[index];
+            prop_assert_eq!(all[index], if relu { expected.max(0.0) } else { expected });
+        }
+    }
+
+    #[test]
+    fn packed_weights_are_the_live_ones(case in cases()) {
+        let live = case.weight.iter().zip(&case.mask);
+        let live: Vec<f32> = live.map(|(weight, live)| if *live { *weight } else { 0.0 }).collect();
+        let packed = PackedConv::new(case.shape, &case.weight, &case.mask).unwrap();
+        prop_assert_eq!(packed.weight(), live.clone());
+        let packed = PackedConv::transposed(case.shape, &case.weight, &case.mask).unwrap();
+        prop_assert_eq!(packed.weight(), live);
+    }
 }
 
 /// A square convolution with "same" padding.
@@ -374,5 +408,24 @@ fn instructions_that_the_cpu_lacks_are_errors() {
     for instructions in Instructions::ALL {
         let built = ConvStructure::with_instructions(shape, &[true], instructions);
         assert_eq!(built.is_ok(), instructions.is_available());
+    }
+}
+
+/// A stride beyond its kernel and its plane: most phases have no weight and cost nothing. There are 67 million of them here.
+#[test]
+fn a_stride_of_any_size_is_a_few_rows() {
+    for (kernel, input, stride, padding) in [
+        ([1, 1], [2, 3], [8192, 8192], [0, 0]),
+        ([2, 1], [5, 2], [8192, 4096], [3, 1]),
+        ([3, 3], [9, 14], [5, 7], [1, 2]),
+    ] {
+        let shape = ConvShape::new([40, 24], kernel, input);
+        let shape = shape.with_stride(stride).with_padding(padding);
+        for images in [1, 17] {
+            let case = Case::new(shape, images, 0.3, 8);
+            for instructions in available() {
+                check(&case.twin(), &case.run(instructions)).unwrap();
+            }
+        }
     }
 }

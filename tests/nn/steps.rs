@@ -12,7 +12,7 @@ use zosam::objective::seeded;
 use zosam::sparse::{Method, RandomStatic};
 use zosam::{RigL, SamConfig, Set, Snfs, Sparsity, TopKast, ZoSamConfig, tree};
 
-use super::{device, random};
+use super::device;
 
 #[derive(Module, Debug)]
 struct Net {

@@ -1,7 +1,7 @@
 //! Law 10: nothing that is not finite gets into the weights by way of a perturbation.
 
 use zosam::perturb::{
-    MomentumSamConfig, PlainReason, RandomSignConfig, SamConfig, SharpnessConfig, WsamConfig,
+    PlainReason, RandomSignConfig, S2SamConfig, SamConfig, SharpnessConfig, WsamConfig,
 };
 
 use super::*;
@@ -66,7 +66,7 @@ fn an_undefined_gradient_at_the_perturbed_point_gives_a_plain_step() {
 fn a_broken_batch_does_not_spoil_what_is_remembered() {
     let loss = linear_loss(batch(8));
     for config in [
-        SharpnessConfig::MomentumSam(MomentumSamConfig::s2sam()),
+        SharpnessConfig::S2Sam(S2SamConfig::new()),
         SharpnessConfig::Wsam(WsamConfig::new()),
         SharpnessConfig::ZoSam(ZoSamConfig::new().with_reuse(2)),
     ] {

@@ -13,7 +13,10 @@ fn dense_layers_beyond_the_budget_are_refused() {
         // 240 of 560 weights, of which 112 are to live, or 56.
         let body = ParamGroup::from_path("body.weight");
         let mut sparsity = contract::unattached(&method).with_density(body, 1.0);
-        let error = sparsity.attach_on(Heads::new(), &evidence()).unwrap_err();
+        let error = sparsity
+            .attach_on(Heads::new(), &evidence())
+            .unwrap_err()
+            .error;
         let Error::Infeasible { reason, .. } = error else {
             panic!("{name}: {error}");
         };
@@ -35,7 +38,7 @@ fn budgets_of_later_changes_are_checked_first() {
     let head = ParamGroup::from_path("aux.weight");
     let mut sparsity = Sparsity::new(Mest::em(0.7, 100)).with_density(head, 1.0);
     let loss = |heads: &Heads| heads.loss(Uses::Both, 0);
-    let error = sparsity.attach(Heads::new(), loss).unwrap_err();
+    let error = sparsity.attach(Heads::new(), loss).unwrap_err().error;
     assert!(
         matches!(error, Error::Infeasible { sparsity, .. } if sparsity > 0.75),
         "{error}"

@@ -2,8 +2,8 @@
 
 use burn::module::ParamGroup;
 use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
-use zosam::sparse::Granularity;
-use zosam::{MagnitudeStatic, RandomStatic};
+use zosam::sparse::{Distribution as Layers, Granularity, Weight};
+use zosam::{MagnitudeStatic, RandomStatic, RigL, Snfs, SparsityMethod};
 
 use super::*;
 
@@ -70,4 +70,81 @@ fn reports_count_outputs() {
     let layer = sparsity.attach(layer, loss).unwrap();
     // 8 live weights for 2 outputs, not for 40.
     assert!(sparsity.report(&layer).warnings().is_empty());
+}
+
+/// A weight of a convolution, `[outputs, inputs, kernel…]`, as a transposed one has it.
+fn transposed(weight: &Weight) -> Weight {
+    let [outputs, inputs, kernel @ ..] = &weight.shape[..] else {
+        unreachable!("a convolution has channels")
+    };
+    Weight {
+        layer: weight.layer.replace("Conv", "ConvTranspose"),
+        shape: [&[*inputs, *outputs], kernel].concat(),
+        values: swapped(&weight.values, *outputs),
+        gradient: swapped(&weight.gradient, *outputs),
+        live: swapped(&weight.live, *outputs),
+        ..weight.clone()
+    }
+}
+
+/// The elements of a weight of 6 input channels with its first two axes swapped.
+fn swapped<T: Copy>(elements: &[T], outputs: usize) -> Vec<T> {
+    let (inputs, kernel) = (6, elements.len() / outputs / 6);
+    let places = (0..inputs).flat_map(|i| (0..outputs).map(move |o| (i, o)));
+    let places = places.flat_map(|(i, o)| (0..kernel).map(move |k| (o * inputs + i) * kernel + k));
+    places.map(|place| elements[place]).collect()
+}
+
+/// In units of any kind, and in one to three dimensions: what is chosen of a transposed convolution is what is
+/// chosen of a convolution with the same weights.
+#[test]
+fn methods_choose_as_in_convolutions() {
+    let granularities = [
+        Granularity::NOfM { live: 1, of: 2 },
+        Granularity::Block {
+            outputs: 2,
+            inputs: 3,
+        },
+        Granularity::OutputChannel,
+    ];
+    let shapes = [vec![4, 6, 3], vec![4, 6, 2, 3], vec![4, 6, 1, 2, 2]];
+    for (dimensions, shape) in shapes.into_iter().enumerate() {
+        for granularity in granularities {
+            let len: usize = shape.iter().product();
+            // No two alike, so that no tie is broken by position.
+            let number = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 1009.0 - 0.5;
+            let convolution = Weight {
+                path: "weight".to_string(),
+                layer: format!("Conv{}d", dimensions + 1),
+                shape: shape.clone(),
+                values: (0..len).map(number).collect(),
+                gradient: (0..len).map(|i| number(i + 500)).collect(),
+                live: vec![true; len],
+                granularity,
+                ..Weight::default()
+            };
+            let fixed = matches!(granularity, Granularity::NOfM { .. });
+            let methods: [Box<dyn SparsityMethod>; 2] = [
+                Box::new(RigL::new(0.5, 40).with_update_every(1)),
+                Box::new(Snfs::new(0.5, 1, 40).with_distribution(Layers::Uniform)),
+            ];
+            for mut method in methods {
+                if fixed && !method.takes_layer_densities() {
+                    continue;
+                }
+                let what = format!("{} {granularity} {shape:?}", method.name());
+                // Random first masks would depend on the order of positions.
+                let choose = |weight: &Weight| {
+                    let chosen = MagnitudeStatic::new(0.5).initial(std::slice::from_ref(weight), 1);
+                    chosen.unwrap().remove(0)
+                };
+                let (mut first, mut other) = (convolution.clone(), transposed(&convolution));
+                (first.live, other.live) = (choose(&first), choose(&other));
+                assert_eq!(other.live, swapped(&first.live, 4), "{what}, first masks");
+                let new = method.update(1, &[first], 1).unwrap().remove(0);
+                let other = method.update(1, &[other], 1).unwrap().remove(0);
+                assert_eq!(other, swapped(&new, 4), "{what}");
+            }
+        }
+    }
 }

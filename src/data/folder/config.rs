@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 /// | `color` | [`Color::Rgb`] |
 /// | `sizing` | [`Sizing::CenterCrop`] from 256 to 224, torchvision's evaluation |
 /// | `filter` | [`Filter::Bilinear`], torchvision's; DeiT's is bicubic |
+/// | `exif_orientation` | `false`, as torchvision |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageFolderConfig {
     /// Channels of every image.
@@ -20,9 +21,13 @@ pub struct ImageFolderConfig {
     pub sizing: Sizing,
     /// How values between pixels are found; it widens as images shrink (antialiasing), as PIL's.
     pub filter: Filter,
+    /// Whether images are turned as their camera says it was held, which is how viewers show them. Training sets seldom are: a
+    /// model that learned from pictures as they are stored expects them so.
+    #[serde(default)]
+    pub exif_orientation: bool,
 }
 
-/// Channels of every image, whatever those of its file. Transparency is dropped, 16 bits are cut to 8.
+/// Channels of every image, whatever those of its file. Transparency is dropped; 16 bits are cut to 8, those of TIFF are rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Color {
     /// Three channels; those of a grey image are equal.
@@ -54,6 +59,7 @@ impl Default for ImageFolderConfig {
             color: Color::default(),
             sizing: Sizing::default(),
             filter: Filter::Bilinear,
+            exif_orientation: false,
         }
     }
 }

@@ -1,15 +1,17 @@
-//! JPEG and PNG files to pixels, with limits, and no mercy for damage.
+//! Image files to pixels, with limits, and no mercy for damage.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageReader};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::Color;
+use super::{Color, ImageFolderConfig};
 use crate::error::{Error, Result};
 
 /// A small file may declare far more pixels than anyone has memory for. PIL warns above 0.9 of this.
@@ -24,20 +26,26 @@ pub(super) struct Decoded {
     pub(super) color: Color,
 }
 
-type Decoding = std::result::Result<Decoded, String>;
+/// The pixels as they are stored, and how a camera was held.
+type Decoding = std::result::Result<(Decoded, Orientation), String>;
 
 /// Decodes a file by what it holds, not by its name.
-pub(super) fn decode(path: &Path, color: Color) -> Result<Decoded> {
+pub(super) fn decode(path: &Path, config: &ImageFolderConfig) -> Result<Decoded> {
     let bytes = read(path).map_err(|error| Error::file(path, error))?;
     let decoded = match bytes.as_slice() {
         [0xff, 0xd8, ..] => jpeg(&bytes),
         [0x89, b'P', b'N', b'G', ..] => png(&bytes),
-        _ => Err("neither JPEG nor PNG".into()),
+        _ => other(&bytes),
     };
-    let decoded = decoded.map_err(|reason| {
-        Error::file(path, format!("{reason}; expected a whole JPEG or PNG file"))
+    let oriented = decoded.and_then(|(decoded, orientation)| match config.exif_orientation {
+        true => decoded.turned(orientation),
+        false => Ok(decoded),
+    });
+    let decoded = oriented.map_err(|reason| {
+        let expected = "expected a whole JPEG, PNG, WebP, GIF, BMP or TIFF file";
+        Error::file(path, format!("{reason}; {expected}"))
     })?;
-    Ok(decoded.into_color(color))
+    Ok(decoded.into_color(config.color))
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -66,10 +74,9 @@ fn limit(width: usize, height: usize) -> std::result::Result<(), String> {
 
 /// Strict: zune-jpeg otherwise fills in grey for what it cannot read, and would still not notice that the last rows are missing.
 fn jpeg(bytes: &[u8]) -> Decoding {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    if last([0xff, 0xd9]) < last([0xff, 0xda]) {
-        return Err("the end of the image is missing".into());
-    }
+    // Cameras and phones append whole films to a picture; none of it is the picture.
+    let end = end_of_jpeg(bytes).ok_or("the end of the image is missing")?;
+    let bytes = &bytes[..end];
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(usize::from(u16::MAX))
@@ -85,7 +92,35 @@ fn jpeg(bytes: &[u8]) -> Decoding {
     };
     decoder.set_options(options.jpeg_set_out_colorspace(space));
     let pixels = decoder.decode().map_err(reason)?;
-    whole(pixels, [height, width], color)
+    let exif = decoder.exif().map(Vec::as_slice);
+    whole(pixels, [height, width], color, orientation(exif))
+}
+
+/// Where a JPEG image ends, by its own segments; `None` if it does not.
+fn end_of_jpeg(bytes: &[u8]) -> Option<usize> {
+    let mut at = 2;
+    loop {
+        // To the next marker: past the bytes of a scan, in which 0xff is followed by 0, and past anything that is no marker.
+        while *bytes.get(at)? != 0xff || matches!(bytes.get(at + 1)?, 0 | 0xff) {
+            at += 1;
+        }
+        let marker = bytes[at + 1];
+        at += 2;
+        match marker {
+            0xd9 => return Some(at),
+            // Restarts, and markers that stand alone.
+            0x01 | 0xd0..=0xd8 => {}
+            _ => {
+                let length = [*bytes.get(at)?, *bytes.get(at + 1)?];
+                at += usize::from(u16::from_be_bytes(length));
+            }
+        }
+    }
+}
+
+fn orientation(exif: Option<&[u8]>) -> Orientation {
+    let known = exif.and_then(Orientation::from_exif_chunk);
+    known.unwrap_or(Orientation::NoTransforms)
 }
 
 fn png(bytes: &[u8]) -> Decoding {
@@ -104,6 +139,7 @@ fn png(bytes: &[u8]) -> Decoding {
     let mut pixels = vec![0; size];
     reader.next_frame(&mut pixels).map_err(reason)?;
     reader.finish().map_err(reason)?;
+    let orientation = orientation(reader.info().exif_metadata.as_deref());
     let keep = |samples: usize, kept: usize, pixels: Vec<u8>| {
         let each = pixels.chunks_exact(samples);
         each.flat_map(|pixel| pixel[..kept].to_vec()).collect()
@@ -114,23 +150,101 @@ fn png(bytes: &[u8]) -> Decoding {
         png::ColorType::Rgba => (keep(4, 3, pixels), Color::Rgb),
         _ => (pixels, Color::Rgb),
     };
-    whole(pixels, [height, width], color)
+    whole(pixels, [height, width], color, orientation)
 }
 
-fn whole(pixels: Vec<u8>, [height, width]: [usize; 2], color: Color) -> Decoding {
-    let expected = height * width * color.channels();
-    match pixels.len() == expected {
-        true => Ok(Decoded {
-            pixels,
-            height,
-            width,
-            color,
-        }),
-        false => Err(format!("{} values instead of {expected}", pixels.len())),
+/// WebP, GIF, BMP and TIFF: the first picture of those that have several.
+fn other(bytes: &[u8]) -> Decoding {
+    use image::ImageFormat::{Bmp, Gif, Tiff, WebP};
+
+    let format = match image::guess_format(bytes) {
+        Ok(format @ (WebP | Gif | Bmp | Tiff)) => format,
+        _ => return Err(unknown(bytes)),
+    };
+    let reason = |error: image::ImageError| error.to_string();
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut decoder = reader.into_decoder().map_err(reason)?;
+    let (width, height) = decoder.dimensions();
+    limit(width as usize, height as usize)?;
+    let mut limits = image::Limits::no_limits();
+    limits.max_alloc = Some(8 * MAXIMUM_PIXELS as u64);
+    decoder.set_limits(limits).map_err(reason)?;
+    // What is wrong with it is no reason to refuse the picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let picture = DynamicImage::from_decoder(decoder).map_err(reason)?;
+    let size = [height as usize, width as usize];
+    match picture.color().has_color() {
+        true => whole(
+            picture.into_rgb8().into_raw(),
+            size,
+            Color::Rgb,
+            orientation,
+        ),
+        false => whole(
+            picture.into_luma8().into_raw(),
+            size,
+            Color::Grey,
+            orientation,
+        ),
     }
 }
 
+/// What a file is that no decoder here reads.
+fn unknown(bytes: &[u8]) -> String {
+    let brand = bytes.get(4..12).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(64)]).to_ascii_lowercase();
+    let is = match brand {
+        b"ftypheic" | b"ftypheix" | b"ftypmif1" | b"ftyphevc" => "HEIC",
+        b"ftypavif" | b"ftypavis" => "AVIF",
+        _ if text.contains("<!doctype html") || text.contains("<html") => "a web page",
+        _ if text.contains("<svg") => "SVG",
+        _ if bytes.is_empty() => "empty",
+        _ => return "no image of a known format".into(),
+    };
+    format!("it is {is}, by its content")
+}
+
+fn whole(
+    pixels: Vec<u8>,
+    [height, width]: [usize; 2],
+    color: Color,
+    orientation: Orientation,
+) -> Decoding {
+    let expected = height * width * color.channels();
+    if pixels.len() != expected {
+        return Err(format!("{} values instead of {expected}", pixels.len()));
+    }
+    let decoded = Decoded {
+        pixels,
+        height,
+        width,
+        color,
+    };
+    Ok((decoded, orientation))
+}
+
 impl Decoded {
+    /// Upright, as viewers show it.
+    fn turned(self, orientation: Orientation) -> std::result::Result<Self, String> {
+        let [width, height] = [self.width as u32, self.height as u32];
+        let picture = match self.color {
+            Color::Rgb => {
+                image::RgbImage::from_raw(width, height, self.pixels).map(DynamicImage::from)
+            }
+            Color::Grey => {
+                image::GrayImage::from_raw(width, height, self.pixels).map(DynamicImage::from)
+            }
+        };
+        let mut picture = picture.ok_or("fewer pixels than its size says")?;
+        picture.apply_orientation(orientation);
+        Ok(Self {
+            height: picture.height() as usize,
+            width: picture.width() as usize,
+            pixels: picture.into_bytes(),
+            color: self.color,
+        })
+    }
+
     fn into_color(self, color: Color) -> Self {
         let pixels = match (self.color, color) {
             (Color::Grey, Color::Rgb) => self.pixels.iter().flat_map(|grey| [*grey; 3]).collect(),

@@ -1,11 +1,14 @@
 //! Which files a folder has.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
+const EXTENSIONS: [&str; 9] = [
+    "jpg", "jpeg", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff",
+];
 /// Deeper than this is a link that leads back up.
 const MAXIMUM_DEPTH: usize = 16;
 
@@ -16,12 +19,24 @@ pub(super) struct Entry {
     pub(super) class: u32,
 }
 
+/// What is done with classes without images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Empty {
+    Refused,
+    Warned,
+}
+
+/// Files that are no images, by extension.
+#[derive(Default)]
+struct Others(BTreeMap<String, usize>);
+
 /// Classes and files, both in order.
-pub(super) fn list(root: &Path) -> Result<(Vec<String>, Vec<Entry>)> {
-    let (mut classes, mut files, mut others) = (Vec::new(), Vec::new(), 0);
+pub(super) fn list(root: &Path, empty: Empty) -> Result<(Vec<String>, Vec<Entry>)> {
+    let (mut classes, mut files, mut others) = (Vec::new(), Vec::new(), Others::default());
+    let mut without = Vec::new();
     for folder in visible(root)? {
         if !folder.is_dir() {
-            others += 1;
+            others.add(&folder);
             continue;
         }
         let name = folder.file_name().unwrap_or_default();
@@ -29,21 +44,74 @@ pub(super) fn list(root: &Path) -> Result<(Vec<String>, Vec<Entry>)> {
             Error::file(&folder, "not a UTF-8 name; expected the name of a class")
         })?;
         let (class, before) = (classes.len() as u32, files.len());
-        collect(&folder, class, 0, &mut files, &mut others)?;
+        let mut of_class = Others::default();
+        collect(&folder, class, 0, &mut files, &mut of_class)?;
         if files.len() == before {
-            let reason = "a class without images; expected .jpg, .jpeg or .png files";
-            return Err(Error::file(folder, reason));
+            if empty == Empty::Refused {
+                let found = of_class.found();
+                let reason = format!("a class without images{found}; expected {}", known());
+                return Err(Error::file(folder, reason));
+            }
+            without.push(name.to_string());
         }
+        others.join(of_class);
         classes.push(name.to_string());
     }
-    if classes.is_empty() {
-        return Err(Error::file(root, "no folders; expected one for each class"));
+    if files.is_empty() {
+        let reason = match classes.is_empty() {
+            true => "no folders; expected one for each class".to_string(),
+            false => format!("no images{}; expected {}", others.found(), known()),
+        };
+        return Err(Error::file(root, reason));
     }
-    if others > 0 {
-        let root = root.display();
-        log::warn!("{root}: passed over {others} files that are not .jpg, .jpeg or .png");
+    let root = root.display();
+    if !without.is_empty() {
+        let names = without.join(", ");
+        log::warn!("{root}: no images of {} classes: {names}", without.len());
+    }
+    if !others.0.is_empty() {
+        let (passed, known) = (others.text(), known());
+        log::warn!("{root}: passed over {passed}, which are not {known}");
     }
     Ok((classes, files))
+}
+
+fn known() -> String {
+    let [first @ .., last] = EXTENSIONS.map(|extension| format!(".{extension}"));
+    format!("{} or {last} files", first.join(", "))
+}
+
+impl Others {
+    fn add(&mut self, file: &Path) {
+        let extension = file.extension().unwrap_or_default().to_ascii_lowercase();
+        let extension = extension.to_string_lossy().into_owned();
+        *self.0.entry(extension).or_default() += 1;
+    }
+
+    fn join(&mut self, others: Self) {
+        for (extension, count) in others.0 {
+            *self.0.entry(extension).or_default() += count;
+        }
+    }
+
+    /// Such as `12 .heic files, 1 .txt file`.
+    fn text(&self) -> String {
+        let one = |(extension, count): (&String, &usize)| {
+            let files = if *count == 1 { "file" } else { "files" };
+            match extension.as_str() {
+                "" => format!("{count} {files} without extension"),
+                extension => format!("{count} .{extension} {files}"),
+            }
+        };
+        self.0.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
+    fn found(&self) -> String {
+        match self.0.is_empty() {
+            true => String::new(),
+            false => format!(", but with {}", self.text()),
+        }
+    }
 }
 
 fn collect(
@@ -51,7 +119,7 @@ fn collect(
     class: u32,
     depth: usize,
     files: &mut Vec<Entry>,
-    others: &mut usize,
+    others: &mut Others,
 ) -> Result<()> {
     if depth > MAXIMUM_DEPTH {
         let reason =
@@ -65,7 +133,7 @@ fn collect(
         } else if EXTENSIONS.iter().any(|known| extension == *known) {
             files.push(Entry { path, class });
         } else {
-            *others += 1;
+            others.add(&path);
         }
     }
     Ok(())

@@ -12,16 +12,18 @@ pub use config::{Color, ImageFolderConfig, Sizing};
 
 use super::{ImageSource, Picture};
 use crate::error::{Error, Result};
+use list::Empty;
 
 /// Labelled images on disk: a folder for each class, as torchvision's `ImageFolder` has it; a clone shares the list.
 ///
-/// Classes are the folder's folders in the order of their names' bytes, images the JPEG and PNG files in them (`.jpg`, `.jpeg`, `.png`, in
-/// either case) and in folders further down, in the order of their paths. Links are followed. Names that begin with a dot are passed over,
-/// other files too, with a warning. Files are decoded when an image is asked for, by what they hold and not by their name; EXIF orientation is
-/// not applied.
+/// Classes are the folder's folders in the order of their names' bytes, images the JPEG, PNG, WebP, GIF, BMP and TIFF files in them (`.jpg`,
+/// `.jpeg`, `.jfif`, `.png`, `.webp`, `.gif`, `.bmp`, `.tif`, `.tiff`, in either case) and in folders further down, in the order of their paths. Links are
+/// followed. Names that begin with a dot are passed over, other files too, with a warning that counts them by extension. Files are decoded when
+/// an image is asked for, by what they hold and not by their name; of several pictures in a file the first counts.
 ///
 /// A file is damaged if its decoder finds anything wrong: checksums for PNG; for JPEG, which has none, codes and markers that cannot be,
-/// and a missing end. Changed bits that make another valid JPEG cannot be found.
+/// and a missing end. Changed bits that make another valid file cannot be found. What follows the end of a JPEG image (a phone's film) is no
+/// part of it.
 ///
 /// ```
 /// use zosam::data::{ImageFolder, ImageFolderConfig, Loader, LoaderConfig, Sizing};
@@ -56,9 +58,73 @@ impl ImageFolder {
     ///
     /// [`Error::File`] if it cannot be read, has no folder, or a class has no image; [`Error::Config`] if a value is out of its range.
     pub fn open(folder: impl AsRef<Path>, config: ImageFolderConfig) -> Result<Self> {
+        Self::listed(folder.as_ref(), config, Empty::Refused)
+    }
+
+    /// Lists a folder to test a model on, whose classes are those given, in their order, whatever that of the folders: folders are
+    /// matched by name. A class without images, or without a folder, is a warning.
+    ///
+    /// ```
+    /// use zosam::data::{ImageFolder, ImageFolderConfig, ImageSource};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # for class in ["cat", "dog"] {
+    /// #     std::fs::create_dir(folder.path().join(class)).unwrap();
+    /// #     image::RgbImage::new(5, 4).save(folder.path().join(class).join("1.png")).unwrap();
+    /// # }
+    /// # let folder = folder.path();
+    /// // folder/cat/1.png, folder/dog/1.png
+    /// let classes = ["dog", "bird", "cat"].map(String::from);
+    /// let images = ImageFolder::open_with_classes(folder, &classes, ImageFolderConfig::default())?;
+    /// assert_eq!((images.label(0), images.label(1)), (2, 0));
+    /// # Ok::<(), zosam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open) but for empty classes, and if a folder is none of the classes.
+    pub fn open_with_classes(
+        folder: impl AsRef<Path>,
+        classes: &[String],
+        config: ImageFolderConfig,
+    ) -> Result<Self> {
+        let images = Self::listed(folder.as_ref(), config, Empty::Warned)?;
+        let root = images.root.display();
+        let place = |name: &String| {
+            let place = classes.iter().position(|class| class == name);
+            place.ok_or_else(|| {
+                let reason = format!(
+                    "is none of the {} classes: {}",
+                    classes.len(),
+                    some(classes)
+                );
+                Error::file(images.root.join(name), reason)
+            })
+        };
+        let places: Vec<usize> = images.classes.iter().map(place).collect::<Result<_>>()?;
+        let missing: Vec<&str> = (0..classes.len())
+            .filter(|class| !places.contains(class))
+            .map(|class| classes[class].as_str())
+            .collect();
+        if !missing.is_empty() {
+            let names = missing.join(", ");
+            log::warn!("{root}: no folder for {} classes: {names}", missing.len());
+        }
+        let relabelled = images.files.iter().map(|entry| list::Entry {
+            class: places[entry.class as usize] as u32,
+            path: entry.path.clone(),
+        });
+        Ok(Self {
+            files: relabelled.collect(),
+            classes: classes.into(),
+            ..images
+        })
+    }
+
+    fn listed(root: &Path, config: ImageFolderConfig, empty: Empty) -> Result<Self> {
         config.sizing.validate()?;
-        let root = folder.as_ref().to_path_buf();
-        let (classes, files) = list::list(&root)?;
+        let root = root.to_path_buf();
+        let (classes, files) = list::list(&root, empty)?;
         Ok(Self {
             root,
             classes: classes.into(),
@@ -135,7 +201,8 @@ impl ImageSource for ImageFolder {
     }
 }
 
-/// Reads the training and the validation set of a folder with folders `train` and `val`, each as [`ImageFolder::open`] has it.
+/// Reads the training and the validation set of a folder with folders `train` and `val`, each as [`ImageFolder::open`] has it; a class
+/// whose folder in `val` is empty is a warning.
 ///
 /// # Errors
 ///
@@ -144,8 +211,8 @@ pub fn image_folders(
     folder: impl AsRef<Path>,
     config: ImageFolderConfig,
 ) -> Result<(ImageFolder, ImageFolder)> {
-    let open = |split| ImageFolder::open(folder.as_ref().join(split), config);
-    let (train, val) = (open("train")?, open("val")?);
+    let open = |split, empty| ImageFolder::listed(&folder.as_ref().join(split), config, empty);
+    let (train, val) = (open("train", Empty::Refused)?, open("val", Empty::Warned)?);
     if train.classes == val.classes {
         return Ok((train, val));
     }
@@ -166,7 +233,7 @@ pub fn image_folders(
     }
 }
 
-/// Reads one JPEG or PNG file.
+/// Reads one JPEG, PNG, WebP, GIF, BMP or TIFF file.
 ///
 /// # Errors
 ///
@@ -186,6 +253,14 @@ pub fn image_folders(
 /// ```
 pub fn read_picture(file: impl AsRef<Path>, config: &ImageFolderConfig) -> Result<Picture> {
     config.sizing.validate()?;
-    let decoded = decode::decode(file.as_ref(), config.color)?;
+    let decoded = decode::decode(file.as_ref(), config)?;
     frame::frame(decoded, config).map_err(|reason| Error::file(file.as_ref(), reason))
+}
+
+/// The first of many names.
+fn some(names: &[String]) -> String {
+    match names {
+        [] | [_] | [_, _] | [_, _, _] => names.join(", "),
+        [a, b, c, ..] => format!("{a}, {b}, {c}, …"),
+    }
 }

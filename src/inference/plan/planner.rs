@@ -186,7 +186,7 @@ impl<'g> Planner<'g> {
             }
         };
         let from = match layout.frame.is_some()
-            || matches!(from.layout.frame, Some(_)) && layout.is(&plain, shape)
+            || from.layout.frame.is_some() && layout.is(&plain, shape)
         {
             true => self.whole(id, &from),
             false => self.pixels(id, &from),

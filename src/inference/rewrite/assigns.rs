@@ -29,10 +29,7 @@ fn parts(graph: &Graph, index: &Index, at: usize) -> Option<(usize, Vec<Id>)> {
     let shape = graph.shape(graph.nodes[at].outputs[0]);
     let mut places: Vec<(usize, usize, Id)> = Vec::new();
     let mut along = None;
-    loop {
-        let Operation::Assign { starts, steps } = &graph.nodes[at].operation else {
-            break;
-        };
+    while let Operation::Assign { starts, steps } = &graph.nodes[at].operation {
         let [whole, part] = graph.nodes[at].inputs[..] else {
             return None;
         };

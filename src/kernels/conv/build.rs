@@ -1,5 +1,7 @@
 //! The compressed weights of a convolution and of its transpose.
 
+use std::collections::BTreeMap;
+
 use super::super::interleaved::Interleaved;
 use super::super::plane::{Axis, Plane};
 use super::super::rows::Rows;
@@ -66,6 +68,7 @@ pub(super) fn forward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Directi
         blocks,
         size,
         step: [1, 1],
+        fills: false,
         parts: vec![Part {
             rows: rows(segments, targets),
             target: [Spread { start: 0, step: 1 }; 2],
@@ -80,27 +83,26 @@ pub(super) fn forward_offset(shape: &ConvShape, plane: &Plane, tap: &Tap) -> usi
     tap.channel * plane.phases() * plane.length + plane.offset(row, column)
 }
 
-/// Where a weight finds its source in the planes of [`backward`], if inputs of a phase see it.
-pub(super) fn backward_offset(
+/// The phase of the inputs that a weight is for in [`backward`], and where it finds its source in the planes.
+pub(super) fn backward_place(
     shape: &ConvShape,
     plane: &Plane,
-    phase: [usize; 2],
     output: usize,
     tap: &Tap,
-) -> Option<usize> {
-    let step = |axis: usize| {
-        shift(shape, axis, phase[axis], tap.at[axis])?;
-        Some(reach(shape, axis) - tap.at[axis] * shape.dilation[axis] / shape.stride[axis])
-    };
-    let (y, x) = step(0).zip(step(1))?;
-    Some(output * plane.length + y * plane.pitch + x)
+) -> ([usize; 2], usize) {
+    let [y, x] = [0, 1]
+        .map(|axis| reach(shape, axis) - tap.at[axis] * shape.dilation[axis] / shape.stride[axis]);
+    let phase = [0, 1].map(|axis| phase(shape, axis, tap.at[axis]).0);
+    (phase, output * plane.length + y * plane.pitch + x)
 }
 
-/// Outputs from input `stride · i + first`, less `i`, that a weight multiplies; none if it meets other inputs.
-fn shift(shape: &ConvShape, axis: usize, first: usize, at: usize) -> Option<isize> {
-    let start = (first + shape.padding[axis]) as isize - (at * shape.dilation[axis]) as isize;
-    let stride = shape.stride[axis] as isize;
-    (start % stride == 0).then_some(start / stride)
+/// What a weight at a place of the kernel says of its phase: the first input of it, and where that finds its gradient.
+/// Input `stride · i + y` gets `g[i + (y + padding − k · dilation) / stride]`.
+fn phase(shape: &ConvShape, axis: usize, at: usize) -> (usize, isize) {
+    let (stride, distance) = (shape.stride[axis], at * shape.dilation[axis]);
+    let start = distance as isize - shape.padding[axis] as isize;
+    let phase = start.rem_euclid(stride as isize) as usize;
+    (phase, (phase as isize - start) / stride as isize)
 }
 
 /// The zeros before the outputs that the largest shift reads, and the outputs before the first input.
@@ -132,12 +134,9 @@ pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direct
         phases: vec![0],
     };
     let plane = Plane::new(axis(0), axis(1), lanes);
-    // The same by the first input of a phase: input `stride · i + y` gets `g[i + (y + padding − k · dilation) / stride]`.
-    let shift = |axis: usize, first: usize, at: usize| shift(shape, axis, first, at);
     let shifts = [0, 1].map(|axis| -> Vec<_> {
-        let phases = 0..shape.stride[axis];
-        let kernel = |phase| (0..shape.kernel[axis]).filter_map(move |at| shift(axis, phase, at));
-        phases.flat_map(kernel).collect()
+        let kernel = 0..shape.kernel[axis];
+        kernel.map(|at| phase(shape, axis, at).1).collect()
     });
     let shifts = shifts.each_ref().map(Vec::as_slice);
     let [targets, channels] = shape.channels;
@@ -149,40 +148,41 @@ pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direct
         true => blocks(&interleaved, run, [channels, targets], lanes, live / phases),
         false => 1,
     };
-    let phases = (0..shape.stride[0]).flat_map(|row| (0..shape.stride[1]).map(move |c| [row, c]));
-    let parts = phases.map(|phase| {
-        let target = [0, 1].map(|axis| {
-            let (stride, first) = (shape.stride[axis], first[axis]);
-            Spread {
-                start: (stride * first + phase[axis]) as isize - shape.padding[axis] as isize,
-                step: stride,
-            }
-        });
-        let phase = target.map(|spread| spread.start.rem_euclid(spread.step as isize) as usize);
-        let mut segments = vec![Vec::new(); blocks * targets];
-        for output in 0..channels {
-            let segments = &mut segments[output * blocks / channels * targets..];
-            for tap in taps(shape, output).filter(|tap| mask[tap.position]) {
-                let [row, column] = [0, 1].map(|axis| shift(axis, phase[axis], tap.at[axis]));
-                let offset = backward_offset(shape, &plane, phase, output, &tap);
-                if let Some(((row, column), offset)) = row.zip(column).zip(offset) {
-                    let vector = output * interleaved.channel + interleaved.offset([row, column]);
-                    segments[tap.channel].push(Weight {
-                        offset,
-                        interleaved: vector * lanes,
-                        position: tap.position,
-                    });
-                }
-            }
+    // Phases without a weight have no part: there are up to stride × stride of them, and their gradients are zero.
+    let mut parts: BTreeMap<[usize; 2], Vec<Vec<Weight>>> = BTreeMap::new();
+    for output in 0..channels {
+        let block = output * blocks / channels * targets;
+        for tap in taps(shape, output).filter(|tap| mask[tap.position]) {
+            let (phase, offset) = backward_place(shape, &plane, output, &tap);
+            let [down, across] = [0, 1].map(|axis| self::phase(shape, axis, tap.at[axis]).1);
+            let segments = parts.entry(phase);
+            let segments = segments.or_insert_with(|| vec![Vec::new(); blocks * targets]);
+            let vector = output * interleaved.channel + interleaved.offset([down, across]);
+            segments[block + tap.channel].push(Weight {
+                offset,
+                interleaved: vector * lanes,
+                position: tap.position,
+            });
         }
-        Part {
-            rows: rows(segments, targets),
-            target,
-            phase,
+    }
+    // Targets may begin before the plane: the first index of a run is that of the first input of any phase.
+    let target = |axis: usize, phase: usize| {
+        let (stride, padding) = (shape.stride[axis], shape.padding[axis]);
+        let within = (phase + padding) % stride;
+        Spread {
+            start: (stride * first[axis] + within) as isize - padding as isize,
+            step: stride,
         }
+    };
+    let fills = parts.len() < phases;
+    let parts = parts.into_iter().map(|(phase, segments)| Part {
+        rows: rows(segments, targets),
+        target: [0, 1].map(|axis| target(axis, phase[axis])),
+        phase,
     });
     Direction {
         parts: parts.collect(),
+        fills,
         interleaves,
         channels,
         targets,

@@ -26,8 +26,10 @@ pub(super) struct Direction {
     pub(super) size: [usize; 2],
     /// Target positions from one index of a run to the next: 1 forward, the stride backward.
     pub(super) step: [usize; 2],
-    /// One part forward; backward one per phase of the stride.
+    /// One part forward; backward one per phase of the stride that has weights.
     pub(super) parts: Vec<Part>,
+    /// Whether there are target positions that no part computes: they are zero.
+    pub(super) fills: bool,
 }
 
 /// Rows of weights, by block and in it a row per target channel, and the target positions that they compute.

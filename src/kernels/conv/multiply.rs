@@ -52,7 +52,8 @@ impl ConvStructure {
         output: &mut [f32],
     ) -> Result<()> {
         let images = self.shape.images(input, epilogue, output.len())?;
-        let output = places(output);
+        // SAFETY: a product writes its sums, and nothing else.
+        let output = unsafe { places(output) };
         self.multiply(&self.forward, input, weight, epilogue, images, output)
     }
 
@@ -85,7 +86,8 @@ impl ConvStructure {
         let images = examples("the input gradient", input_gradient, self.shape.inputs())?;
         let expected = images.saturating_mul(self.shape.outputs());
         length("the output gradient", output_gradient.len(), expected)?;
-        let into = places(input_gradient);
+        // SAFETY: as for `forward`.
+        let into = unsafe { places(input_gradient) };
         self.multiply_back(output_gradient, weight, images, into)
     }
 

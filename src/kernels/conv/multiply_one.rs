@@ -32,6 +32,9 @@ impl Job for MultiplyOne<'_> {
             // SAFETY: the scratch has the plane's sizes; slices were checked to hold all images.
             unsafe {
                 self.pack::<S>(image, packed);
+                if self.direction.fills {
+                    self.fill(image);
+                }
                 for (part, entries) in self.direction.parts.iter().zip(self.entries) {
                     self.compute::<S>(part, entries, packed, results);
                     self.write::<S>(part, image, results);
@@ -55,6 +58,30 @@ impl MultiplyOne<'_> {
             unsafe {
                 let from = self.source.as_ptr().add(from);
                 plane.pack::<S>(from, packed.as_mut_ptr().add(to));
+            }
+        }
+    }
+
+    /// What follows a sum of nothing, everywhere; parts with weights overwrite what they compute.
+    ///
+    /// # Safety
+    /// The target holds these rows of this image; no other task writes them.
+    unsafe fn fill(&self, image: usize) {
+        let [height, width] = self.direction.size;
+        let size = height * width;
+        let Epilogue {
+            bias,
+            residual,
+            relu,
+        } = self.epilogue;
+        for row in self.rows.clone() {
+            let start = bias.map_or(0.0, |bias| bias[row]);
+            let first = (image * self.direction.targets + row) * size;
+            for at in first..first + size {
+                let value = start + residual.map_or(0.0, |residual| residual[at]);
+                let value = if relu && value < 0.0 { 0.0 } else { value };
+                // SAFETY: the caller's contract.
+                unsafe { self.target.pointer().add(at).write(value) };
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::super::rows::{Entry, Rows};
 use super::super::scratch::places;
 use super::super::shape::{examples, length};
-use super::build::{backward, backward_offset, forward, forward_offset, taps};
+use super::build::{backward, backward_place, forward, forward_offset, taps};
 use super::direction::Direction;
 use super::multiply::{Epilogue, Product};
 use super::structure::ConvStructure;
@@ -168,7 +168,9 @@ impl PackedConv {
             interleaved: &[],
             together: 1,
         };
-        product.multiply(input, epilogue, images, places(output));
+        // SAFETY: a product writes its sums, and nothing else.
+        let output = unsafe { places(output) };
+        product.multiply(input, epilogue, images, output);
         Ok(())
     }
 
@@ -186,16 +188,19 @@ impl PackedConv {
             let mut next = part.rows.starts.clone();
             for output in 0..self.shape.channels[1] {
                 for tap in taps(&self.shape, output) {
-                    let (row, offset) = match self.is_transposed {
-                        false => (output, Some(forward_offset(&self.shape, plane, &tap))),
+                    let (row, (phase, offset)) = match self.is_transposed {
+                        false => {
+                            let offset = forward_offset(&self.shape, plane, &tap);
+                            (output, (part.phase, offset))
+                        }
                         true => {
-                            let phase = part.phase;
-                            let offset = backward_offset(&self.shape, plane, phase, output, &tap);
-                            (tap.channel, offset)
+                            let place = backward_place(&self.shape, plane, output, &tap);
+                            (tap.channel, place)
                         }
                     };
                     let at = next[row];
-                    if at < part.rows.starts[row + 1] && Some(entries[at].offset()) == offset {
+                    let is_here = phase == part.phase && at < part.rows.starts[row + 1];
+                    if is_here && entries[at].offset() == offset {
                         weight[tap.position] = entries[at].weight();
                         next[row] += 1;
                     }

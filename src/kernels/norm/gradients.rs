@@ -73,8 +73,12 @@ impl BatchNorm {
             mask,
             batch_statistics,
         };
-        let residual = into.residual.map(places);
-        self.gradients_to(source, places(into.input), residual, into.gamma, into.beta)
+        // SAFETY: gradients are numbers, and nothing else is written.
+        let (residual, input) = unsafe {
+            let residual = into.residual.map(|residual| places(residual));
+            (residual, places(into.input))
+        };
+        self.gradients_to(source, input, residual, into.gamma, into.beta)
     }
 
     /// New vectors of the gradients of input, residual (empty unless wanted), `γ` and `β`.

@@ -41,7 +41,7 @@ pub struct Deit {
     patch_embed: PatchEmbedding,
     cls_token: Param<Tensor<3>>,
     dist_token: Option<Param<Tensor<3>>>,
-    pos_embed: Param<Tensor<3>>,
+    pub(crate) pos_embed: Param<Tensor<3>>,
     blocks: Vec<Block>,
     norm: LayerNorm,
     head: Linear,

@@ -93,7 +93,7 @@ pub struct ZoSamConfig {
     pub family: Directions,
     /// Share of the batch that probes look at.
     pub fraction: f64,
-    /// Steps that a direction serves.
+    /// Perturbed steps that a direction serves.
     pub reuse: u64,
 }
 
@@ -175,7 +175,7 @@ impl ZoSamConfig {
         self
     }
 
-    /// Sets the number of steps that a direction serves: it is looked for at each k-th step and follows changes of masks.
+    /// Sets the number of perturbed steps that a direction serves: it is looked for at each k-th of them, and follows changes of masks.
     pub fn with_reuse(mut self, steps: u64) -> Self {
         self.reuse = steps;
         self

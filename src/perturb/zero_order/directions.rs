@@ -1,13 +1,12 @@
 //! The directions along which the loss is probed.
 
-use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::guide::orthonormal;
 use super::{Guide, ZeroOrder};
 use crate::perturb::{Memory, Site};
-use crate::tree::{self, DirectionDistribution, ParamVector};
+use crate::tree::{DirectionDistribution, ParamVector};
 
 /// Where the directions of a step come from.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -29,14 +28,13 @@ pub enum Directions {
 
 impl ZeroOrder {
     /// The directions of a step; one at a time, where they need not be kept.
-    pub(crate) fn directions<'a, M: Module>(
+    pub(crate) fn directions<'a>(
         &'a self,
-        model: &'a M,
         site: Site<'a>,
         memory: &Memory,
     ) -> Box<dyn Iterator<Item = ParamVector> + 'a> {
         let count = self.config.directions;
-        let draws = move || (0..count.max(1)).map(move |index| self.drawn(model, site, index));
+        let draws = move || (0..count.max(1)).map(move |index| self.drawn(site, index));
         match &self.config.family {
             Directions::Isotropic => Box::new(draws()),
             Directions::Orthogonal => {
@@ -51,26 +49,57 @@ impl ZeroOrder {
                     live => Box::new(live.into_iter().map(|live| site.masks.scatter(live))),
                 }
             }
-            Directions::Blocks => Box::new(self.blocks(model, site)),
-            Directions::Coordinates(layers) => Box::new(coordinates(model, site, layers)),
+            Directions::Blocks => Box::new(self.blocks(site)),
+            Directions::Coordinates(layers) => Box::new(coordinates(site, layers)),
         }
     }
 
-    fn drawn<M: Module>(&self, model: &M, site: Site<'_>, index: usize) -> ParamVector {
+    /// The weight `w` with which the mean of `w Σᵢ Δᵢ uᵢ` is the gradient.
+    pub(crate) fn share(&self, site: Site<'_>) -> f64 {
+        let m = self.config.directions.max(1) as f64;
+        match &self.config.family {
+            Directions::Isotropic => 1.0 / m,
+            // The mean of Σ uᵢ uᵢᵀ over m of n orthonormal directions is m/n, and there are at most n.
+            Directions::Orthogonal => (self.components(site) as f64 / m).max(1.0),
+            // A projection onto their span, which is no estimate without bias.
+            Directions::Guided(_) => 1.0,
+            Directions::Blocks | Directions::Coordinates(_) => 1.0,
+        }
+    }
+
+    /// Whether the number of directions is not m.
+    pub(super) fn is_a_basis(&self) -> bool {
+        matches!(
+            self.config.family,
+            Directions::Blocks | Directions::Coordinates(_)
+        )
+    }
+
+    /// The number n of live weights in scope.
+    fn components(&self, site: Site<'_>) -> usize {
+        let leaves = site.in_scope(self.config.scope);
+        let live = leaves.map(|leaf| site.masks.live(leaf.id).unwrap_or(leaf.len()));
+        live.sum()
+    }
+
+    fn drawn(&self, site: Site<'_>, index: usize) -> ParamVector {
         let config = &self.config;
-        let direction = site.direction(model, index as u64, config.distribution, config.scope);
+        let direction = site.direction(index as u64, config.distribution, config.scope);
         match config.distribution {
-            DirectionDistribution::Sphere => to_sphere(direction, site),
+            // Norm √n, with n the number of its components.
+            DirectionDistribution::Sphere => match direction.norm() {
+                norm if norm > 0.0 => {
+                    let radius = (self.components(site) as f64).sqrt();
+                    direction.scaled(radius / norm)
+                }
+                _ => direction,
+            },
             _ => direction,
         }
     }
 
-    fn blocks<'a, M: Module>(
-        &'a self,
-        model: &'a M,
-        site: Site<'a>,
-    ) -> impl Iterator<Item = ParamVector> + 'a {
-        let whole = self.drawn(model, site, 0);
+    fn blocks<'a>(&'a self, site: Site<'a>) -> impl Iterator<Item = ParamVector> + 'a {
+        let whole = self.drawn(site, 0);
         let ids: Vec<_> = whole.iter().map(|(id, _)| id).collect();
         ids.into_iter()
             .map(move |id| whole.clone().filter(|other| other == id))
@@ -78,38 +107,21 @@ impl ZeroOrder {
 }
 
 /// The unit vectors of some layers' live weights.
-fn coordinates<'a, M: Module>(
-    model: &M,
-    site: Site<'a>,
-    layers: &'a [String],
-) -> impl Iterator<Item = ParamVector> + 'a {
-    let device = tree::device(model).unwrap_or_default().without_autodiff();
+fn coordinates<'a>(site: Site<'a>, layers: &'a [String]) -> impl Iterator<Item = ParamVector> + 'a {
     let leaves = site.leaves.iter();
     let leaves = leaves.filter(|leaf| layers.contains(&leaf.layer));
-    leaves.flat_map(move |leaf| {
+    let values = leaves.filter_map(move |leaf| Some((leaf, site.weights.get(leaf.id)?)));
+    values.flat_map(move |(leaf, value)| {
         let live = site.masks.live_set(leaf.id);
-        let device = device.clone();
+        let kind = (value.device(), value.dtype());
         let alive = move |i: &usize| live.as_ref().is_none_or(|live| live[*i]);
         (0..leaf.len()).filter(alive).map(move |i| {
             let mut values = vec![0.0f32; leaf.len()];
             values[i] = 1.0;
             let mut unit = ParamVector::default();
             let data = TensorData::new(values, [leaf.len()]);
-            unit.push(leaf.id, Tensor::from_data(data, &device));
+            unit.push(leaf.id, Tensor::from_data(data, (&kind.0, kind.1)));
             unit
         })
     })
-}
-
-/// Scales a Gaussian direction to norm √d, with d the number of perturbed components.
-fn to_sphere(direction: ParamVector, site: Site<'_>) -> ParamVector {
-    let norm = direction.norm();
-    let components: usize = direction
-        .iter()
-        .map(|(id, tensor)| site.masks.live(id).unwrap_or(tensor.dims()[0]))
-        .sum();
-    match norm > 0.0 {
-        true => direction.scaled((components as f64).sqrt() / norm),
-        false => direction,
-    }
 }

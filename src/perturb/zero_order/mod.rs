@@ -12,7 +12,9 @@ use std::cmp::Ordering;
 
 use burn::module::Module;
 
-use super::{Ascent, Descent, Gradients, Memory, Perturbation, PlainReason, Site, normalised};
+use super::{
+    Ascent, Descent, Gradients, Memory, Perturbation, PlainReason, Site, normalised, period,
+};
 use crate::objective::{BatchLoss, Forward, Objective, Offset};
 use crate::tree::ParamVector;
 
@@ -46,10 +48,10 @@ impl Perturbation for ZeroOrder {
         memory: &Memory,
     ) -> Ascent<M, F::Extra> {
         let kept = memory.vector(KEPT, site.masks);
-        if let Some(kept) = kept.filter(|_| !self.probes_at(site.step)) {
+        if let Some(kept) = kept.filter(|_| !period::renews(memory, self.config.reuse)) {
             return Ascent::along(kept, site.radius(self.config.rho));
         }
-        let mut directions = self.directions(objective.model(), site, memory);
+        let mut directions = self.directions(site, memory);
         if self.config.directions == 0 {
             // A draw in the place of a forecast, before there is one, would be the control.
             let forecast = directions.next().filter(|_| !memory.is_empty());
@@ -72,6 +74,7 @@ impl Perturbation for ZeroOrder {
         }
         if let Some(offset) = found.offset.filter(|_| self.config.reuse > 1) {
             memory.put(KEPT, offset.vector(), site.masks);
+            period::note(memory);
         }
         found.perturbed.into()
     }
@@ -90,11 +93,6 @@ impl Perturbation for ZeroOrder {
 }
 
 impl ZeroOrder {
-    /// Whether a step looks for a direction instead of using the last one again.
-    fn probes_at(&self, step: u64) -> bool {
-        step.is_multiple_of(self.config.reuse)
-    }
-
     /// The cheap exact step: evaluate `θ ± ρ u/‖u‖` and differentiate the one with the larger loss.
     fn better_of_two<M: Module, F: BatchLoss<M>>(
         &self,
@@ -151,11 +149,15 @@ impl ZeroOrder {
             1 if quotient != 0.0 && !self.is_a_basis() => quotient.signum(),
             m => quotient / m as f64,
         };
-        let Estimate { sum, base, .. } = self.estimate(objective, site, directions, weight);
+        let estimate = self.estimate(objective, site, directions, weight);
+        let Estimate {
+            sum, base, probed, ..
+        } = estimate;
         let ascent = match sum.map(|sum| normalised(sum, site.radius(self.config.rho))) {
             Some(Ok(offset)) => Ascent::to(offset),
             Some(Err(reason)) => Ascent::given_up(reason),
-            None => Ascent::given_up(PlainReason::NonFinite),
+            None if probed => Ascent::given_up(PlainReason::NonFinite),
+            None => Ascent::given_up(PlainReason::ZeroEstimate),
         };
         Ascent {
             buffers: base.map(|forward| forward.into_twin()),
@@ -181,6 +183,7 @@ impl ZeroOrder {
             _ => base.as_ref().map(|forward| forward.loss()),
         };
         let (mut sum, mut first): (Option<ParamVector>, _) = (None, None);
+        let mut probed = false;
         for direction in directions {
             let Some(delta) = self.delta(site, &direction) else {
                 continue;
@@ -189,6 +192,7 @@ impl ZeroOrder {
                 direction,
                 scale: delta,
             };
+            probed = true;
             let mut value = |offset: &Offset| match &part {
                 Some(part) => objective.value_on(part, Some(offset)),
                 None => {
@@ -212,7 +216,12 @@ impl ZeroOrder {
                 None => plus.direction.scaled(weight),
             });
         }
-        Estimate { sum, base, first }
+        Estimate {
+            sum,
+            base,
+            first,
+            probed,
+        }
     }
 
     /// What a direction is multiplied by for a probe; `None` if it has no length.
@@ -226,20 +235,14 @@ impl ZeroOrder {
         }
     }
 
-    /// Whether the number of directions is not m.
-    pub(crate) fn is_a_basis(&self) -> bool {
-        matches!(
-            self.config.family,
-            Directions::Blocks | Directions::Coordinates(_)
-        )
-    }
-
     /// The samples that probes look at, spread over the batch; `None` for all.
     fn part<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &Objective<'_, M, F>,
     ) -> Option<Vec<usize>> {
-        let samples = objective.samples().filter(|_| self.config.fraction < 1.0)?;
+        let samples = objective.samples().filter(|_| self.config.fraction < 1.0);
+        // An empty batch has no part.
+        let samples = samples.filter(|samples| *samples > 0)?;
         let count = ((self.config.fraction * samples as f64).ceil() as usize).clamp(1, samples);
         Some((0..count).map(|i| i * samples / count).collect())
     }
@@ -253,4 +256,6 @@ pub(crate) struct Estimate<M, E> {
     pub base: Option<Forward<M, E>>,
     /// The first probe, if it was of the whole batch.
     pub first: Option<Forward<M, E>>,
+    /// Whether there was a direction at all.
+    pub probed: bool,
 }

@@ -1,28 +1,28 @@
 //! Choosing the first masks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use burn::module::{Module, ParamId};
+use burn::module::Module;
 
 use super::Sparsity;
-use crate::error::Result;
+use super::given::zeroed;
+use crate::error::{Failed, Result};
 use crate::masks::{LiveSet, Masks};
 use crate::objective::Loss;
 use crate::sparse::evidence::Losses;
-use crate::sparse::given::{check_given, given_sets};
 use crate::sparse::history::History;
 use crate::sparse::latent::Latent;
 use crate::sparse::layer_rules::{LayerRule, check_units};
-use crate::sparse::weights::{add_gradients, is_sparse, numbers, read_weights, select};
+use crate::sparse::weights::{add_gradients, is_sparse, read_weights, select};
 use crate::sparse::work::Work;
 use crate::sparse::{Evidence, Need};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// The first masks.
-struct First {
-    leaves: Vec<Leaf>,
-    rules: Vec<LayerRule>,
-    live: Vec<LiveSet>,
+pub(super) struct First {
+    pub leaves: Vec<Leaf>,
+    pub rules: Vec<LayerRule>,
+    pub live: Vec<LiveSet>,
 }
 
 impl Sparsity {
@@ -42,8 +42,8 @@ impl Sparsity {
     /// # Errors
     ///
     /// A configuration out of its range, no weight to make sparse, a budget that cannot be reached now or
-    /// later, a score that is not a number, or given masks that do not fit.
-    pub fn attach<M, L, F>(&mut self, model: M, loss: F) -> Result<M>
+    /// later, a score that is not a number, or given masks that do not fit. The error hands the model back.
+    pub fn attach<M, L, F>(&mut self, model: M, loss: F) -> Result<M, Failed<M>>
     where
         M: Module,
         L: Loss,
@@ -63,7 +63,7 @@ impl Sparsity {
         &mut self,
         model: M,
         losses: impl IntoIterator<Item = F>,
-    ) -> Result<M>
+    ) -> Result<M, Failed<M>>
     where
         M: Module,
         L: Loss,
@@ -78,35 +78,54 @@ impl Sparsity {
     /// # Errors
     ///
     /// As [`attach`](Self::attach), or if the evidence does not tell what the method needs.
-    pub fn attach_on<M: Module>(&mut self, model: M, evidence: &impl Evidence<M>) -> Result<M> {
+    pub fn attach_on<M: Module>(
+        &mut self,
+        model: M,
+        evidence: &impl Evidence<M>,
+    ) -> Result<M, Failed<M>> {
+        if let Err(error) = self.settle_on(&model, evidence) {
+            return Err(Failed::new(error, model));
+        }
+        if self.masks.is_dense() {
+            return Ok(model);
+        }
+        let model = zeroed(model, &self.masks);
+        for warning in self.report(&model).warnings() {
+            log::warn!("{warning}");
+        }
+        Ok(model)
+    }
+
+    /// Takes the masks that are given or that the method chooses.
+    fn settle_on<M: Module>(&mut self, model: &M, evidence: &impl Evidence<M>) -> Result<()> {
         self.attached = false;
         // Nothing that it learnt in another run.
         self.method.load_state(self.fresh.clone())?;
         self.method.validate()?;
         // burn initialises parameters when they are first read: do it here for every method alike, so
         // that runs with different methods start from the same weights.
-        tree::values(&model);
+        tree::values(model);
         if self.method.name() == "dense" {
             if self.given.is_some() {
                 self.method.start_from(&[])?;
             }
             self.attached = true;
-            return Ok(model);
+            return Ok(());
         }
         let First {
             leaves,
             rules,
             live,
         } = match &self.given {
-            Some(given) => self.given_masks(&model, given.clone())?,
-            None => self.chosen_masks(&model, evidence)?,
+            Some(given) => self.given_masks(model, given.clone())?,
+            None => self.chosen_masks(model, evidence)?,
         };
         let masks = Masks::new(&leaves, &live);
         let targets = self.target_densities(&leaves, &rules)?;
         let everywhere = |leaf: &Leaf| Some(vec![true; leaf.len()]);
-        let weights = read_weights(&tree::float_values(&model), &leaves, &rules, everywhere)?;
+        let weights = read_weights(&tree::float_values(model), &leaves, &rules, everywhere)?;
         let training = self.method.training(&weights, &live)?;
-        let values = Latent::values_of(&model, &masks);
+        let values = Latent::values_of(model, &masks);
         self.latent = training.map(|training| Latent::new(values, training, &leaves));
         self.settled = rules;
         self.attached = true;
@@ -114,14 +133,10 @@ impl Sparsity {
         self.frozen = Vec::new();
         self.history = History::new(&live);
         self.history.progress.given = self.given.is_some();
-        self.history.progress.left_out = self.left_out(&model, &masks);
+        self.history.progress.left_out = self.left_out(model, &masks);
         self.work = Work::default();
         self.masks = masks;
-        let model = zeroed(model, &self.masks);
-        for warning in self.report(&model).warnings() {
-            log::warn!("{warning}");
-        }
-        Ok(model)
+        Ok(())
     }
 
     /// The masks that the method chooses, among all trainable weights that are to be sparse.
@@ -146,24 +161,6 @@ impl Sparsity {
             };
         }
         check_units(&leaves, &rules, &live, self.method.as_ref())?;
-        Ok(First {
-            leaves,
-            rules,
-            live,
-        })
-    }
-
-    /// The masks that were given, for the weights that they are about.
-    fn given_masks<M: Module>(&mut self, model: &M, given: Masks) -> Result<First> {
-        let (leaves, live) = given_sets(model, &given, self.group.as_ref())?;
-        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
-        let sets = leaves.iter().zip(&live);
-        let sets: HashMap<ParamId, &LiveSet> = sets.map(|(leaf, live)| (leaf.id, live)).collect();
-        let live_now = |leaf: &Leaf| sets.get(&leaf.id).map(|live| LiveSet::clone(live));
-        let weights = read_weights(&tree::float_values(model), &leaves, &rules, live_now)?;
-        self.method.start_from(&weights)?;
-        check_given(&leaves, &rules, &live, self.method.as_ref())?;
-        self.method.check_budget(&weights)?;
         Ok(First {
             leaves,
             rules,
@@ -216,36 +213,5 @@ impl Sparsity {
             Need::SynapticFlow => evidence.synaptic_flow(model, self.seed)?,
         };
         Ok(Some(self.all_reduced(model, measured)))
-    }
-}
-
-/// The model with its dead weights at zero, frozen ones included.
-fn zeroed<M: Module>(model: M, masks: &Masks) -> M {
-    let trainable = tree::values(&model);
-    let values = tree::float_values(&model);
-    let mut frozen = HashMap::new();
-    for leaf in masks
-        .leaves()
-        .filter(|leaf| trainable.get(leaf.id).is_none())
-    {
-        let value = values
-            .get(leaf.id)
-            .expect("a masked weight is in the model");
-        let live = masks
-            .live_set(leaf.id)
-            .expect("a masked weight has a live set");
-        let is_dead = |(value, live): (&f32, &bool)| !live && value.to_bits() != 0;
-        if numbers(value).iter().zip(&live).any(is_dead) {
-            let mut one = ParamVector::default();
-            one.push(leaf.id, value.clone());
-            let zeroed = masks.project(one);
-            let zeroed = zeroed.get(leaf.id).expect("it is the only component");
-            frozen.insert(leaf.path.clone(), zeroed.to_data());
-        }
-    }
-    let model = masks.project_model(model);
-    match frozen.is_empty() {
-        true => model,
-        false => tree::restore(&model, &frozen),
     }
 }

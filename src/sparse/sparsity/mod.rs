@@ -1,6 +1,7 @@
 //! A sparsity method at work on a model.
 
 mod attach;
+mod given;
 mod parts;
 mod step;
 
@@ -20,7 +21,7 @@ use crate::sparse::latent::Latent;
 use crate::sparse::layer_rules::{LayerRule, LayerRules};
 use crate::sparse::report::SparsityReport;
 use crate::sparse::work::Work;
-use crate::sparse::{Dense, Granularity, Keep, SparsityMethod};
+use crate::sparse::{Dense, Granularity, SparsityMethod};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// Which gradient ranks dead weights when masks change under a perturbation.
@@ -119,32 +120,6 @@ impl Sparsity {
         }
     }
 
-    /// Given masks, which never change: fine-tuning a sparse net. [`Keep`] with
-    /// [`starting_from`](Self::starting_from).
-    ///
-    /// Masks are those of a [model file](crate::model_file::load_model), of another `Sparsity`, or
-    /// [a model's zeros](Masks::from_nonzeros).
-    ///
-    /// ```
-    /// # #[cfg(feature = "flex")] {
-    /// use burn::{nn::{Linear, LinearConfig}, tensor::Device};
-    /// use zosam::{Sparsity, Snip};
-    /// let device = Device::flex().autodiff();
-    /// let layer = LinearConfig::new(20, 10).init(&device);
-    /// let loss = |layer: &Linear| layer.weight.val().powi_scalar(2).sum();
-    /// let mut pruned = Sparsity::new(Snip::new(0.9));
-    /// let layer = pruned.attach(layer, loss)?;
-    ///
-    /// let mut kept = Sparsity::from_masks(pruned.masks().clone());
-    /// let layer = kept.attach(layer, loss)?;
-    /// assert_eq!(kept.masks().fingerprint(), pruned.masks().fingerprint());
-    /// # }
-    /// # Ok::<(), zosam::Error>(())
-    /// ```
-    pub fn from_masks(masks: Masks) -> Self {
-        Self::new(Keep::new()).starting_from(masks)
-    }
-
     /// No sparsity.
     pub fn dense() -> Self {
         Self {
@@ -156,46 +131,6 @@ impl Sparsity {
     /// Makes the trainable parameters of a group sparse, instead of all convolution and linear weights.
     pub fn with_group(mut self, group: ParamGroup) -> Self {
         self.group = Some(group);
-        self
-    }
-
-    /// Starts from given masks in place of first ones that the method chooses; its changes of masks follow as
-    /// usual, with a schedule that counts from the attach.
-    ///
-    /// * Masks belong to weights by parameter id or, in another model of the same layers, by path. They say which
-    ///   weights are sparse, frozen ones included; all others are dense. With a [group](Self::with_group) every mask has
-    ///   to be of the group, and weights of the group without a mask begin with all of theirs live.
-    /// * The masks decide how many weights of each layer live, not the method's distribution. Over all layers the
-    ///   method's sparsity has to be within 5 % of the number of live weights that the masks have or, for a
-    ///   method that prunes during training, to end sparser. Methods that share one budget out anew
-    ///   ([`Snfs`](super::Snfs), [`Dsr`](super::Dsr)) or go by bounds ([`Mest`](super::Mest),
-    ///   [`GradualMagnitude`](super::GradualMagnitude), [`LotteryTicket`](super::LotteryTicket),
-    ///   [`TopKast`](super::TopKast)) come to their own counts with their changes, the others keep those of the
-    ///   masks.
-    /// * Granularities and densities of single layers have to be those of the masks.
-    ///
-    /// [`attach`](Self::attach) checks all this, evaluates no loss, and refuses methods that choose their masks
-    /// once ([`Snip`](super::Snip) and the like), which would have nothing to choose: [`Keep`] is for that.
-    ///
-    /// ```
-    /// # #[cfg(feature = "flex")] {
-    /// use burn::{nn::{Linear, LinearConfig}, tensor::Device};
-    /// use zosam::{RigL, Set, Sparsity, masks::Masks};
-    /// let device = Device::flex().autodiff();
-    /// let layer = LinearConfig::new(20, 10).init(&device);
-    /// let loss = |layer: &Linear| layer.weight.val().powi_scalar(2).sum();
-    /// let mut first = Sparsity::new(Set::new(0.9, 100, 1000));
-    /// let layer = first.attach(layer, loss)?;
-    ///
-    /// let masks = Masks::from_nonzeros(&layer);
-    /// let mut second = Sparsity::new(RigL::new(0.9, 1000)).starting_from(masks);
-    /// let layer = second.attach(layer, loss)?;
-    /// assert_eq!(second.masks().fingerprint(), first.masks().fingerprint());
-    /// # }
-    /// # Ok::<(), zosam::Error>(())
-    /// ```
-    pub fn starting_from(mut self, masks: Masks) -> Self {
-        self.given = Some(masks);
         self
     }
 

@@ -26,6 +26,23 @@ pub struct SparsityParts {
     pub work: Work,
 }
 
+/// What parts say of a model, before any of it is taken over.
+pub(crate) struct Read {
+    masks: Masks,
+    history: History,
+    latent: Option<Latent>,
+    rules: Vec<LayerRule>,
+    targets: Vec<Option<f64>>,
+    method: serde_json::Value,
+    work: Work,
+}
+
+impl Read {
+    pub(crate) fn masks(&self) -> &Masks {
+        &self.masks
+    }
+}
+
 impl Sparsity {
     /// The masks, what was live before and the method's memory, for a checkpoint.
     ///
@@ -49,23 +66,44 @@ impl Sparsity {
     ///
     /// If they belong to another model, selection or method.
     pub fn load_parts<M: Module>(&mut self, model: &M, parts: SparsityParts) -> Result<()> {
+        let read = self.read_parts(model, parts)?;
+        self.take_over(read)
+    }
+
+    /// The first half of [`load_parts`](Self::load_parts), which changes nothing.
+    pub(crate) fn read_parts<M: Module>(&self, model: &M, parts: SparsityParts) -> Result<Read> {
         self.method.validate()?;
         let device = device_of(model);
         let leaves = masked_leaves(model, &parts.history)?;
         let rules = self.rules.settle(&leaves, self.method.as_ref())?;
         let targets = self.target_densities(&leaves, &rules)?;
         let masks = Masks::from_bytes(parts.masks, &leaves)?;
-        let (history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
+        let (mut history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
+        history.gradient = tree::near(model, history.gradient);
+        let latent = latent.map(|(values, sets)| (tree::near(model, values), sets));
         self.check_selection(model, &masks, &history)?;
         let latent = self.restored(latent, model, &leaves, &masks, &rules)?;
         history.check_rewind_point(model)?;
-        self.method.load_state(parts.method)?;
-        self.masks = masks;
-        self.history = history;
-        self.latent = latent;
-        self.work = parts.work;
-        self.settled = rules;
-        self.targets = targets;
+        Ok(Read {
+            masks,
+            history,
+            latent,
+            rules,
+            targets,
+            method: parts.method,
+            work: parts.work,
+        })
+    }
+
+    /// The second half, which changes everything or, if the method refuses its memory, nothing.
+    pub(crate) fn take_over(&mut self, read: Read) -> Result<()> {
+        self.method.load_state(read.method)?;
+        self.masks = read.masks;
+        self.history = read.history;
+        self.latent = read.latent;
+        self.work = read.work;
+        self.settled = read.rules;
+        self.targets = read.targets;
         self.frozen = Vec::new();
         self.attached = true;
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::module::{Module, ParamId};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -179,8 +179,8 @@ impl Sparsity {
             if let Regrown::Normal { std } = self.method.regrown() {
                 let grown: LiveSet = pairs().map(|(old, new)| *new && !*old).collect();
                 let values = normal(&grown, std, generator(self.seed, own_step, &leaf.path));
-                let device = device_of(&model).without_autodiff();
-                born.push(leaf.id, Tensor::from_data(values, &device));
+                let kind = (&device_of(&model).without_autodiff(), DType::F32);
+                born.push(leaf.id, Tensor::from_data(values, kind));
             }
         }
         let before = weights.into_iter().map(|weight| weight.live).collect();
@@ -198,7 +198,10 @@ impl Sparsity {
             return Ok((model, update));
         }
         let model = self.masks.project_model(model);
-        let model = tree::replace(model, |id, value| Some(value + born.get(id)?.clone()));
+        let model = tree::replace(model, |id, value| {
+            let born = born.get(id)?.clone().to_device(&value.device());
+            Some(value.clone() + born.cast(value.dtype()))
+        });
         Ok((model, update))
     }
 

@@ -1,0 +1,256 @@
+//! The command line: `PROGRAM COMMAND OPTIONS`. Options may also come before the command, and without one it is `train`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::args::{Args, DataArgs, MachineArgs};
+use super::robustness::CorruptionArgs;
+use super::{Program, options, recipe};
+
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Options without a command are those of train: `train --help` lists the usual ones, `train --help-all` all."
+)]
+struct Line<P: Program> {
+    #[command(subcommand)]
+    command: Command<P>,
+}
+
+/// What a program does.
+#[derive(Debug, Subcommand)]
+pub enum Command<P: Program> {
+    /// Train a network; this is what the program does without a command.
+    Train(Box<Train<P>>),
+    /// Test a model file on the test images: accuracy, calibration, confusion, robustness.
+    Evaluate(Box<Evaluate<P>>),
+    /// Name the likeliest classes of image files.
+    Predict(Box<Predict<P>>),
+    /// Print what a model file says of itself.
+    Info(Info),
+    /// Write a model file for other programs.
+    Export(Box<Export<P>>),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Train<P: Program> {
+    #[command(flatten, next_help_heading = "Network")]
+    pub network: P::Options,
+    #[command(flatten)]
+    pub args: Args,
+}
+
+/// What may have to be said of a model file.
+#[derive(Debug, clap::Args)]
+pub struct File<P: Program> {
+    #[command(flatten, next_help_heading = UNNAMED)]
+    pub network: P::Options,
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// Options of files without a card, which are few.
+const UNNAMED: &str = "Network, of a file that does not name its own";
+
+#[derive(Debug, clap::Args)]
+pub struct Evaluate<P: Program> {
+    /// The file, such as the model.safetensors of a run, or a .pth.
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub corruptions: CorruptionArgs,
+    /// Seed of corruptions.
+    #[arg(long, default_value_t = 0, hide_short_help = true)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub file: File<P>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Predict<P: Program> {
+    /// The model file, such as the model.safetensors of a run.
+    pub model: PathBuf,
+    /// The images: JPEG, PNG, WebP, GIF, BMP or TIFF; their middle is resized to the network's input.
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+    /// Classes to name.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub top: usize,
+    #[command(flatten)]
+    pub file: File<P>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Info {
+    /// The file: safetensors or .pth.
+    pub model: PathBuf,
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Export<P: Program> {
+    /// The model file, such as the model.safetensors of a run.
+    pub model: PathBuf,
+    /// The file to write.
+    pub to: PathBuf,
+    /// All weights, with their zeros, under PyTorch's names.
+    ///
+    /// PyTorch loads it: model.load_state_dict(safetensors.torch.load_file(FILE)).
+    #[arg(long)]
+    pub dense: bool,
+    #[command(flatten)]
+    pub file: File<P>,
+}
+
+/// What the arguments of the process ask for; an error is one line.
+pub fn parsed<P: Program>() -> Result<Command<P>, Refusal> {
+    let mut line = Line::<P>::command().about(P::ABOUT).name(P::NAME);
+    line = line.mut_subcommands(|command| {
+        let flag = |name: &'static str| Arg::new(name).long(name).global(false);
+        let short = flag("help").short('h').action(ArgAction::HelpShort);
+        let long = flag("help-all").action(ArgAction::HelpLong);
+        let command = command
+            .disable_help_flag(true)
+            .args_override_self(true)
+            .allow_negative_numbers(true)
+            .arg(short.help("Print the usual options"));
+        let command = command.arg(long.help("Print all options, at length"));
+        let shown = match command.get_name() {
+            "evaluate" => &["data", "dataset", "test_limit"][..],
+            "predict" | "export" => &[],
+            _ => return command,
+        };
+        // A file that says what it is of needs none of these.
+        command.mut_args(|arg| {
+            let of_file = matches!(arg.get_help_heading(), Some(UNNAMED | "Images"));
+            let is_shown = shown.contains(&arg.get_id().as_str());
+            match of_file && !is_shown {
+                true => arg.hide_short_help(true),
+                false => arg,
+            }
+        })
+    });
+    let grammar = Grammar::of(&line);
+    let arguments = recipe::expanded(std::env::args().collect(), P::NAME)
+        .and_then(|arguments| grammar.arranged(arguments))
+        .map_err(Refusal::Ours)?;
+    let matches = line.try_get_matches_from(&arguments);
+    let line = matches.and_then(|matches| Line::<P>::from_arg_matches(&matches));
+    let mut command = line.map_err(Refusal::Clap)?.command;
+    if let Command::Train(train) = &mut command {
+        let takes_value = |option: &str| grammar.takes_value(option);
+        train.args.defaults = P::DEFAULTS;
+        train.args.options = options::of_the_run(&arguments[2..], takes_value);
+    }
+    Ok(command)
+}
+
+/// Why a command line is not carried out.
+pub enum Refusal {
+    Ours(anyhow::Error),
+    /// Also help that was asked for.
+    Clap(clap::Error),
+}
+
+/// Which options there are, and which of them take a value.
+struct Grammar(BTreeMap<String, BTreeMap<String, bool>>);
+
+impl Grammar {
+    fn of(line: &clap::Command) -> Self {
+        let options = |command: &clap::Command| {
+            let long = command.get_arguments().filter_map(|arg| {
+                Some((arg.get_long()?.to_string(), arg.get_action().takes_values()))
+            });
+            (command.get_name().to_string(), long.collect())
+        };
+        Self(line.get_subcommands().map(options).collect())
+    }
+
+    fn takes_value(&self, option: &str) -> bool {
+        let mut commands = self.0.values();
+        commands.any(|options| options.get(option) == Some(&true))
+    }
+
+    /// The command first, then its options: those before it that it knows, then those behind it.
+    fn arranged(&self, arguments: Vec<String>) -> Result<Vec<String>> {
+        let (program, rest) = arguments.split_first().context("a program has a name")?;
+        let takes_value = |option: &str| self.takes_value(option);
+        let (before, behind) = split(rest, takes_value);
+        let (name, behind) = match behind.split_first() {
+            Some((name, behind)) if self.0.contains_key(name) => (name.as_str(), behind),
+            // Help about the program itself.
+            _ if matches!(rest, [only] if ["--help", "-h", "--version", "-V"].contains(&only.as_str())) =>
+            {
+                return Ok(arguments);
+            }
+            // `help`, or a word that is no command, which clap says best.
+            Some((name, behind)) if !name.starts_with('-') => {
+                let word = [program.clone(), name.clone()];
+                return Ok(word.into_iter().chain(behind.to_vec()).collect());
+            }
+            _ => ("train", behind),
+        };
+        let known = &self.0[name];
+        // What no command knows is kept, so that it is refused.
+        let is_known = |(option, _): &(String, Vec<String>)| {
+            name == "train" || known.contains_key(option) || !self.0["train"].contains_key(option)
+        };
+        let before = before.into_iter().filter(is_known);
+        let before = before.flat_map(|(_, tokens)| tokens).collect();
+        let options = match name {
+            "train" => options::with_stored(before, behind, takes_value)?,
+            _ => [before, behind.to_vec()].concat(),
+        };
+        let start = [program.clone(), name.to_string()];
+        Ok(start.into_iter().chain(options).collect())
+    }
+}
+
+/// Options by name, each with its tokens, and the tokens from the first on that is none.
+pub fn split(
+    tokens: &[String],
+    takes_value: impl Fn(&str) -> bool,
+) -> (Vec<(String, Vec<String>)>, &[String]) {
+    let mut options = Vec::new();
+    let mut at = 0;
+    while let Some(name) = tokens.get(at).and_then(|token| token.strip_prefix("--")) {
+        let (name, has_value) = match name.split_once('=') {
+            Some((name, _)) => (name, false),
+            None => (name, takes_value(name)),
+        };
+        let end = (at + 1 + usize::from(has_value)).min(tokens.len());
+        options.push((name.to_string(), tokens[at..end].to_vec()));
+        at = end;
+    }
+    (options, &tokens[at..])
+}
+
+/// Names of options among tokens.
+pub fn names(options: &[(String, Vec<String>)]) -> BTreeSet<&str> {
+    options.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+impl Refusal {
+    /// Prints help, or what is wrong in one line, and returns the exit code.
+    pub fn tell(self) -> std::process::ExitCode {
+        let error = match self {
+            Self::Ours(error) => return super::refused(error),
+            Self::Clap(answer) if !answer.use_stderr() => answer.exit(),
+            Self::Clap(error) => error,
+        };
+        let text = error.to_string();
+        let mut parts = text.split("\n\n");
+        let reason = parts.next().unwrap_or_default();
+        let tip = parts.find_map(|part| part.trim().strip_prefix("tip: "));
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let tip = tip.map_or(String::new(), |tip| format!("; {}", words(tip)));
+        eprintln!("{}{tip} (see --help)", words(reason));
+        std::process::ExitCode::from(2)
+    }
+}

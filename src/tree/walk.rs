@@ -1,0 +1,119 @@
+//! A walk through a module that gives tensors new values.
+
+use burn::module::{ModuleMapper, Param, ParamId};
+use burn::tensor::{GradientCheckpointingStrategy, Tensor};
+
+use super::leaf::{Path, flatten};
+use super::tied::Same;
+
+/// The autodiff settings that a parameter carries and that a new value must carry too.
+///
+/// burn lifts a plain tensor with default settings; mixing checkpointing strategies in one forward
+/// pass panics. burn's optimizers do the same with a type that is private to them.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub require_grad: bool,
+    distributed: bool,
+    checkpointing: Option<GradientCheckpointingStrategy>,
+}
+
+impl Context {
+    pub fn of<const D: usize>(tensor: &Tensor<D>) -> Self {
+        // burn panics where a plain tensor is asked for the last two.
+        let is_autodiff = tensor.is_autodiff();
+        Self {
+            require_grad: tensor.is_require_grad(),
+            distributed: is_autodiff && tensor.is_distributed(),
+            checkpointing: is_autodiff
+                .then(|| tensor.gradient_checkpointing_strategy())
+                .flatten(),
+        }
+    }
+
+    pub fn lift<const D: usize>(&self, plain: Tensor<D>, id: ParamId) -> Tensor<D> {
+        let Some(strategy) = self.checkpointing else {
+            return plain;
+        };
+        let mut tensor = Tensor::from_inner(plain).with_gradient_checkpointing_strategy(strategy);
+        if self.require_grad {
+            tensor = tensor.require_grad();
+        }
+        if self.distributed {
+            tensor = tensor.set_distributed(id);
+        }
+        tensor
+    }
+}
+
+/// A tensor on the way.
+pub(super) struct Place<'a> {
+    pub id: ParamId,
+    pub path: &'a Path,
+    /// The settings of its next value; a walk may change them.
+    pub context: Context,
+    value: &'a dyn Fn() -> Tensor<1>,
+}
+
+impl Place<'_> {
+    /// Its value, flat and without a graph.
+    pub fn value(&self) -> Tensor<1> {
+        (self.value)()
+    }
+}
+
+/// Visits each float tensor once, however many places it has, and gives all of them its new value:
+/// flat, of any float type, or `None` for the old one. Ids, shapes, float types and autodiff settings
+/// stay as they are.
+pub(super) struct Walk<F> {
+    path: Path,
+    same: Same,
+    change: F,
+}
+
+impl<F> Walk<F>
+where
+    F: FnMut(&mut Place<'_>) -> Option<Tensor<1>>,
+{
+    pub fn new(change: F) -> Self {
+        Self {
+            path: Path::default(),
+            same: Same::default(),
+            change,
+        }
+    }
+}
+
+impl<F> ModuleMapper for Walk<F>
+where
+    F: FnMut(&mut Place<'_>) -> Option<Tensor<1>>,
+{
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let Self { path, same, change } = self;
+        let tensor = same.or(id, tensor, |tensor| {
+            let context = Context::of(&tensor);
+            let plain = tensor.inner();
+            let mut place = Place {
+                id,
+                path,
+                context,
+                value: &|| flatten(plain.clone()),
+            };
+            let new = change(&mut place);
+            let context = place.context;
+            // Also an old value is laid out by rows. A weight that was transposed when it was made or
+            // loaded would be multiplied in another order than after its first step.
+            let new = new.unwrap_or_else(|| flatten(plain.clone()));
+            context.lift(new.reshape(plain.shape()).cast(plain.dtype()), id)
+        });
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
