@@ -30,6 +30,17 @@ impl<const N: usize> Axes<N> {
         self.axes.iter().map(|(size, _)| size).product()
     }
 
+    /// The places of an element, the last axis fastest.
+    pub(crate) fn at(&self, mut index: usize) -> [usize; N] {
+        let mut at = [0; N];
+        for (size, steps) in self.axes.iter().rev() {
+            let place = index % size;
+            index /= size;
+            (0..N).for_each(|array| at[array] += place * steps[array]);
+        }
+        at
+    }
+
     /// The axis moved to the end, or an axis of one element if there is none.
     pub(crate) fn split(mut self, inner: Option<usize>) -> (Self, (usize, [usize; N])) {
         let inner = inner.map(|axis| self.axes.remove(axis));
@@ -130,6 +141,12 @@ mod tests {
         let axes = Axes::new(&[2, 1, 3, 4], [&[12, 9, 4, 1], &[1, 7, 8, 2]]);
         assert_eq!(axes.axes, [(2, [12, 1]), (12, [1, 2])]);
         assert_eq!(Axes::new(&[1, 1], [&[3, 4]]).count(), 1);
+        let mut index = 0;
+        axes.each(|at| {
+            assert_eq!(axes.at(index), at);
+            index += 1;
+        });
+        assert_eq!(index, 24);
     }
 
     /// Every permutation of three axes, sizes on both sides of the squares.

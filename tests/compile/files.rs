@@ -1,7 +1,5 @@
 //! Networks in files, whole and damaged.
 
-use std::collections::HashMap;
-
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, Lstm, LstmConfig};
@@ -9,10 +7,10 @@ use burn::tensor::activation::{gelu, relu, softmax};
 use burn::tensor::{Device, Tensor};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Metadata, TensorView};
-use sha2::{Digest, Sha256};
 use zosam::inference::{Input, Output, SparseNetwork};
 use zosam::models::{ResNet, ResNetConfig};
 
+use crate::forge::forge;
 use crate::{floats, numbers, tensor, trained};
 
 /// Products of all kinds, an operation of burn's, and weights that many steps share.
@@ -158,32 +156,10 @@ fn damaged_files_are_refused() {
 fn forged(bytes: &[u8], change: impl FnOnce(String) -> String) -> Vec<u8> {
     let (_, metadata): (usize, Metadata) = SafeTensors::read_metadata(bytes).unwrap();
     let header = &metadata.metadata().as_ref().unwrap()["zosam.network"];
-    let mut header: serde_json::Value = serde_json::from_str(header).unwrap();
+    let header: serde_json::Value = serde_json::from_str(header).unwrap();
     let graph = change(header["graph"].as_str().unwrap().to_string());
     let file = SafeTensors::deserialize(bytes).unwrap();
-    let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
-    part(graph.as_bytes());
-    let mut tensors: Vec<(&str, TensorView<'_>)> = file.iter().collect();
-    tensors.sort_by_key(|(name, _)| *name);
-    for (name, view) in &tensors {
-        part(name.as_bytes());
-        part(format!("{:?}", view.dtype()).as_bytes());
-        part(format!("{:?}", view.shape()).as_bytes());
-        part(view.data());
-    }
-    let sum: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    header["graph"] = graph.into();
-    header["sha256"] = sum.into();
-    let metadata = HashMap::from([("zosam.network".to_string(), header.to_string())]);
-    safetensors::serialize(tensors, Some(metadata)).unwrap()
+    forge(&graph, file.iter().collect())
 }
 
 /// Numbers and words of the graph exchanged, with a sum that is right: an error, or a network that runs.

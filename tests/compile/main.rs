@@ -3,6 +3,7 @@
 
 mod families;
 mod files;
+mod forge;
 mod modules;
 mod networks;
 #[cfg(feature = "onnx")]

@@ -7,7 +7,8 @@ use super::planner::Planner;
 use super::view::{Layout, Manner, View};
 use crate::error::{Error, Result};
 use crate::inference::graph::{After, Id, Node, Operation, shapes};
-use crate::inference::steps::{Attention, MatMul, Matrices, Product, places};
+use crate::inference::steps::{Attention, MatMul, Matrices, Product};
+use crate::kernels::strided::Axes;
 
 impl Planner<'_> {
     pub fn conv(&mut self, node: &Node) -> Result<()> {
@@ -115,7 +116,7 @@ impl Planner<'_> {
         let (left, left_strides) = self.matrices(a, &views[0], before);
         let (right, right_strides) = self.matrices(b, &views[1], before);
         let kernel = MatMul {
-            places: places(before, [&left_strides, &right_strides]),
+            places: Axes::new(before, [&left_strides, &right_strides]),
             matrices: [left, right],
         };
         let from = vec![self.pixels(a, &views[0]), self.pixels(b, &views[1])];
@@ -148,7 +149,7 @@ impl Planner<'_> {
             [step(1), step(0)]
         };
         let kernel = Attention {
-            places: places(before, [q, k, v, by, plus]),
+            places: Axes::new(before, [q, k, v, by, plus]),
             matrices: [matrices[0], matrices[1], matrices[2]],
             factor,
             masks: masked.then(|| [mask(3), mask(4)]),

@@ -29,24 +29,18 @@ impl Matrices {
 /// Matrix products, one for each place of the axes before the last two; the output is plain.
 #[derive(Debug)]
 pub(crate) struct MatMul {
-    /// Where the matrices of both sides begin.
-    pub places: Vec<[usize; 2]>,
+    /// Where the matrices of both sides begin, by the axes before the last two.
+    pub places: Axes<2>,
     pub matrices: [Matrices; 2],
-}
-
-/// Where the matrices of tensors begin, by the axes before the last two.
-pub(crate) fn places<const N: usize>(shape: &[usize], strides: [&[usize]; N]) -> Vec<[usize; N]> {
-    let mut places = Vec::new();
-    Axes::new(shape, strides).each(|at| places.push(at));
-    places
 }
 
 impl Kernel for MatMul {
     fn run(&self, from: &Sources<'_>, to: &mut [f32]) -> Result<()> {
         let [a, b] = self.matrices;
         let each = a.size[0] * b.size[1];
-        let outputs = to.par_chunks_exact_mut(each.max(1)).zip(&self.places);
-        outputs.try_for_each(|(to, places)| {
+        let outputs = to.par_chunks_exact_mut(each.max(1)).enumerate();
+        outputs.try_for_each(|(index, to)| {
+            let places = self.places.at(index);
             let a = a.at(from.floats(0), places[0]);
             product(a, b.at(from.floats(1), places[1]), 1.0, to)
         })
@@ -56,8 +50,8 @@ impl Kernel for MatMul {
 /// `softmax(factor q kᵀ) v` of each head; the output has its last two axes swapped.
 #[derive(Debug)]
 pub(crate) struct Attention {
-    /// Where queries, keys, values and the masks' factors and summands begin.
-    pub places: Vec<[usize; 5]>,
+    /// Where queries, keys, values and the masks' factors and summands begin, by the axes before the last two.
+    pub places: Axes<5>,
     /// Of queries, keys and values.
     pub matrices: [Matrices; 3],
     pub factor: f32,
@@ -69,8 +63,9 @@ impl Kernel for Attention {
     fn run(&self, from: &Sources<'_>, to: &mut [f32]) -> Result<()> {
         let [queries, keys, values] = self.matrices;
         let each = queries.size[0] * values.size[1];
-        let outputs = to.par_chunks_exact_mut(each.max(1)).zip(&self.places);
-        outputs.try_for_each(|(to, places)| {
+        let outputs = to.par_chunks_exact_mut(each.max(1)).enumerate();
+        outputs.try_for_each(|(index, to)| {
+            let places = self.places.at(index);
             let matrix = |at: usize| self.matrices[at].at(from.floats(at), places[at]);
             let (tokens, others) = (queries.size[0], keys.size[0]);
             // A row per key, so that softmax goes down the columns and the last product needs no transpose.

@@ -10,7 +10,7 @@ mod product;
 
 use std::fmt::Debug;
 
-pub(crate) use attention::{Attention, MatMul, Matrices, places};
+pub(crate) use attention::{Attention, MatMul, Matrices};
 pub(crate) use elementwise::{Broadcast, Map};
 pub(crate) use frames::{PutFrames, TakeFrames};
 pub(crate) use moves::{Assemble, Embedding, Part};
