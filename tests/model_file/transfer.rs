@@ -94,7 +94,7 @@ fn a_sparse_net_is_fine_tuned_as_it_is() {
     }
     // A method that exchanges weights may begin with them, too.
     let model = load::<NetConfig>(&path, &device()).unwrap().model;
-    let rigl = Sparsity::new(RigL::new(0.9, 100)).starting_from(loaded.masks);
+    let rigl = Sparsity::new(RigL::new(0.9, 1000)).starting_from(loaded.masks);
     let (_, begun) = trained_by(rigl, model, 0);
     assert_eq!(begun.masks().fingerprint(), before);
 }
