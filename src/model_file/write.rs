@@ -140,11 +140,10 @@ impl SaveOptions {
     }
 }
 
+type Shapes = BTreeMap<String, Vec<usize>>;
+
 /// Tensors under PyTorch's names, and the shapes of masked weights.
-fn stored<M: Module>(
-    model: &M,
-    masks: &Masks,
-) -> (Vec<(String, Stored)>, BTreeMap<String, Vec<usize>>) {
+fn stored<M: Module>(model: &M, masks: &Masks) -> (Vec<(String, Stored)>, Shapes) {
     let values: HashMap<_, _> = tree::named_tensors(model).into_iter().collect();
     let mut tensors: Vec<(String, Stored)> = Vec::new();
     let mut shapes = BTreeMap::new();

@@ -97,7 +97,9 @@ impl ModuleVisitor for LeafVisitor {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(met) = self.met.get(&param.id) {
             let leaf = met.map(|leaf| &mut self.leaves[leaf]);
-            leaf.map(|leaf| leaf.tied.push(self.path.dotted()));
+            if let Some(leaf) = leaf {
+                leaf.tied.push(self.path.dotted());
+            }
             return;
         }
         // The value's own shape: where burn transposes a weight when it is initialised, the shape

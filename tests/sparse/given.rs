@@ -37,7 +37,7 @@ fn striped(paths: &[&str], every: usize) -> Masks {
         let leaf = leaves.iter().find(|leaf| leaf.id == id).unwrap();
         let keep = |i: usize| {
             f32::from(u8::from(
-                !paths.contains(&leaf.path.as_str()) || i % every > 0,
+                !paths.contains(&leaf.path.as_str()) || !i.is_multiple_of(every),
             ))
         };
         let keep: Vec<f32> = (0..leaf.len()).map(keep).collect();
