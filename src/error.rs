@@ -177,12 +177,12 @@ pub struct Failed<M> {
     pub error: Error,
     /// Behind a lock, so that errors of models that threads may not share can be passed on like any
     /// other, into an `anyhow::Error` say.
-    model: Mutex<M>,
+    model: Box<Mutex<M>>,
 }
 
 impl<M> Failed<M> {
     pub(crate) fn new(error: Error, model: M) -> Self {
-        let model = Mutex::new(model);
+        let model = Box::new(Mutex::new(model));
         Self { error, model }
     }
 

@@ -182,7 +182,13 @@ impl Grammar {
         let (program, rest) = arguments.split_first().context("a program has a name")?;
         let takes_value = |option: &str| self.takes_value(option);
         let (before, behind) = split(rest, takes_value);
+        let is_unknown = |name: &str| !self.0.values().any(|known| known.contains_key(name));
         let (name, behind) = match behind.split_first() {
+            // Whether it takes what is behind it is not known either: clap says what it may have been.
+            _ if names(&before).into_iter().any(is_unknown) => {
+                let start = [program.clone(), "train".to_string()];
+                return Ok(start.into_iter().chain(rest.to_vec()).collect());
+            }
             Some((name, behind)) if self.0.contains_key(name) => (name.as_str(), behind),
             // Help about the program itself.
             _ if matches!(rest, [only] if ["--help", "-h", "--version", "-V"].contains(&only.as_str())) =>

@@ -51,8 +51,11 @@ pub fn of_the_run(tokens: &[String], takes_value: impl Fn(&str) -> bool) -> Vec<
     of_run.flat_map(|(_, tokens)| tokens).collect()
 }
 
-/// Keeps the options of a new run.
+/// Keeps the options of a new run. What a later call gives besides, the learning rate of an extension say, is the call's.
 pub fn store(folder: &Path, options: &[String]) -> Result<()> {
+    if folder.join(FILE).exists() {
+        return Ok(());
+    }
     let text = format!("{:#}\n", serde_json::json!(options));
     Ok(write_atomically(&folder.join(FILE), text.as_bytes())?)
 }

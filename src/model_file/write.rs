@@ -140,7 +140,6 @@ impl SaveOptions {
     }
 }
 
-/// Shapes of masked weights by their names.
 type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// Tensors under PyTorch's names, and the shapes of masked weights.

@@ -11,7 +11,7 @@ use super::course::Course;
 use super::descend::clipped;
 use super::measure::Found;
 use super::stepped::stepped;
-use super::{SharpOptimizer, StepReport};
+use super::{SharpOptimizer, StepReport, StepResult};
 use crate::error::{Error, Failed, Result};
 use crate::objective::{BatchLoss, Objective, Offset};
 use crate::perturb::{Directions, Gradients, PlainReason, ZeroOrder, ZoSamConfig};
@@ -118,7 +118,7 @@ impl<O> ForwardOnly<O> {
         model: M,
         sparsity: &mut Sparsity,
         loss: F,
-    ) -> Result<(M, StepReport<F::Extra>), Failed<M>> {
+    ) -> StepResult<M, F::Extra> {
         self.step_along(lr, model, sparsity, loss, None)
     }
 
@@ -135,7 +135,7 @@ impl<O> ForwardOnly<O> {
         sparsity: &mut Sparsity,
         loss: F,
         directions: Option<Vec<ParamVector>>,
-    ) -> Result<(M, StepReport<F::Extra>), Failed<M>> {
+    ) -> StepResult<M, F::Extra> {
         let (lr, course) = (lr.into(), &mut self.optim.course);
         let begun = check_growth(sparsity).and_then(|()| course.begin(&model, sparsity));
         let kept = sparsity.is_due(course.step).then(|| tree::twin(&model));

@@ -18,7 +18,7 @@ pub(crate) use course::{Course, check_usable};
 pub use forward_only::{ForwardOnly, ForwardRule};
 #[cfg(feature = "train")]
 pub(crate) use measure::{Found, Measured};
-pub use report::StepReport;
+pub use report::{GradientResult, StepReport, StepResult};
 
 use burn::grad_clipping::GradientClipping;
 use burn::module::{Module, ParamGroup};

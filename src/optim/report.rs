@@ -1,10 +1,18 @@
 //! What a step did.
 
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use crate::error::Failed;
 use crate::objective::{Offset, Passes, read};
 use crate::perturb::PlainReason;
 use crate::sparse::MaskUpdate;
+
+/// What a step returns: the next model and what was done, or the error and the model as it was.
+pub type StepResult<M, E = ()> = Result<(M, StepReport<E>), Failed<M>>;
+
+/// As [`StepResult`], with a gradient that was not stepped by.
+pub type GradientResult<M, E = ()> = Result<(M, GradientsParams, StepReport<E>), Failed<M>>;
 
 /// What a step did.
 #[derive(Debug)]

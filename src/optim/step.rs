@@ -4,7 +4,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 
 use super::measure::Measured;
-use super::{SharpOptimizer, StepReport};
+use super::{GradientResult, SharpOptimizer, StepResult};
 use crate::error::Failed;
 use crate::objective::{BatchLoss, Loss};
 use crate::perturb::Perturbation;
@@ -37,7 +37,7 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
         model: M,
         sparsity: &mut Sparsity,
         loss: F,
-    ) -> Result<(M, StepReport<L::Extra>), Failed<M>>
+    ) -> StepResult<M, L::Extra>
     where
         M: Module,
         L: Loss,
@@ -58,7 +58,7 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
         model: M,
         sparsity: &mut Sparsity,
         loss: F,
-    ) -> Result<(M, StepReport<F::Extra>), Failed<M>> {
+    ) -> StepResult<M, F::Extra> {
         let (model, report) = self.step_accumulated(lr, model, sparsity, [loss])?;
         Ok((model, report.single()))
     }
@@ -104,7 +104,7 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
         model: M,
         sparsity: &mut Sparsity,
         losses: impl IntoIterator<Item = F>,
-    ) -> Result<(M, StepReport<Vec<F::Extra>>), Failed<M>> {
+    ) -> StepResult<M, Vec<F::Extra>> {
         let (lr, course) = (lr.into(), &mut self.course);
         let begun = course.begin(&model, sparsity);
         let kept = sparsity.is_due(course.step).then(|| tree::twin(&model));
@@ -137,7 +137,7 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
         model: M,
         sparsity: &Sparsity,
         loss: F,
-    ) -> Result<(M, burn::optim::GradientsParams, StepReport<F::Extra>), Failed<M>> {
+    ) -> GradientResult<M, F::Extra> {
         let course = &mut self.course;
         let usable = course.check_separable(&model, sparsity);
         let measured = usable.and_then(|()| course.measure(&model, sparsity, [loss], 0, None));

@@ -96,7 +96,8 @@ impl ModuleVisitor for LeafVisitor {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(met) = self.met.get(&param.id) {
-            if let Some(leaf) = met.map(|leaf| &mut self.leaves[leaf]) {
+            let leaf = met.map(|leaf| &mut self.leaves[leaf]);
+            if let Some(leaf) = leaf {
                 leaf.tied.push(self.path.dotted());
             }
             return;

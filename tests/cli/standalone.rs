@@ -218,7 +218,9 @@ fn what_contradicts_a_file_is_refused() {
     };
     assert_eq!(rows.iter().map(sum).collect::<Vec<u64>>(), [0, 0, 1]);
     std::fs::rename(folder.join("owl"), folder.join("wolf")).unwrap();
-    let text = refusal(test(&folder));
+    let refused = test(&folder);
+    assert_eq!(refused.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&refused.stderr);
     assert!(
         text.contains("wolf: is none of the 3 classes: cat, dog, owl"),
         "{text}"
@@ -271,7 +273,7 @@ fn a_sparse_net_is_fine_tuned() {
         assert_eq!(done["live_weights"], of_file);
     }
     // A method that exchanges weights begins with them, at their sparsity.
-    let (_, done, text) = tune("rigl", &["--method", "rigl"]);
+    let (_, done, text) = tune("rigl", &["--method", "rigl", "--epochs", "4"]);
     assert!(text.contains("rigl begins with the"), "{text}");
     assert_eq!(
         done["live_weights"],

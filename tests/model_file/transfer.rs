@@ -85,10 +85,16 @@ fn a_sparse_net_is_fine_tuned_as_it_is() {
     let (tuned, kept) = trained_by(Sparsity::from_masks(loaded.masks.clone()), loaded.model, 10);
     assert_eq!(kept.masks().fingerprint(), before);
     assert_ne!(fingerprint(&tuned), fingerprint(&model));
-    assert_eq!(Masks::from_nonzeros(&tuned).fingerprint(), before);
+    // A live weight may be zero: one that DSR has grown before a unit that nothing reads.
+    let nonzero = Masks::from_nonzeros(&tuned);
+    for leaf in kept.masks().leaves() {
+        let sets = [&nonzero, kept.masks()].map(|masks| masks.live_set(leaf.id).unwrap());
+        let mut pairs = sets[0].iter().zip(&sets[1]);
+        assert!(pairs.all(|(nonzero, live)| *live || !nonzero));
+    }
     // A method that exchanges weights may begin with them, too.
     let model = load::<NetConfig>(&path, &device()).unwrap().model;
-    let rigl = Sparsity::new(RigL::new(0.9, 100)).starting_from(loaded.masks);
+    let rigl = Sparsity::new(RigL::new(0.9, 1000)).starting_from(loaded.masks);
     let (_, begun) = trained_by(rigl, model, 0);
     assert_eq!(begun.masks().fingerprint(), before);
 }

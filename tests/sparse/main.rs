@@ -46,7 +46,7 @@ pub enum Uses {
 }
 
 impl Heads {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         seeded(&device(), 7, || {
             let linear =
                 |inputs, outputs| Linear::new(&LinearConfig::new(inputs, outputs), &device());
