@@ -130,19 +130,22 @@ impl ConvShape {
             config(field, channels, channels > 0, "at least 1")?;
         }
         // Offsets are 32 bits wide and products of sizes must not overflow; no real layer comes near.
-        let sizes = [
-            self.kernel,
-            self.input,
-            self.stride,
-            self.padding,
-            self.dilation,
-        ];
-        let largest = sizes.into_iter().flatten().max().unwrap_or(0);
+        let steps = [self.kernel, self.stride, self.padding, self.dilation];
+        let largest = steps.into_iter().flatten().max().unwrap_or(0);
+        let limit = "at most 8192 on every axis";
         config(
-            "size",
+            "kernel, stride, padding or dilation",
             largest,
             largest <= 1 << 13,
-            "at most 8192 on every axis",
+            limit,
+        )?;
+        let padded = [0, 1].map(|axis| (self.input[axis] as f64) + 2.0 * self.padding[axis] as f64);
+        let pixels = padded[0] * padded[1];
+        crate::error::check(
+            "pixels of a plane",
+            pixels,
+            pixels < f64::from(u32::MAX),
+            "below 2³²",
         )?;
         for axis in [0, 1] {
             config(

@@ -10,8 +10,6 @@ mod networks;
 mod onnx;
 mod random;
 mod traps;
-#[path = "../turns/mod.rs"]
-mod turns;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};

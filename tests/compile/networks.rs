@@ -321,6 +321,45 @@ fn texts_by_convolutions() {
     }
 }
 
+/// Longer than any image is wide: a filter bank over sound, and a layer at each of its samples.
+#[derive(Module, Debug)]
+struct Sound {
+    bank: Conv1d,
+    point: Linear,
+    fc: Linear,
+}
+
+impl Sound {
+    fn forward(&self, x: Tensor<3>) -> Tensor<2> {
+        let x = relu(self.bank.forward(x));
+        let x = relu(self.point.forward(x.swap_dims(1, 2)).swap_dims(1, 2));
+        let most: Tensor<2> = MaxPool1dConfig::new(9_001)
+            .init()
+            .forward(x.clone())
+            .mean_dim(2)
+            .squeeze_dim(2);
+        self.fc
+            .forward(Tensor::cat(vec![x.mean_dim(2).squeeze_dim(2), most], 1))
+    }
+}
+
+#[test]
+fn sounds() {
+    for density in DENSITIES {
+        let bank = Conv1dConfig::new(1, 4, 25)
+            .with_padding(PaddingConfig1d::Explicit(12, 12))
+            .init(&device());
+        let model = Sound {
+            bank,
+            point: linear(4, 4),
+            fc: linear(8, 3),
+        };
+        agrees("sound", &trained(model, density), [1, 1, 9_007], |m, x| {
+            m.forward(x)
+        });
+    }
+}
+
 /// As `agrees`, for texts.
 fn texts<M: Module, const O: usize>(
     name: &str,

@@ -8,7 +8,6 @@ use zosam::Error;
 use zosam::compile::{CompileConfig, Uses};
 use zosam::inference::{Input, Output, SparseNetwork};
 
-use crate::turns::alone;
 use crate::{agrees, apart, floats, tensor, tokens, trained};
 
 #[derive(Module, Debug)]
@@ -55,7 +54,6 @@ fn refused<const D: usize>(forward: impl Fn(&Linear, Tensor<2>) -> Tensor<D>) ->
 /// draw dropout. Weights are still lazy when the module is compiled.
 #[test]
 fn the_module_stays_as_it_is() {
-    let _turn = alone();
     for device in [Device::flex(), Device::flex().autodiff()] {
         let model = Normed::new(&device);
         let network = SparseNetwork::compile(&model, tensor([1, 3, 8, 8], 1), |m: &Normed, x| {
@@ -110,7 +108,6 @@ fn what_stays_on_its_device_is_refused() {
 
 #[test]
 fn random_numbers_are_refused() {
-    let _turn = alone();
     let error = refused(|layer, x| {
         let y = layer.forward(x);
         let noise = Tensor::random(y.dims(), Distribution::Default, &y.device());

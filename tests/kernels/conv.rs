@@ -285,15 +285,42 @@ proptest! {
         }
     }
 
+    /// Those that read padding only may be at each other's places.
     #[test]
     fn packed_weights_are_the_live_ones(case in cases()) {
         let live = case.weight.iter().zip(&case.mask);
         let live: Vec<f32> = live.map(|(weight, live)| if *live { *weight } else { 0.0 }).collect();
-        let packed = PackedConv::new(case.shape, &case.weight, &case.mask).unwrap();
-        prop_assert_eq!(packed.weight(), live.clone());
-        let packed = PackedConv::transposed(case.shape, &case.weight, &case.mask).unwrap();
-        prop_assert_eq!(packed.weight(), live);
+        let make = [PackedConv::new, PackedConv::transposed];
+        for make in make {
+            let weight = make(case.shape, &case.weight, &case.mask).unwrap().weight();
+            let reads = reads_pixels(&case.shape);
+            for index in 0..live.len() {
+                let tap = index % reads.len();
+                prop_assert!(weight[index] == live[index] || !reads[tap], "weight {}", index);
+            }
+            prop_assert_eq!(sorted(&weight), sorted(&live));
+        }
     }
+}
+
+fn sorted(numbers: &[f32]) -> Vec<f32> {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    sorted
+}
+
+/// Whether a tap of the kernel reads a pixel for any output.
+fn reads_pixels(shape: &ConvShape) -> Vec<bool> {
+    let reads = |axis: usize, tap: usize| {
+        let outputs = shape.output_size()[axis];
+        let at = |output: usize| output * shape.stride[axis] + tap * shape.dilation[axis];
+        let pixels = shape.padding[axis]..shape.padding[axis] + shape.input[axis];
+        (0..outputs).any(|output| pixels.contains(&at(output)))
+    };
+    let taps =
+        (0..shape.kernel[0]).flat_map(|row| (0..shape.kernel[1]).map(move |column| [row, column]));
+    taps.map(|[row, column]| reads(0, row) && reads(1, column))
+        .collect()
 }
 
 /// A square convolution with "same" padding.
@@ -351,6 +378,7 @@ fn batches_of_real_layers() {
 fn wrong_shapes_and_lengths_are_errors() {
     let shape = ConvShape::new([2, 4], [3, 3], [5, 5]);
     let bad = [
+        ConvShape::new([2, 4], [3, 3], [1 << 16, 1 << 16]),
         shape.with_stride([0, 1]),
         shape.with_dilation([1, 0]),
         shape.with_dilation([3, 1]),
@@ -427,5 +455,16 @@ fn a_stride_of_any_size_is_a_few_rows() {
                 check(&case.twin(), &case.run(instructions)).unwrap();
             }
         }
+    }
+}
+
+/// Sound, and pixels of an image in a row.
+#[test]
+fn rows_are_as_long_as_they_are() {
+    let long = ConvShape::new([2, 3], [1, 5], [1, 20_011]).with_padding([0, 2]);
+    let tall = ConvShape::new([2, 3], [3, 1], [9_001, 2]).with_padding([1, 0]);
+    for shape in [long, long.with_stride([1, 3]), tall] {
+        let case = Case::new(shape, 1, 0.5, 9);
+        check(&case.twin(), &case.run(Instructions::detect())).unwrap();
     }
 }

@@ -359,7 +359,11 @@ fn pooled(window: Window, x: &[usize], y: &[usize]) -> Checked<Vec<usize>> {
         );
         let is_window = kernel > padding && stride > 0 && window.dilation[axis] == 1;
         let last = to[axis].saturating_sub(1).saturating_mul(stride);
-        if !is_window || kernel > 1 << 13 || to[axis] == 0 || last >= from[axis] + padding {
+        if !is_window
+            || kernel > from[axis].max(1 << 13)
+            || to[axis] == 0
+            || last >= from[axis] + padding
+        {
             return Err(format!("{window:?} over {x:?} make no {y:?}"));
         }
     }

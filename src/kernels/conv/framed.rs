@@ -55,7 +55,8 @@ impl FramedConv {
             let span = shape.dilation[axis] * (shape.kernel[axis] - 1);
             shape.padding[axis] <= 1 && span == 2 * shape.padding[axis]
         };
-        shape.check().is_ok() && shape.stride == [1, 1] && reaches(0) && reaches(1)
+        let fits = shape.check().is_ok() && Frame::new(shape.input).is_ok();
+        fits && shape.stride == [1, 1] && reaches(0) && reaches(1)
     }
 
     /// Takes the live values of dense weights for good, on the fastest instructions.
@@ -144,7 +145,7 @@ impl FramedConv {
         self.shape.channels.map(|count| count * self.frame.length())
     }
 
-    /// The dense weights, zero where dead.
+    /// The dense weights, zero where dead; weights that read padding only as in [`PackedConv::weight`](super::PackedConv::weight).
     pub fn weight(&self) -> Vec<f32> {
         let mut weight = vec![0.0; self.shape.weights()];
         for output in 0..self.shape.channels[1] {

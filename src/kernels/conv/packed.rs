@@ -180,6 +180,8 @@ impl PackedConv {
     }
 
     /// The dense weights, zero where dead.
+    ///
+    /// Weights that never read anything but padding may have changed places among each other: nothing depends on theirs.
     pub fn weight(&self) -> Vec<f32> {
         let mut weight = vec![0.0; self.shape.weights()];
         let plane = &self.direction.plane;
