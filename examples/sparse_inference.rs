@@ -9,6 +9,9 @@
 //! Weights are random: neither time nor size depends on their values. `benches/inference_peer.py` runs the same ResNet-32 in
 //! PyTorch, taking turns with this program (`serve`).
 
+#[path = "common/onnx_case.rs"]
+mod onnx_case;
+
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -17,7 +20,7 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Parser, Subcommand, ValueEnum};
-use zosam::inference::SparseNetwork;
+use zosam::inference::{Input, SparseNetwork};
 use zosam::model_file::{load_model, save_model};
 use zosam::models::{
     Deit, DeitConfig, ImageNetResNet, ImageNetResNetConfig, ResNet, ResNetConfig, ResNetVariant,
@@ -45,6 +48,9 @@ struct Arguments {
     /// Keeps the last network's model in a file.
     #[arg(long)]
     file: Option<PathBuf>,
+    /// Writes each network into a folder as an ONNX file, with an image and its logits, for `tests/golden/check_onnx.py`.
+    #[arg(long)]
+    onnx: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -161,6 +167,10 @@ fn compare<M: Family>(
         let path = path.unwrap_or(folder.path().join("model.safetensors"));
         save_model(&path, &model, sparsity.masks())?;
         let sparse = from_file(&path, model.clone(), side)?;
+        if let Some(folder) = &arguments.onnx {
+            let image = images(1, side);
+            onnx_case::write(&sparse, &[Input::Float(&image)], folder, name)?;
+        }
         let (memory, disk) = (sparse.bytes(), std::fs::metadata(&path)?.len());
         for &batch in &arguments.batch {
             let images = images(batch, side);

@@ -47,7 +47,8 @@
 //! | [`checkpoint`] | a folder that resumes a run exactly |
 //! | [`model_file`] | models in safetensors files, and what they say of themselves |
 //! | [`analysis`] | did it work? |
-//! | `inference` | trained networks on the kernels, without tensors (feature `models`) |
+//! | `compile` | any module's forward pass as a sparse network (feature of the same name) |
+//! | [`inference`] | sparse networks on the kernels, without tensors; their files |
 //! | `train` | inside burn's own `Learner` (feature of the same name) |
 //! | [`error`] | what can go wrong, in words that say what to do |
 //! | [`kernels`] | sparse × dense on slices; the only unsafe code |
@@ -63,7 +64,6 @@ pub mod compile;
 #[cfg(feature = "data")]
 pub mod data;
 pub mod error;
-#[cfg(feature = "models")]
 pub mod inference;
 #[allow(unsafe_code)]
 pub mod kernels;

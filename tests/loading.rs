@@ -18,6 +18,9 @@ fn window(kernel: usize, stride: usize) -> Value {
     json!({ "kernel": kernel, "stride": stride, "padding": [0, 0], "dilation": [1, 1] })
 }
 
+/// An operation, shapes of its inputs, the number of them that are computed, and the shape of its output.
+type Case = (Value, Vec<Vec<usize>>, usize, Vec<usize>);
+
 /// An operation on inputs of some shapes; those behind the first `computed` are constants of zeros.
 fn graph(operation: Value, shapes: &[&[usize]], computed: usize, output: &[usize]) -> String {
     let tensor = |shape: &&[usize]| json!({ "shape": shape, "kind": "Float" });
@@ -45,7 +48,7 @@ fn small_files_take_little_memory() {
     let conv =
         |kernel, stride| json!({ "window": window(kernel, stride), "groups": 1, "after": after });
     let pool = |counts: bool| json!({ "window": window(2, 2), "counts_padding": counts });
-    let cases: Vec<(Value, Vec<Vec<usize>>, usize, Vec<usize>)> = vec![
+    let cases: Vec<Case> = vec![
         (
             json!("MatMul"),
             vec![vec![huge, 1, 2], vec![huge, 2, 1]],
