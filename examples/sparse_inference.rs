@@ -6,8 +6,8 @@
 //! cargo run --release --example sparse_inference -- --network deit-small --density 0.1 --file model.safetensors
 //! ```
 //!
-//! Weights are random: neither time nor size depends on their values. `benches/inference_peer.py` runs the same ResNet-32 in
-//! PyTorch, taking turns with this program (`serve`).
+//! Weights are random: neither time nor size depends on their values. `benches/inference_peer.py` runs the same networks in
+//! ONNX Runtime and OpenVINO, taking turns with this program (`serve`).
 
 #[path = "common/onnx_case.rs"]
 mod onnx_case;
@@ -20,6 +20,7 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Parser, Subcommand, ValueEnum};
+use zosam::compile::CompileConfig;
 use zosam::inference::{Input, SparseNetwork};
 use zosam::model_file::{load_model, save_model};
 use zosam::models::{
@@ -48,22 +49,22 @@ struct Arguments {
     /// Keeps the last network's model in a file.
     #[arg(long)]
     file: Option<PathBuf>,
-    /// Writes each network into a folder as an ONNX file, with an image and its logits, for `tests/golden/check_onnx.py`.
+    /// Writes each network into a folder as ONNX files, one for each batch, with images and their logits, for `tests/golden/check_onnx.py`.
     #[arg(long)]
     onnx: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Answers lines `WIDTH DENSITY DISTRIBUTION BATCH` with the seconds of one pass of ResNet-32, for a peer that takes turns.
+    /// Answers lines `NETWORK DENSITY DISTRIBUTION BATCH` with the seconds of one pass, for a peer that takes turns.
     Serve,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Choice {
-    /// Width 16, 32² pixels.
+    /// The sparse-training literature's, width 16, 32² pixels.
     Resnet32,
-    /// Width 32, 32² pixels.
+    /// The same, width 32.
     Resnet32Wide,
     /// 32² pixels.
     Vgg19,
@@ -82,7 +83,8 @@ enum Choice {
 /// What this program asks of a family of networks.
 trait Family: Module {
     fn dense(&self, images: Tensor<4>) -> Tensor<2>;
-    fn sparse(&self, image: [usize; 2]) -> zosam::Result<SparseNetwork>;
+    /// For so many images as one.
+    fn sparse(&self, shape: [usize; 4]) -> zosam::Result<SparseNetwork>;
 }
 
 macro_rules! family {
@@ -92,15 +94,40 @@ macro_rules! family {
                 self.forward(images)
             }
 
-            fn sparse(&self, [height, width]: [usize; 2]) -> zosam::Result<SparseNetwork> {
-                let data = TensorData::new(images(1, height), [1, 3, height, width]);
-                let sample = Tensor::<4>::from_data(data, &Device::flex());
-                SparseNetwork::compile(self, sample, |model, images| model.forward(images))
+            fn sparse(&self, shape: [usize; 4]) -> zosam::Result<SparseNetwork> {
+                let sample = Tensor::from_data(TensorData::new(images(shape[0], shape[2]), shape), &Device::flex());
+                let config = match shape[0] {
+                    1 => CompileConfig::new(),
+                    _ => CompileConfig::new().with_whole_batch(),
+                };
+                config.compile(self, sample, |model, images| model.forward(images))
             }
         })*
     };
 }
 family!(ResNet Vgg WideResNet ImageNetResNet Deit);
+
+/// Calls a function with a network's name, the side of its images, what makes one, and more arguments.
+macro_rules! on {
+    ($choice:expr, $call:ident($($more:expr),*)) => {
+        match $choice {
+            Choice::Resnet32 => $call("resnet32", 32, |on| literature(16).init(on), $($more),*),
+            Choice::Resnet32Wide => $call("resnet32-wide", 32, |on| literature(32).init(on), $($more),*),
+            Choice::Vgg19 => $call("vgg19", 32, |on| VggConfig::vgg19(10).init(on), $($more),*),
+            Choice::Wrn22_4 => $call("wrn22-4", 32, |on| WideResNetConfig::new(22, 4, 10).init(on), $($more),*),
+            Choice::Resnet18 => $call("resnet18", 224, |on| ImageNetResNetConfig::resnet18(1000).init(on), $($more),*),
+            Choice::Resnet50 => $call("resnet50", 224, |on| ImageNetResNetConfig::resnet50(1000).init(on), $($more),*),
+            Choice::DeitTiny => $call("deit-tiny", 224, |on| DeitConfig::tiny(1000).init(on), $($more),*),
+            Choice::DeitSmall => $call("deit-small", 224, |on| DeitConfig::small(1000).init(on), $($more),*),
+        }
+    };
+}
+
+/// ResNet-32 as the sparse-training literature has it.
+fn literature(width: usize) -> ResNetConfig {
+    let config = ResNetConfig::resnet32(10).with_width(width);
+    config.with_variant(ResNetVariant::Grasp)
+}
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
@@ -120,34 +147,7 @@ fn main() -> Result<()> {
         false => &arguments.network,
     };
     for choice in chosen {
-        let device = Device::flex().autodiff();
-        device.seed(0);
-        match choice {
-            Choice::Resnet32 => compare("resnet32", 32, &arguments, || {
-                ResNetConfig::resnet32(10).init(&device)
-            }),
-            Choice::Resnet32Wide => compare("resnet32-wide", 32, &arguments, || {
-                ResNetConfig::resnet32_wide(10).init(&device)
-            }),
-            Choice::Vgg19 => compare("vgg19", 32, &arguments, || {
-                VggConfig::vgg19(10).init(&device)
-            }),
-            Choice::Wrn22_4 => compare("wrn-22-4", 32, &arguments, || {
-                WideResNetConfig::new(22, 4, 10).init(&device)
-            }),
-            Choice::Resnet18 => compare("resnet18", 224, &arguments, || {
-                ImageNetResNetConfig::resnet18(1000).init(&device)
-            }),
-            Choice::Resnet50 => compare("resnet50", 224, &arguments, || {
-                ImageNetResNetConfig::resnet50(1000).init(&device)
-            }),
-            Choice::DeitTiny => compare("deit-tiny", 224, &arguments, || {
-                DeitConfig::tiny(1000).init(&device)
-            }),
-            Choice::DeitSmall => compare("deit-small", 224, &arguments, || {
-                DeitConfig::small(1000).init(&device)
-            }),
-        }?;
+        on!(*choice, compare(&arguments))?;
     }
     Ok(())
 }
@@ -156,24 +156,32 @@ fn main() -> Result<()> {
 fn compare<M: Family>(
     name: &str,
     side: usize,
+    init: impl Fn(&Device) -> zosam::Result<M>,
     arguments: &Arguments,
-    init: impl Fn() -> zosam::Result<M>,
 ) -> Result<()> {
+    let device = Device::flex().autodiff();
+    device.seed(0);
     let folder = tempfile::tempdir()?;
     for &density in &arguments.density {
-        let (model, sparsity) = masked(init()?, side, density, Distribution::default())?;
+        let (model, sparsity) = masked(init(&device)?, side, density, Distribution::default())?;
         // The way a program would get it: from the file.
         let path = arguments.file.clone();
         let path = path.unwrap_or(folder.path().join("model.safetensors"));
         save_model(&path, &model, sparsity.masks())?;
         let sparse = from_file(&path, model.clone(), side)?;
-        if let Some(folder) = &arguments.onnx {
-            let image = images(1, side);
-            onnx_case::write(&sparse, &[Input::Float(&image)], folder, name)?;
-        }
         let (memory, disk) = (sparse.bytes(), std::fs::metadata(&path)?.len());
         for &batch in &arguments.batch {
             let images = images(batch, side);
+            if let Some(folder) = &arguments.onnx {
+                // Shapes in ONNX files are fixed.
+                let whole = model.sparse([batch, 3, side, side])?;
+                onnx_case::write(
+                    &whole,
+                    &[Input::Float(&images)],
+                    folder,
+                    &format!("{name}-{batch}"),
+                )?;
+            }
             let mut times = [Vec::new(), Vec::new()];
             for _ in 0..arguments.runs {
                 times[0].push(dense_seconds(&model, &images, side));
@@ -195,7 +203,7 @@ fn compare<M: Family>(
 
 fn from_file<M: Family>(path: &Path, model: M, side: usize) -> Result<SparseNetwork> {
     let (model, _masks) = load_model(path, model)?;
-    Ok(model.sparse([side, side])?)
+    Ok(model.sparse([1, 3, side, side])?)
 }
 
 /// A network with random masks in evaluation, its statistics set by a batch.
@@ -222,25 +230,39 @@ fn serve() -> Result<()> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [width, density, distribution, batch] = words[..] else {
-            anyhow::bail!("expected WIDTH DENSITY DISTRIBUTION BATCH, found `{line}`");
+        let [network, density, distribution, batch] = words[..] else {
+            anyhow::bail!("expected NETWORK DENSITY DISTRIBUTION BATCH, found `{line}`");
         };
-        let config = ResNetConfig::resnet32(10).with_width(width.parse()?);
-        let config = config.with_variant(ResNetVariant::Grasp);
-        let device = Device::flex().autodiff();
-        device.seed(0);
+        let choice = Choice::from_str(network, true).map_err(anyhow::Error::msg)?;
         let distribution = match distribution {
             "uniform" => Distribution::Uniform,
             _ => Distribution::default(),
         };
-        let density: f64 = density.parse()?;
-        let (model, _) = masked(config.init(&device)?, 32, density, distribution)?;
-        let sparse = model.sparse([32, 32])?;
-        let images = images(batch.parse()?, 32);
-        seconds(&sparse, &images)?;
-        let runs: Result<Vec<f64>> = (0..7).map(|_| seconds(&sparse, &images)).collect();
-        println!("{}", fastest(runs?));
+        on!(
+            choice,
+            answer(density.parse()?, distribution, batch.parse()?)
+        )?;
     }
+    Ok(())
+}
+
+/// Prints the seconds of the fastest of seven passes.
+fn answer<M: Family>(
+    _name: &str,
+    side: usize,
+    init: impl Fn(&Device) -> zosam::Result<M>,
+    density: f64,
+    distribution: Distribution,
+    batch: usize,
+) -> Result<()> {
+    let device = Device::flex().autodiff();
+    device.seed(0);
+    let (model, _) = masked(init(&device)?, side, density, distribution)?;
+    let sparse = model.sparse([1, 3, side, side])?;
+    let images = images(batch, side);
+    seconds(&sparse, &images)?;
+    let runs: Result<Vec<f64>> = (0..7).map(|_| seconds(&sparse, &images)).collect();
+    println!("{}", fastest(runs?));
     Ok(())
 }
 

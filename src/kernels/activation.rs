@@ -34,10 +34,28 @@ pub(crate) fn erf(z: f32) -> f32 {
     (z * ratio).clamp(-1.0, 1.0)
 }
 
-/// NaN for NaN: `2ⁿ eʳ`, `|r| ≤ ln 2 / 2`, Taylor's series to the seventh power. Below -87 it is as at -87, where `2ⁿ` would
-/// not be a normal number; above 88.72 infinite.
+/// NaN for NaN. Below -87 it is as at -87; above 88.72 infinite.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
+    // Comparisons, because `min` and `max` would drop NaN.
+    let x = if x > 89.0 { 89.0 } else { x };
+    let (rest, n) = powers(x);
+    // In two factors: at the upper end 2ⁿ alone would be infinite too early.
+    let half = n >> 1;
+    rest * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+}
+
+/// [`exp`] of numbers that are not positive.
+#[inline(always)]
+pub(crate) fn decay(x: f32) -> f32 {
+    let (rest, n) = powers(x);
+    rest * power_of_two(n)
+}
+
+/// `(eʳ, n)` with `eˣ = 2ⁿ eʳ`, `|r| ≤ ln 2 / 2`, by Taylor's series to the seventh power. Below -87, where `2ⁿ` would not be
+/// a normal number, they are those of -87.
+#[inline(always)]
+fn powers(x: f32) -> (f32, i32) {
     const TAYLOR: [f32; 8] = [
         1.0,
         1.0,
@@ -52,17 +70,17 @@ pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, of which the first has so few bits that n times it is exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    // Comparisons, because `min` and `max` would drop NaN.
     let x = if x < -87.0 { -87.0 } else { x };
-    let x = if x > 89.0 { 89.0 } else { x };
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = x - n * LN_2[0] - n * LN_2[1];
-    // In two factors: at the upper end 2ⁿ alone would be infinite too early.
     let bits = shifted.to_bits().wrapping_sub(ROUND.to_bits());
-    let half = (bits as i32) >> 1;
-    let power = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);
-    polynomial(&TAYLOR, r) * power(half) * power((bits as i32).wrapping_sub(half))
+    (polynomial(&TAYLOR, r), bits as i32)
+}
+
+#[inline(always)]
+fn power_of_two(n: i32) -> f32 {
+    f32::from_bits((n.wrapping_add(127) as u32) << 23)
 }
 
 /// Numerator and denominator of `tanh(x) / x` in `x²`, lowest power first: the coefficients of the library Eigen

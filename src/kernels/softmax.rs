@@ -1,6 +1,6 @@
 //! Softmax, along rows or down columns.
 
-use super::activation::exp;
+use super::activation::decay;
 use super::simd::{Instructions, Job, Simd};
 
 /// Softmax in place of numbers `[outer, count, inner]` over the `count`: `exp(x − max) / Σ exp(x − max)`, or its logarithm.
@@ -28,7 +28,10 @@ impl Job for Softmax<'_> {
     unsafe fn run<S: Simd>(self) {
         if self.inner == 1 {
             for row in self.numbers.chunks_exact_mut(self.count.max(1)) {
-                along(row, self.logarithm);
+                match self.logarithm {
+                    true => along::<true>(row),
+                    false => along::<false>(row),
+                }
             }
             return;
         }
@@ -38,7 +41,10 @@ impl Job for Softmax<'_> {
             .numbers
             .chunks_exact_mut((self.count * self.inner).max(1))
         {
-            down(block, most, sums, self.logarithm);
+            match self.logarithm {
+                true => down::<true>(block, most, sums),
+                false => down::<false>(block, most, sums),
+            }
         }
     }
 }
@@ -47,7 +53,7 @@ impl Job for Softmax<'_> {
 const LANES: usize = 16;
 
 #[inline(always)]
-fn along(row: &mut [f32], logarithm: bool) {
+fn along<const LOGARITHM: bool>(row: &mut [f32]) {
     let mut most = [f32::NEG_INFINITY; LANES];
     for part in row.chunks(LANES) {
         for (most, &number) in most.iter_mut().zip(part) {
@@ -58,13 +64,13 @@ fn along(row: &mut [f32], logarithm: bool) {
     let mut sums = [0.0; LANES];
     for part in row.chunks_mut(LANES) {
         for (sum, number) in sums.iter_mut().zip(part) {
-            let weight = exp(*number - most);
+            let weight = decay(*number - most);
             *sum += weight;
-            *number = if logarithm { *number - most } else { weight };
+            *number = if LOGARITHM { *number - most } else { weight };
         }
     }
     let sum: f32 = sums.iter().sum();
-    let (factor, summand) = match logarithm {
+    let (factor, summand) = match LOGARITHM {
         true => (1.0, -sum.ln()),
         false => (sum.recip(), 0.0),
     };
@@ -74,7 +80,7 @@ fn along(row: &mut [f32], logarithm: bool) {
 }
 
 #[inline(always)]
-fn down(block: &mut [f32], most: &mut [f32], sums: &mut [f32], logarithm: bool) {
+fn down<const LOGARITHM: bool>(block: &mut [f32], most: &mut [f32], sums: &mut [f32]) {
     let columns = most.len();
     most.fill(f32::NEG_INFINITY);
     for row in block.chunks_exact(columns) {
@@ -85,17 +91,17 @@ fn down(block: &mut [f32], most: &mut [f32], sums: &mut [f32], logarithm: bool) 
     sums.fill(0.0);
     for row in block.chunks_exact_mut(columns) {
         for ((number, most), sum) in row.iter_mut().zip(&*most).zip(&mut *sums) {
-            let weight = exp(*number - most);
+            let weight = decay(*number - most);
             *sum += weight;
-            *number = if logarithm { *number - most } else { weight };
+            *number = if LOGARITHM { *number - most } else { weight };
         }
     }
     for sum in &mut *sums {
-        *sum = if logarithm { -sum.ln() } else { sum.recip() };
+        *sum = if LOGARITHM { -sum.ln() } else { sum.recip() };
     }
     for row in block.chunks_exact_mut(columns) {
         for (number, sum) in row.iter_mut().zip(&*sums) {
-            *number = if logarithm {
+            *number = if LOGARITHM {
                 *number + sum
             } else {
                 *number * sum
