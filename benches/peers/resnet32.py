@@ -2,7 +2,6 @@
 
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class Unit(nn.Module):
@@ -37,14 +36,3 @@ class ResNet32(nn.Module):
 
     def forward(self, x):
         return self.head(self.blocks(F.relu_(self.stem(x))).mean((2, 3)))
-
-
-def folded(module):
-    """In evaluation, batch norm folded into the convolutions before it."""
-    module.eval()
-    for name, child in module.named_children():
-        if isinstance(child, Unit):
-            setattr(module, name, fuse_conv_bn_eval(child.conv, child.norm))
-        else:
-            folded(child)
-    return module
