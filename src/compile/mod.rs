@@ -1,8 +1,8 @@
 //! Any burn module as a network on the sparse CPU engine: its forward pass is recorded once, by burn's graph capture, and
-//! what was recorded is made into steps of [`SparseNetwork`].
+//! what was recorded is made into steps of [`SparseNetwork`](crate::inference::SparseNetwork).
 //!
 //! Whatever layers a module is made of, it works: operations that the engine lacks are burn's own, on its flex backend.
-//! [`SparseNetwork::report`] says which.
+//! [`SparseNetwork::report`](crate::inference::SparseNetwork::report) says which.
 //!
 //! ```
 //! use burn::nn::{Linear, LinearConfig, Relu};

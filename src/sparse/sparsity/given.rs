@@ -49,14 +49,14 @@ impl Sparsity {
     /// * The masks decide how many weights of each layer live, not the method's distribution. Over all layers the
     ///   method's sparsity has to be within 5 % of the number of live weights that the masks have or, for a
     ///   method that prunes during training, to end sparser. Methods that share one budget out anew
-    ///   ([`Snfs`](super::Snfs), [`Dsr`](super::Dsr)) or go by bounds ([`Mest`](super::Mest),
-    ///   [`GradualMagnitude`](super::GradualMagnitude), [`LotteryTicket`](super::LotteryTicket),
-    ///   [`TopKast`](super::TopKast)) come to their own counts with their changes, the others keep those of the
+    ///   ([`Snfs`](crate::sparse::Snfs), [`Dsr`](crate::sparse::Dsr)) or go by bounds ([`Mest`](crate::sparse::Mest),
+    ///   [`GradualMagnitude`](crate::sparse::GradualMagnitude), [`LotteryTicket`](crate::sparse::LotteryTicket),
+    ///   [`TopKast`](crate::sparse::TopKast)) come to their own counts with their changes, the others keep those of the
     ///   masks.
     /// * Granularities and densities of single layers have to be those of the masks.
     ///
     /// [`attach`](Self::attach) checks all this, evaluates no loss, and refuses methods that choose their masks
-    /// once ([`Snip`](super::Snip) and the like), which would have nothing to choose: [`Keep`] is for that.
+    /// once ([`Snip`](crate::sparse::Snip) and the like), which would have nothing to choose: [`Keep`] is for that.
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {
