@@ -1,13 +1,14 @@
-//! Pictures and questions about them, and a network that answers.
+//! Pictures and questions about them ("is it a shirt or a bag?"), and a network that answers.
 
 use burn::module::Module;
 use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
+use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{
     Embedding, EmbeddingConfig, GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear,
     LinearConfig, Lstm, LstmConfig, PaddingConfig2d,
 };
-use burn::tensor::activation::{gelu, log_sigmoid, silu};
+use burn::tensor::activation::{gelu, silu};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use zosam::data::Batch;
 
@@ -21,19 +22,17 @@ const WIDTH: usize = 64;
 pub struct Asked {
     pub images: Tensor<4>,
     pub texts: Tensor<2, Int>,
-    pub answers: Tensor<1>,
+    pub answers: Tensor<1, Int>,
 }
 
 impl Asked {
     pub fn new(batch: &Batch, device: &Device) -> Self {
-        let (images, _) = batch.to_tensors(device);
-        let (texts, answers): (Vec<_>, Vec<_>) = questions(batch).into_iter().unzip();
-        let count = answers.len();
-        let texts = TensorData::new(texts.concat(), [count, LENGTH]);
+        let (images, answers) = batch.to_tensors(device);
+        let texts = TensorData::new(questions(batch).concat(), [batch.labels.len(), LENGTH]);
         Self {
             images,
             texts: Tensor::from_data(texts, device),
-            answers: Tensor::from_data(TensorData::new(answers, [count]), device),
+            answers,
         }
     }
 
@@ -52,22 +51,18 @@ impl Asked {
     }
 }
 
-/// A question for each picture, the same in every epoch: for one half of them the answer is yes.
-pub fn questions(batch: &Batch) -> Vec<([i32; LENGTH], f32)> {
+/// A question for each picture, the same in every epoch: what it shows, and something else, in either order.
+fn questions(batch: &Batch) -> Vec<[i32; LENGTH]> {
     let pairs = batch.labels.iter().zip(&batch.indices);
     let question = |(&label, &index): (&i64, &usize)| {
-        let (label, draw) = (
-            label as i32,
-            (index.wrapping_mul(2_654_435_761) >> 8) as i32 & 0xffff,
-        );
-        // Two things that it is not.
-        let [one, other] = [1 + draw % 9, 1 + draw / 9 % 9].map(|away| (label + away) % 10);
-        let (things, answer) = match draw / 81 % 4 {
-            0 => ([label, one], 1.0),
-            1 => ([one, label], 1.0),
-            _ => ([one, other], 0.0),
+        let draw = (index.wrapping_mul(2_654_435_761) >> 8) % 18;
+        let (label, other) = (label as i32, (label as i32 + 1 + draw as i32 % 9) % 10);
+        let [one, two] = if draw < 9 {
+            [label, other]
+        } else {
+            [other, label]
         };
-        ([10, things[0], 11, 10, things[1]], answer)
+        [10, one, 11, 10, two]
     };
     pairs.map(question).collect()
 }
@@ -115,12 +110,12 @@ impl Asker {
             norm: LayerNormConfig::new(WIDTH).init(device),
             attention: MultiHeadAttentionConfig::new(WIDTH, 4).init(device),
             hidden: LinearConfig::new(WIDTH, 2 * WIDTH).init(device),
-            answer: LinearConfig::new(2 * WIDTH, 1).init(device),
+            answer: LinearConfig::new(2 * WIDTH, 10).init(device),
         }
     }
 
-    /// Scores `[images]`, positive for yes, of pictures `[images, 1, 28, 28]` and questions `[images, words]`.
-    pub fn forward(&self, images: Tensor<4>, texts: Tensor<2, Int>) -> Tensor<1> {
+    /// Scores `[images, things]` of pictures `[images, 1, 28, 28]` and questions `[images, words]`.
+    pub fn forward(&self, images: Tensor<4>, texts: Tensor<2, Int>) -> Tensor<2> {
         let x = silu(self.stem_norm.forward(self.stem.forward(images)));
         let x = x.clone() + self.depthwise.forward(x);
         let deep = silu(self.down_norm.forward(self.down.forward(x.clone())));
@@ -135,15 +130,13 @@ impl Asker {
         let together = MhaInput::self_attn(self.norm.forward(tokens.clone()));
         let tokens = tokens + self.attention.forward(together).context;
         let pooled = tokens.mean_dim(1).squeeze_dim::<2>(1);
-        self.answer
-            .forward(gelu(self.hidden.forward(pooled)))
-            .squeeze_dim(1)
+        self.answer.forward(gelu(self.hidden.forward(pooled)))
     }
 
-    /// Binary cross-entropy.
+    /// Cross-entropy.
     pub fn loss(&self, asked: &Asked) -> Tensor<1> {
         let scores = self.forward(asked.images.clone(), asked.texts.clone());
-        let sign = asked.answers.clone() * 2.0 - 1.0;
-        log_sigmoid(scores * sign).mean().neg()
+        let loss = CrossEntropyLossConfig::new().init(&scores.device());
+        loss.forward(scores, asked.answers.clone())
     }
 }

@@ -56,7 +56,7 @@ fn times(model: &Asker, network: &SparseNetwork, pictures: usize) -> Result<[f64
     let mut fastest = [f64::INFINITY; 2];
     for _ in 0..RUNS {
         let start = Instant::now();
-        let scores: Tensor<1> = model.forward(images.clone(), texts.clone());
+        let scores: Tensor<2> = model.forward(images.clone(), texts.clone());
         scores.into_data();
         fastest[0] = fastest[0].min(start.elapsed().as_secs_f64());
         let start = Instant::now();

@@ -49,6 +49,12 @@ pub(super) struct Spread {
 }
 
 impl Direction {
+    /// Multiply-adds for an image.
+    pub(super) fn work(&self) -> usize {
+        let live = self.parts.iter().filter_map(|part| part.rows.starts.last());
+        live.sum::<usize>() * self.plane.rows.outputs * self.plane.columns.outputs
+    }
+
     /// Checks that offsets fit into 32 bits.
     pub(super) fn check(&self, weights: usize) -> Result<()> {
         let planes = self.plane.phases() * self.plane.length;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::super::frame::Frame;
 use super::super::rows::{Entry, Row, Rows, Start, Tile, multiply_rows, tiles};
-use super::super::scratch::{Shared, tasks};
+use super::super::scratch::{Shared, tasks_of};
 use super::super::shape::{ConvShape, examples, length};
 use super::super::simd::{Instructions, Job, Simd};
 use super::build::{Tap, taps};
@@ -123,10 +123,8 @@ impl FramedConv {
         let target = Shared::new(output);
         let [height, width] = self.shape.input;
         let rows = self.shape.channels[1];
-        let tasks = match images * self.live() * height * width < ALONE {
-            true => vec![(0..images, 0..rows)],
-            false => tasks(images, rows),
-        };
+        let work = images * self.live() * height * width;
+        let tasks = tasks_of(work, images, rows);
         tasks.into_par_iter().for_each(|(images, rows)| {
             self.instructions.run(Multiply {
                 conv: self,
@@ -182,10 +180,6 @@ impl FramedConv {
         size_of_val(&self.entries[..]) + size_of_val(&self.starts[..])
     }
 }
-
-/// Multiply-adds below which waking a second thread takes longer than it saves: some 50 µs of one core. With two threads, single
-/// images took twice as long through ResNet-32 (width 16, 90 %, uniform) when every layer was split. The number was not tuned.
-const ALONE: usize = 1 << 20;
 
 /// From the place of a pixel in its plane to what a weight reads, shifted so that it is never negative.
 fn offset(shape: &ConvShape, frame: &Frame, tap: &Tap) -> usize {

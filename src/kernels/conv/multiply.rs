@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::super::rows::{Entry, Start};
-use super::super::scratch::{Place, Shared, places, tasks};
+use super::super::scratch::{Place, Shared, places, tasks_of};
 use super::super::shape::{ConvShape, examples, length};
 use super::super::simd::Instructions;
 use super::direction::Direction;
@@ -177,7 +177,9 @@ impl Product<'_> {
         target: &mut [Place],
     ) {
         let (together, target) = (self.together, Shared::of(target));
-        let tasks = tasks(images.div_ceil(together), self.direction.targets);
+        let units = images.div_ceil(together);
+        let work = images.saturating_mul(self.direction.work());
+        let tasks = tasks_of(work, units, self.direction.targets);
         tasks.into_par_iter().for_each(|(units, rows)| {
             let range = units.start * together..images.min(units.end * together);
             let whole = match together {
