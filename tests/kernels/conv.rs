@@ -468,3 +468,31 @@ fn rows_are_as_long_as_they_are() {
         check(&case.twin(), &case.run(Instructions::detect())).unwrap();
     }
 }
+
+/// A few shapes of all three products and of packed weights both ways: what an interpreter (Miri) can run in a minute.
+#[test]
+fn small_planes_of_every_kind() {
+    let shape = ConvShape::new([2, 4], [2, 3], [3, 4]);
+    for shape in [
+        shape.with_padding([1, 1]),
+        shape.with_stride([1, 2]),
+        shape.with_groups(2),
+    ] {
+        let case = Case::new(shape, 2, 0.5, 3);
+        let twin = case.twin();
+        check(&twin, &case.run(Instructions::detect())).unwrap();
+        let packed = PackedConv::new(shape, &case.weight, &case.mask).unwrap();
+        let transposed = PackedConv::transposed(shape, &case.weight, &case.mask).unwrap();
+        let products = [
+            (packed, &case.input, &twin[0]),
+            (transposed, &case.gradient, &twin[1]),
+        ];
+        for (conv, from, sums) in products {
+            let mut found = vec![f32::NAN; sums.len()];
+            conv.forward(from, Epilogue::default(), &mut found).unwrap();
+            for (sum, found) in sums.iter().zip(found) {
+                sum.check(found).unwrap();
+            }
+        }
+    }
+}

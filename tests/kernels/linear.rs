@@ -92,3 +92,23 @@ fn no_layer_and_wrong_masks_are_errors() {
     assert!(LinearStructure::new(1, 1, &[]).is_err());
     assert!(LinearStructure::transposed(1, 2, &[true]).is_err());
 }
+
+/// What an interpreter (Miri) can run.
+#[test]
+fn small_layers_by_hand() {
+    let linear = LinearStructure::new(2, 2, &[true, false, true, true]).unwrap();
+    let (input, weight) = ([1.0, 2.0, 3.0, 4.0], [10.0, f32::NAN, 20.0, 30.0]);
+    let mut found = [[f32::NAN; 4]; 3];
+    linear
+        .forward(&input, &weight, Some(&[1.0, 2.0]), &mut found[0])
+        .unwrap();
+    linear
+        .input_gradient(&input, &weight, &mut found[1])
+        .unwrap();
+    linear
+        .weight_gradient(&input, &input, &mut found[2])
+        .unwrap();
+    assert_eq!(found[0], [11.0, 82.0, 31.0, 182.0]);
+    assert_eq!(found[1], [50.0, 60.0, 110.0, 120.0]);
+    assert_eq!(found[2], [10.0, 0.0, 14.0, 20.0]);
+}
