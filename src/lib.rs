@@ -57,7 +57,9 @@
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "burn")]
 pub mod analysis;
+#[cfg(feature = "burn")]
 pub mod checkpoint;
 #[cfg(feature = "compile")]
 pub mod compile;
@@ -69,24 +71,38 @@ pub mod error;
 pub mod inference;
 #[allow(unsafe_code)]
 pub mod kernels;
+#[cfg(feature = "burn")]
 pub mod masks;
+#[cfg(feature = "burn")]
 pub mod model_file;
 #[cfg(feature = "models")]
 pub mod models;
+#[cfg(feature = "burn")]
 pub mod nn;
+#[cfg(feature = "burn")]
 pub mod objective;
+#[cfg(feature = "burn")]
 pub mod optim;
+#[cfg(feature = "burn")]
 pub mod perturb;
+#[cfg(feature = "burn")]
 pub mod sparse;
+#[cfg(feature = "burn")]
 pub mod tangent;
 #[cfg(feature = "train")]
 pub mod train;
+#[cfg(feature = "burn")]
 pub mod tree;
 
-pub use error::{Error, Failed, Result};
+#[cfg(feature = "burn")]
+pub use error::Failed;
+pub use error::{Error, Result};
 pub use kernels::keep_freed_memory;
+#[cfg(feature = "burn")]
 pub use optim::{Plain, Sam, SharpOptimizer, StepReport, ZoSam};
+#[cfg(feature = "burn")]
 pub use perturb::{RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
+#[cfg(feature = "burn")]
 pub use sparse::{
     Dsr, GradualMagnitude, Grasp, Keep, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL,
     Set, Snfs, Snip, Sparsity, SparsityMethod, Svite, SynFlow, TopKast,

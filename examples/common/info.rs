@@ -1,5 +1,6 @@
 //! What a model file says of itself.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
@@ -37,7 +38,7 @@ pub fn run(command: &Info) -> Result<()> {
             "numbers": numbers,
             "card": card,
         });
-        println!("{value}");
+        writeln!(std::io::stdout(), "{value}")?;
     }
     Ok(())
 }

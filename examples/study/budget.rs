@@ -3,6 +3,7 @@
 //! The cost of a step is measured first; then every variant gets the whole number of epochs that comes nearest to SGD's time, its schedules
 //! of learning rate and masks scaled to it. So a run depends on the machine's speed by that number only.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
@@ -62,7 +63,7 @@ pub fn study(runs: &mut Runs, setting: &Setting, out: &Path) -> Result<()> {
             );
         }
         write_atomically(&out.join("budget.md"), table.as_bytes())?;
-        println!("{table}");
+        writeln!(std::io::stdout(), "{table}")?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! ZO-SAM over m, δ and ρ.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
@@ -50,7 +51,7 @@ pub fn study(runs: &mut Runs, setting: &Setting, out: &Path) -> Result<()> {
         write_atomically(&out.join("sensitivity.md"), table.as_bytes())?;
         let svg = picture(&found)?;
         write_atomically(&out.join("sensitivity.svg"), svg.as_bytes())?;
-        println!("{table}");
+        writeln!(std::io::stdout(), "{table}")?;
     }
     Ok(())
 }
