@@ -99,13 +99,27 @@ pub struct Export<P: Program> {
     pub model: PathBuf,
     /// The file to write.
     pub to: PathBuf,
+    #[command(flatten)]
+    pub layout: Layout,
+    #[command(flatten)]
+    pub file: File<P>,
+}
+
+/// What kind of file `export` writes: a model file if none of these is given.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[group(multiple = false)]
+pub struct Layout {
     /// All weights, with their zeros, under PyTorch's names.
     ///
     /// PyTorch loads it: model.load_state_dict(safetensors.torch.load_file(FILE)).
     #[arg(long)]
     pub dense: bool,
-    #[command(flatten)]
-    pub file: File<P>,
+    /// The compiled network, for zosam::inference::SparseNetwork::load: live weights only, without burn.
+    #[arg(long)]
+    pub compiled: bool,
+    /// The compiled network in ONNX, opset 18, for other engines: all weights, with their zeros.
+    #[arg(long)]
+    pub onnx: bool,
 }
 
 /// What the arguments of the process ask for; an error is one line.

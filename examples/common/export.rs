@@ -1,26 +1,28 @@
 //! Writing a model file for other programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
+use burn::tensor::Tensor;
+use zosam::inference::SparseNetwork;
 use zosam::model_file::SaveOptions;
 
-use super::cli::Export;
+use super::cli::{Export, Layout};
 use super::file::{self, FileTask, Opened};
-use super::{Network, Program};
+use super::{Classifier, Network, Program};
 
 /// Reads a model file and writes it again, in another layout.
 pub fn run<P: Program>(command: Export<P>) -> Result<()> {
     let task = Writing {
         to: command.to,
-        dense: command.dense,
+        layout: command.layout,
     };
     file::with(command.model, command.file, task)
 }
 
 struct Writing {
     to: PathBuf,
-    dense: bool,
+    layout: Layout,
 }
 
 impl FileTask for Writing {
@@ -30,22 +32,43 @@ impl FileTask for Writing {
             !self.to.exists(),
             "{to} exists already: choose another name"
         );
-        let card = match opened.card {
-            Some(card) => card,
-            None => file::card(&opened.config, &opened.classes, &opened.input)?,
-        };
-        let options = SaveOptions::new().with_card(card);
-        let options = match self.dense {
-            true => options.dense(),
-            false => options,
-        };
-        options.save(&self.to, &opened.model, &opened.masks)?;
-        let kind = match (self.dense, opened.masks.is_dense()) {
-            (true, _) => "all weights, under PyTorch's names",
-            (false, true) => "all weights; the file has no masks",
-            (false, false) => "live weights and where they are",
+        let kind = match self.layout {
+            Layout { compiled: true, .. } => {
+                compiled(&opened)?.save(&self.to)?;
+                "a compiled network, live weights only"
+            }
+            Layout { onnx: true, .. } => {
+                compiled(&opened)?.save_onnx(&self.to)?;
+                "ONNX, opset 18, all weights"
+            }
+            Layout { dense, .. } => model(opened, dense, &self.to)?,
         };
         eprintln!("{to}: {kind}");
         Ok(())
     }
+}
+
+fn compiled<N: Network>(opened: &Opened<N>) -> Result<SparseNetwork> {
+    let [channels, height, width] = opened.input.shape;
+    let sample = Tensor::<4>::zeros([1, channels, height, width], &opened.device);
+    let logits = |model: &N::Model, images| model.logits(images);
+    Ok(SparseNetwork::compile(&opened.model, sample, logits)?)
+}
+
+/// Writes a model file; what it is in words.
+fn model<N: Network>(opened: Opened<N>, dense: bool, to: &Path) -> Result<&'static str> {
+    let card = match opened.card {
+        Some(card) => card,
+        None => file::card(&opened.config, &opened.classes, &opened.input)?,
+    };
+    let mut options = SaveOptions::new().with_card(card);
+    if dense {
+        options = options.dense();
+    }
+    options.save(to, &opened.model, &opened.masks)?;
+    Ok(match (dense, opened.masks.is_dense()) {
+        (true, _) => "all weights, under PyTorch's names",
+        (false, true) => "all weights; the file has no masks",
+        (false, false) => "live weights and where they are",
+    })
 }

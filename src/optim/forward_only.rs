@@ -227,7 +227,7 @@ impl Course<ZeroOrder> {
         let found = estimator.estimate(objective, site, directions, weight);
         let pass = found.base.or(found.first);
         let pass = pass.unwrap_or_else(|| objective.probe(None));
-        let estimate = found.sum.filter(|sum| sum.norm().is_finite());
+        let estimate = found.sum.filter(|sum| sum.is_finite());
         let plain = estimate.is_none().then_some(PlainReason::NoGradient);
         let (loss, extra, buffers) = pass.into_parts();
         let report = StepReport {

@@ -149,7 +149,7 @@ impl<P: Perturbation> Course<P> {
                 objective.discard(forward);
                 None
             }
-            Some(_) => Some(objective.backward(forward)).filter(|found| is_finite(&found.vector)),
+            Some(_) => Some(objective.backward(forward)).filter(|found| found.vector.is_finite()),
             None => Some(objective.backward(forward)),
         };
         // What is not finite at θ + ε would put NaN into the weights. At θ it is the user's to
@@ -165,7 +165,7 @@ impl<P: Perturbation> Course<P> {
             twin,
         } = found;
         let offset = offset.filter(|_| plain.is_none());
-        let hopeless = plain == Some(PlainReason::NonFinite) && !is_finite(&vector);
+        let hopeless = plain == Some(PlainReason::NonFinite) && !vector.is_finite();
         if hopeless {
             plain = Some(PlainReason::NoGradient);
         }
@@ -240,11 +240,6 @@ fn completed<M: Module>(model: &M, gradient: ParamVector) -> ParamVector {
         let component = gradient.get(id).cloned();
         component.unwrap_or_else(|| value.zeros_like())
     })
-}
-
-/// Reads from the device, which waits for it.
-fn is_finite(vector: &ParamVector) -> bool {
-    vector.norm().is_finite()
 }
 
 /// The seed for stochastic layers in a step, different from that of any other step.

@@ -112,15 +112,46 @@ impl ParamVector {
     pub fn norm(&self) -> f64 {
         self.dot(self).sqrt()
     }
+
+    /// Whether no component is infinite or not a number.
+    ///
+    /// Reads from the device, which waits for it.
+    pub(crate) fn is_finite(&self) -> bool {
+        match self.entries.first() {
+            Some((_, first)) if on_host(&first.device()) => {
+                self.iter().all(|(_, component)| is_finite(component))
+            }
+            _ => self.norm().is_finite(),
+        }
+    }
+}
+
+fn is_finite(component: &Tensor<1>) -> bool {
+    fn of<E: Element + Into<f64>>(component: &Tensor<1>) -> bool {
+        let data = component.to_data_as::<E>();
+        // Parts, so that the check is made of vectors and ends early.
+        let mut parts = numbers::<E>(&data).chunks(512);
+        parts.all(|part| part.iter().fold(true, |all, &x| all & x.into().is_finite()))
+    }
+    match is_double(component) {
+        true => of::<f64>(component),
+        false => of::<f32>(component),
+    }
+}
+
+fn numbers<E: Element>(data: &TensorData) -> &[E] {
+    data.as_slice().expect("the data was converted")
 }
 
 /// Accumulates in f64 and in element order, so that the sum depends neither on the number of threads nor on how
 /// a backend splits a reduction.
 fn dot_on_the_host(pairs: &[(&Tensor<1>, &Tensor<1>)]) -> f64 {
     fn one<E: Element + Into<f64>>(a: &Tensor<1>, b: &Tensor<1>) -> f64 {
-        let (a, b) = (a.to_data_as::<E>(), b.to_data_as::<E>());
-        let slice = |data| TensorData::as_slice::<E>(data).expect("the data was converted");
-        let products = slice(&a).iter().zip(slice(&b));
+        let left = a.to_data_as::<E>();
+        // The data of a norm are read once.
+        let right = (!std::ptr::eq(a, b)).then(|| b.to_data_as::<E>());
+        let right = numbers::<E>(right.as_ref().unwrap_or(&left)).iter();
+        let products = numbers::<E>(&left).iter().zip(right);
         products.map(|(x, y)| (*x).into() * (*y).into()).sum()
     }
     let dots = pairs

@@ -1,11 +1,12 @@
 //! Model files that need nothing beside them.
 
+use zosam::inference::SparseNetwork;
 use zosam::masks::Masks;
 use zosam::model_file::{load, load_model, read_card};
 use zosam::models::{ResNetConfig, VggConfig};
 
 use super::*;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 /// Pictures of some classes, brighter from class to class, 20 × 24 pixels.
 fn pictures(folder: &Path, classes: &[&str], train: u32, val: u32) {
@@ -392,6 +393,31 @@ fn files_are_exported() {
     );
     let predict = |model: &str| said(run(&["predict", model, &trained.file("owl"), "--json"])).0;
     assert_eq!(predict(dense.to_str().unwrap()), predict(trained.model()));
+
+    let [compiled, onnx] = ["compiled", "onnx"].map(|name| trained.folder.path().join(name));
+    for (layout, to) in [("--compiled", &compiled), ("--onnx", &onnx)] {
+        said(run(&[
+            "export",
+            trained.model(),
+            to.to_str().unwrap(),
+            layout,
+        ]));
+    }
+    let network = SparseNetwork::load(compiled).unwrap();
+    let logits = network.logits(&[0.5; 2 * 3 * 24 * 24]).unwrap();
+    let model = load::<ResNetConfig>(trained.model(), &Device::flex()).unwrap();
+    let images = Tensor::full([2, 3, 24, 24], 0.5, &Device::flex());
+    let expected = model.model.forward(images).into_data();
+    let expected = expected.try_to_vec::<f32>().unwrap();
+    for (compiled, expected) in logits.iter().zip(&expected) {
+        // Two orders of the same sums, in f32.
+        assert!((compiled - expected).abs() <= 1e-5 * expected.abs().max(1.0));
+    }
+    let onnx = std::fs::read(onnx).unwrap();
+    let has = |text: &[u8]| onnx.windows(text.len()).any(|bytes| bytes == text);
+    assert!(has(b"zosam") && has(b"Conv"));
+    let both = ["export", trained.model(), "x", "--onnx", "--compiled"];
+    assert!(refusal(run(&both)).contains("cannot be used with"));
 
     // A file of version 0.1: with its network's options and images, as before.
     let old = concat!(
