@@ -2,8 +2,8 @@
 
 use burn::optim::{AdamConfig, LionConfig, Optimizer, RmsPropConfig};
 use zosam::masks::LiveSet;
-use zosam::sparse::{Growth, Method, Snfs, Sparsity, UpdateSchedule, Weight};
-use zosam::{RigL, SamConfig, SharpnessConfig, SparsityMethod, tree};
+use zosam::sparse::{Budget, Growth, Method, Snfs, Sparsity, UpdateSchedule, Weight};
+use zosam::{GradualMagnitude, RigL, SamConfig, SharpnessConfig, SparsityMethod, tree};
 
 use super::setup::*;
 
@@ -81,6 +81,32 @@ fn dead_weights_are_zero_under_sgd() {
 #[test]
 fn dead_weights_are_zero_under_adamw() {
     run(adamw(), "adamw");
+}
+
+/// A layer of which nothing is left, in the middle of training: what a perturbation remembers of it is no obstacle.
+#[test]
+fn a_layer_may_die() {
+    for (name, config, _) in perturbations(0.05) {
+        let mut net = Net::new(&device());
+        // Smaller than all the other weights, so that pruning over all layers takes them first.
+        net.conv.weight = net
+            .conv
+            .weight
+            .map(|weight| (weight * 1e-4).detach().require_grad());
+        let gradual = GradualMagnitude::new(0.8, 0, 4, 2).with_budget(Budget::Global);
+        let mut sparsity = Sparsity::new(gradual);
+        let batch = Batch::new(0);
+        let loss = |net: &Net| batch.loss(net);
+        let mut net = sparsity.attach(net, loss).unwrap();
+        let mut optim = config.init(sgd()).unwrap();
+        for _ in 0..12 {
+            // Too small a rate for the weights to grow before they are pruned.
+            (net, _) = optim.step_with(1e-9, net, &mut sparsity, loss).unwrap();
+        }
+        let conv = net.conv.weight.id;
+        assert_eq!(sparsity.masks().live(conv), Some(0), "{name}");
+        check(&net, &sparsity, name);
+    }
 }
 
 /// The state of every burn optimizer is zero at dead and freshly grown weights.

@@ -24,7 +24,7 @@ pub type Optim<O> = SharpOptimizer<Sharpness, O>;
 
 #[derive(Module, Debug)]
 pub struct Net {
-    conv: Conv2d,
+    pub conv: Conv2d,
     norm: BatchNorm,
     dropout: Dropout,
     linear: Linear,
