@@ -123,7 +123,7 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     /// The objective of a step: `seed` fixes the stochastic layers' draws.
     pub fn new(model: &'a M, loss: F, seed: u64) -> Self {
         // burn initialises parameters when they are first read; that must not happen under a step's seed.
-        tree::values(model);
+        tree::initialise(model);
         Self {
             device: tree::device(model),
             model,

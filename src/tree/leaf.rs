@@ -154,6 +154,19 @@ fn collect<M: Module>(model: &M, all: bool) -> Vec<Leaf> {
     visitor.leaves
 }
 
+struct Initialise;
+
+impl ModuleVisitor for Initialise {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.base();
+    }
+}
+
+/// Reads every float parameter, which burn initialises when it is first read.
+pub(crate) fn initialise<M: Module>(model: &M) {
+    model.visit(&mut Initialise);
+}
+
 struct ValueVisitor {
     values: ParamVector,
     first: First,

@@ -34,7 +34,7 @@ pub(crate) use direction::draw_like;
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};
 pub use leaf::{Leaf, leaves, named_tensors, values};
-pub(crate) use leaf::{float_leaves, float_values};
+pub(crate) use leaf::{float_leaves, float_values, initialise};
 pub(crate) use loadable::loadable;
 #[cfg(feature = "train")]
 pub(crate) use place::is_distributed;

@@ -6,6 +6,7 @@
 //! tensor, the same node of the graph, so that its gradient is the sum over its uses.
 
 use std::any::Any;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use burn::module::ParamId;
@@ -35,13 +36,16 @@ impl Same {
         tensor: Tensor<D>,
         make: impl FnOnce(Tensor<D>) -> Tensor<D>,
     ) -> Tensor<D> {
-        let earlier = self.0.get(&id);
-        let earlier = earlier.and_then(|earlier| earlier.downcast_ref::<Tensor<D>>());
-        if let Some(same) = earlier.filter(|earlier| earlier.dims() == tensor.dims()) {
-            return same.clone();
+        match self.0.entry(id) {
+            Entry::Occupied(earlier) => match earlier.get().downcast_ref::<Tensor<D>>() {
+                Some(same) if same.dims() == tensor.dims() => same.clone(),
+                _ => make(tensor),
+            },
+            Entry::Vacant(place) => {
+                let made = make(tensor);
+                place.insert(Box::new(made.clone()));
+                made
+            }
         }
-        let made = make(tensor);
-        self.0.entry(id).or_insert_with(|| Box::new(made.clone()));
-        made
     }
 }

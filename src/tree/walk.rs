@@ -109,10 +109,14 @@ where
             };
             let new = change(&mut place);
             let context = place.context;
-            // Also an old value is laid out by rows. A weight that was transposed when it was made or
-            // loaded would be multiplied in another order than after its first step.
-            let new = new.unwrap_or_else(|| flatten(plain.clone()));
-            context.lift(new.reshape(plain.shape()).cast(plain.dtype()), id)
+            let new = match new {
+                Some(new) => new.reshape(plain.shape()).cast(plain.dtype()),
+                None if D == 1 => plain,
+                // Also an old value is laid out by rows. A weight that was transposed when it was made or
+                // loaded would be multiplied in another order than after its first step.
+                None => flatten(plain.clone()).reshape(plain.shape()),
+            };
+            context.lift(new, id)
         });
         Param::from_mapped_value(id, tensor, mapper)
     }

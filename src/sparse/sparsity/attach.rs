@@ -104,7 +104,7 @@ impl Sparsity {
         self.method.validate()?;
         // burn initialises parameters when they are first read: do it here for every method alike, so
         // that runs with different methods start from the same weights.
-        tree::values(model);
+        tree::initialise(model);
         if self.method.name() == "dense" {
             if self.given.is_some() {
                 self.method.start_from(&[])?;
