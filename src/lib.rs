@@ -50,9 +50,13 @@
 //! | `compile` | any module's forward pass as a sparse network (feature of the same name) |
 //! | [`inference`] | sparse networks on the kernels, without tensors; their files |
 //! | `train` | inside burn's own `Learner` (feature of the same name) |
+//! | `disk` | files that are whole or absent (private) |
 //! | [`error`] | what can go wrong, in words that say what to do |
 //! | [`kernels`] | sparse × dense on slices; the only unsafe code |
 //! | `models`, `data` | ResNets, VGGs, wide ResNets, DeiTs; image data (features of the same names) |
+//!
+//! Without the feature `burn` (`default-features = false`) [`inference`], [`kernels`] and [`error`] are left: all that a
+//! program needs that runs compiled networks.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -65,6 +69,7 @@ pub mod checkpoint;
 pub mod compile;
 #[cfg(feature = "data")]
 pub mod data;
+mod disk;
 pub mod error;
 // Without `compile` nothing makes graphs but files do, and these have been rewritten.
 #[cfg_attr(not(feature = "compile"), allow(dead_code))]

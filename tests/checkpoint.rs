@@ -1,5 +1,5 @@
 //! Checkpoints: whole or refused.
-#![cfg(feature = "flex")]
+#![cfg(all(feature = "compile", feature = "onnx"))]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use zosam::checkpoint::{Store, claim, fingerprint, write_atomically};
+use zosam::inference::SparseNetwork;
 use zosam::masks::Masks;
 use zosam::model_file::{load_model, save_model};
 use zosam::perturb::LookSamConfig;
@@ -154,7 +155,19 @@ fn files_are_like_any_other() {
     let (model, ..) = start(8);
     save_model("model.safetensors", &model, &Masks::dense()).unwrap();
     load_model("model.safetensors", model).unwrap();
-    for name in ["bare", "config.json", "model.safetensors"] {
+    let layer = LinearConfig::new(3, 2).init(&Device::flex());
+    let sample = Tensor::<2>::ones([1, 3], &Device::flex());
+    let network = SparseNetwork::compile(&layer, sample, |layer: &Linear, x| layer.forward(x));
+    let network = network.unwrap();
+    network.save("network.safetensors").unwrap();
+    network.save_onnx("network.onnx").unwrap();
+    for name in [
+        "bare",
+        "config.json",
+        "model.safetensors",
+        "network.safetensors",
+        "network.onnx",
+    ] {
         assert_eq!(mode(Path::new(name)), mode(&plain), "{name}");
     }
     let (store, _) = saved(Path::new("run"));

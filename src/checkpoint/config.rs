@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::files::{parse_json, read, write_atomically};
+use super::files::{parse_json, read};
+use crate::disk::write_atomically;
 use crate::error::{Error, Result};
 
 /// Writes a run's configuration to a file or, if the file exists, checks that it is the same.

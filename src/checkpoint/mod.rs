@@ -44,6 +44,7 @@ mod root;
 mod store;
 
 pub use config::claim;
-pub use files::write_atomically;
 pub use fingerprint::fingerprint;
 pub use store::Store;
+
+pub use crate::disk::write_atomically;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::files::new_file;
+use crate::disk::new_file;
 
 const PREFIX: &str = ".partial-";
 const LOCK: &str = ".lock";

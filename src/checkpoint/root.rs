@@ -6,9 +6,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::files::{sync_folder, write_synced};
+use super::files::write_synced;
 use super::manifest::manifest;
 use super::partial::{self, Partial};
+use crate::disk::sync_folder;
 use crate::error::{Error, Result};
 
 const PREFIX: &str = "step-";

@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, View};
 use super::contents::Stored;
 use super::names::Slot;
 use super::{Card, Header, KEY, LIVE, READS, VALUES, checksum};
-use crate::checkpoint::write_atomically;
+use crate::disk::write_atomically;
 use crate::error::{Error, Result};
 use crate::masks::Masks;
 use crate::tree;

@@ -1,11 +1,11 @@
 //! Writing networks.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
 
 use super::tensors::{Stored, stored};
 use super::{Description, Header, KEY, VERSION, checksum};
+use crate::disk::write_atomically;
 use crate::error::{Error, Result};
 use crate::inference::SparseNetwork;
 
@@ -34,20 +34,7 @@ impl SparseNetwork {
     ///
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let bytes = self.to_bytes()?;
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(&bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+        write_atomically(path.as_ref(), &self.to_bytes()?)
     }
 
     /// The contents of the file that [`save`](Self::save) writes.

@@ -12,6 +12,7 @@ use prost::Message;
 
 use super::SparseNetwork;
 use super::graph::{Data, Kind};
+use crate::disk::write_atomically;
 use crate::error::{Error, Result};
 use writer::Writer;
 
@@ -25,10 +26,7 @@ impl SparseNetwork {
     ///
     /// If operations were left to burn that have no words in ONNX here (the message names them), or the file cannot be written.
     pub fn save_onnx(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let bytes = self.to_onnx()?;
-        std::fs::write(path, bytes)
-            .map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+        write_atomically(path.as_ref(), &self.to_onnx()?)
     }
 
     /// The contents of the file that [`save_onnx`](Self::save_onnx) writes.
