@@ -1,5 +1,6 @@
 //! The laws for optimizers without a backward pass.
 
+use burn::module::{Module, ParamGroup};
 use burn::optim::{AdamConfig, Optimizer, SgdConfig};
 use zosam::objective::Objective;
 use zosam::optim::{ForwardOnly, ForwardRule};
@@ -79,7 +80,9 @@ fn signs_move_by_the_learning_rate() {
 #[test]
 fn conservative_steps_do_not_climb() {
     for lr in [1e-3, 1.0, 100.0] {
-        let mut net = Net::new(&device());
+        // Without dropout, whose draws here are not those of the step.
+        let dropout = ParamGroup::from_predicate("dropout");
+        let mut net = Net::new(&device()).freeze_group(dropout);
         let sgd = SgdConfig::new().build();
         let mut optim = ForwardOnly::new(estimator(), ForwardRule::Conservative, sgd).unwrap();
         for number in 0..5 {
@@ -91,8 +94,8 @@ fn conservative_steps_do_not_climb() {
                 .unwrap();
             net = next;
             let after = Objective::new(&net, loss, 9).value(None);
-            // Dropout draws differently here than in the step, so only a climb beyond its noise counts.
-            assert!(after < before + 0.5, "{lr}: {before} to {after}");
+            // The step that was tried last is rounded once more when it is written into the weights.
+            assert!(after <= before + 1e-6, "{lr}: {before} to {after}");
         }
     }
 }
