@@ -2,6 +2,7 @@
 //! which wrote the JSON files here, and those of the published sparse-training code.
 #![cfg(all(feature = "flex", feature = "models"))]
 
+mod analysis;
 #[cfg(feature = "data")]
 mod augment;
 mod before_training;
