@@ -1,14 +1,18 @@
 //! What a step costs: time and memory of the perturbations, against SGD on the same masks.
 //!
 //! ```text
-//! cargo bench --bench step_cost                  # ResNet-32, width 16, batches of 128 and 32, 5 rounds
-//! cargo bench --bench step_cost -- 32 9          # batch 32 only, 9 rounds
-//! cargo bench --bench step_cost -- 32 9 dense    # masked weights, dense arithmetic
+//! cargo bench --bench step_cost                                    # ResNet-32, width 16, batches of 128 and 32, 5 rounds
+//! cargo bench --bench step_cost -- --batch 32 --rounds 9           # batch 32 only, 9 rounds
+//! cargo bench --bench step_cost -- --dense                         # masked weights, dense arithmetic
+//! cargo bench --features vulkan --bench step_cost -- --device vulkan --width 32 --batch 128
 //! ```
 //!
 //! The machine's speed drifts, so the variants take turns within each round; the table shows the median over
 //! rounds of each variant's time relative to SGD's in the same round. Peak memory is counted by the global
-//! allocator, on top of what is allocated before the step.
+//! allocator, on top of what is allocated before the step: the host's memory only. On a device that is not the host a turn is ten steps and a
+//! wait for the device, and every variant takes ten steps before the first round, so that kernels are compiled and tuned.
+
+mod device;
 
 use std::time::Instant;
 
@@ -28,33 +32,59 @@ use zosam::{RigL, SharpOptimizer};
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
+/// What is measured.
+#[derive(Clone)]
+struct Setting {
+    device: Device,
+    width: usize,
+    batch: usize,
+    execution: Execution,
+    /// Steps of a turn, times the variant's period.
+    steps: usize,
+}
+
 fn main() {
     zosam::keep_freed_memory();
-    let numbers: Vec<usize> = std::env::args()
-        .filter_map(|arg| arg.parse().ok())
-        .collect();
-    let batches = match numbers.first() {
-        Some(batch) => vec![*batch],
+    let batches = match device::number("--batch") {
+        Some(batch) => vec![batch],
         None => vec![128, 32],
     };
-    let rounds = numbers.get(1).copied().unwrap_or(5);
+    let rounds = device::number("--rounds").unwrap_or(5);
+    let width = device::number("--width").unwrap_or(16);
+    let plain = device::chosen();
     let threads = rayon::current_num_threads();
-    let execution = match std::env::args().any(|arg| arg == "dense") {
+    let execution = match std::env::args().any(|arg| arg == "--dense") {
         true => Execution::Dense,
         false => Execution::Auto,
     };
     println!(
-        "ResNet-32 width 16, 32x32 images, flex, {threads} threads, {rounds} rounds, {execution:?} arithmetic"
+        "ResNet-32 width {width}, 32x32 images, {plain:?}, {threads} threads, {rounds} rounds, {execution:?} arithmetic"
     );
     for batch in batches {
-        table(batch, rounds, execution);
+        let setting = Setting {
+            steps: if plain == Device::flex() { 1 } else { 10 },
+            device: plain.clone().autodiff(),
+            width,
+            batch,
+            execution,
+        };
+        table(&setting, rounds);
     }
 }
 
-fn table(batch: usize, rounds: usize, execution: Execution) {
-    let mut variants = variants(batch, execution);
+fn table(setting: &Setting, rounds: usize) {
+    let (batch, device) = (setting.batch, &setting.device);
+    let mut variants = variants(setting);
     for variant in &mut variants {
-        variant.step();
+        let start = Instant::now();
+        (0..setting.steps).for_each(|_| variant.step());
+        device.sync().expect("the device works");
+        println!(
+            "{}: first {} steps in {:.1} s",
+            variant.name,
+            setting.steps,
+            start.elapsed().as_secs_f64()
+        );
     }
     let mut seconds = vec![Vec::new(); variants.len()];
     let mut peaks = vec![0.0f64; variants.len()];
@@ -63,8 +93,10 @@ fn table(batch: usize, rounds: usize, execution: Execution) {
             ALLOCATOR.reset_peak_usage();
             let before = ALLOCATOR.current_usage();
             let start = Instant::now();
-            (0..variant.steps).for_each(|_| variant.step());
-            seconds[index].push(start.elapsed().as_secs_f64() / variant.steps as f64);
+            let steps = variant.steps * setting.steps;
+            (0..steps).for_each(|_| variant.step());
+            device.sync().expect("the device works");
+            seconds[index].push(start.elapsed().as_secs_f64() / steps as f64);
             let peak = (ALLOCATOR.peak_usage() - before) as f64 / (1 << 20) as f64;
             peaks[index] = peaks[index].max(peak);
         }
@@ -109,7 +141,7 @@ impl Variant {
     }
 }
 
-fn variants(batch: usize, execution: Execution) -> Vec<Variant> {
+fn variants(setting: &Setting) -> Vec<Variant> {
     let zo = ZoSamConfig::new;
     let zo_sam = SharpnessConfig::ZoSam;
     let guided = || Directions::Guided(Guide::default());
@@ -155,9 +187,9 @@ fn variants(batch: usize, execution: Execution) -> Vec<Variant> {
         ),
         ("S2-SAM", SharpnessConfig::S2Sam(S2SamConfig::new())),
     ];
-    let with_zosam = |(name, config)| with_zosam(name, config, batch, execution);
+    let with_zosam = |(name, config)| with_zosam(name, config, setting);
     let mut variants: Vec<Variant> = sharp.map(with_zosam).into();
-    variants.push(burns_own(batch));
+    variants.push(burns_own(setting));
     variants
 }
 
@@ -177,9 +209,9 @@ fn losses(model: &ResNet, (images, labels): &Batch) -> Tensor<1> {
     picked.neg().flatten(0, 1)
 }
 
-fn burns_own(batch: usize) -> Variant {
-    let (images, labels) = data(batch);
-    let mut model = Some(model());
+fn burns_own(setting: &Setting) -> Variant {
+    let (images, labels) = data(setting);
+    let mut model = Some(model(setting));
     let mut optim = ModuleOptimizer::from(sgd());
     Variant {
         name: "SGD, burn's own loop, dense",
@@ -193,18 +225,13 @@ fn burns_own(batch: usize) -> Variant {
     }
 }
 
-fn with_zosam(
-    name: &'static str,
-    config: SharpnessConfig,
-    batch: usize,
-    execution: Execution,
-) -> Variant {
-    let loss = Samples::new(data(batch), losses);
+fn with_zosam(name: &'static str, config: SharpnessConfig, setting: &Setting) -> Variant {
+    let loss = Samples::new(data(setting), losses);
     let steps = period(&config);
     let mut optim: SharpOptimizer<Sharpness, Sgd> = config.init(sgd()).expect("valid");
     // An update of masks would make one step in a hundred differ; its cost is measured on its own.
-    let mut sparsity = Sparsity::new(RigL::new(0.9, 0)).with_execution(execution);
-    let model = sparsity.attach(model(), |_: &ResNet| -> Tensor<1> {
+    let mut sparsity = Sparsity::new(RigL::new(0.9, 0)).with_execution(setting.execution);
+    let model = sparsity.attach(model(setting), |_: &ResNet| -> Tensor<1> {
         unreachable!("RigL starts at random")
     });
     let mut model = Some(model.expect("valid"));
@@ -222,14 +249,11 @@ fn with_zosam(
     }
 }
 
-fn device() -> Device {
-    Device::flex().autodiff()
-}
-
-fn model() -> ResNet {
-    device().seed(0);
+fn model(setting: &Setting) -> ResNet {
+    setting.device.seed(0);
     ResNetConfig::resnet32(10)
-        .init(&device())
+        .with_width(setting.width)
+        .init(&setting.device)
         .expect("valid")
         .train()
 }
@@ -239,12 +263,8 @@ fn sgd() -> Sgd {
     SgdConfig::new().with_momentum(Some(momentum)).build()
 }
 
-fn data(batch: usize) -> Batch {
-    let images = Tensor::random(
-        [batch, 3, 32, 32],
-        Distribution::Normal(0.0, 1.0),
-        &device(),
-    );
-    let labels: Vec<i64> = (0..batch as i64).map(|i| i % 10).collect();
-    (images, Tensor::from_ints(labels.as_slice(), &device()))
+fn data(Setting { device, batch, .. }: &Setting) -> Batch {
+    let images = Tensor::random([*batch, 3, 32, 32], Distribution::Normal(0.0, 1.0), device);
+    let labels: Vec<i64> = (0..*batch as i64).map(|i| i % 10).collect();
+    (images, Tensor::from_ints(labels.as_slice(), device))
 }

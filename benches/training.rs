@@ -6,8 +6,9 @@
 //! ```
 //!
 //! A request is a line `width batch layers density distribution sharpness`: layers are `ours` or `burn`, a distribution is `uniform` or
-//! `erk`, sharpness `none` or `zo-sam`. The answer is the median of a few steps, in seconds.
+//! `erk`, sharpness `none` or `zo-sam`. With `--device vulkan` (and that feature) it runs there. The answer is the median of a few steps, in seconds.
 
+mod device;
 mod plain_resnet;
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{Sgd, SgdConfig};
-use burn::tensor::{Device, Distribution as Random, Int, Tensor};
+use burn::tensor::{Distribution as Random, Int, Tensor};
 use plain_resnet::PlainResNet;
 use zosam::models::{ResNet, ResNetConfig};
 use zosam::perturb::{Sharpness, SharpnessConfig};
@@ -29,6 +30,7 @@ const STEPS: usize = 3;
 
 fn main() {
     zosam::keep_freed_memory();
+    let device = device::chosen();
     let mut runs: HashMap<String, Box<dyn FnMut()>> = HashMap::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("a line");
@@ -41,6 +43,7 @@ fn main() {
             .map(|_| {
                 let start = Instant::now();
                 step();
+                device.sync().expect("the device works");
                 start.elapsed().as_secs_f64()
             })
             .collect();
@@ -63,7 +66,7 @@ fn run(line: &str) -> Box<dyn FnMut()> {
         "zo-sam" => SharpnessConfig::ZoSam(ZoSamConfig::new()),
         _ => SharpnessConfig::None,
     };
-    let device = Device::flex().autodiff();
+    let device = device::chosen().autodiff();
     let density = number(density);
     let sparsity = match density < 1.0 {
         true => Sparsity::new(RandomStatic::new(1.0 - density).with_distribution(distribution)),
@@ -101,7 +104,7 @@ fn steps<M: Module + 'static>(
     sharpness: SharpnessConfig,
     loss: fn(&M, &Batch) -> Tensor<1>,
 ) -> Box<dyn FnMut()> {
-    let device = Device::flex().autodiff();
+    let device = device::chosen().autodiff();
     let images = Tensor::random([batch, 3, 32, 32], Random::Normal(0.0, 1.0), &device);
     let labels: Vec<i64> = (0..batch as i64).map(|i| i % 10).collect();
     let batch = (images, Tensor::from_ints(labels.as_slice(), &device));

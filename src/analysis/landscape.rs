@@ -41,7 +41,7 @@ pub fn filter_normalised<M: Module>(
         let leaf = leaves.iter().find(|leaf| leaf.id == id);
         let weight = weights.get(id).filter(|_| leaf.is_some_and(is_weight));
         match (leaf, weight) {
-            (Some(leaf), Some(weight)) => by_filter(leaf, component, weight),
+            (Some(leaf), Some(weight)) => by_filter(leaf, component, &weight),
             _ => component.zeros_like(),
         }
     })

@@ -10,6 +10,7 @@ mod report;
 mod scope;
 #[cfg(feature = "flex")]
 mod structures;
+mod whole;
 
 pub(crate) use meter::Meter;
 #[cfg(feature = "flex")]
@@ -25,6 +26,7 @@ use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Bool, Bytes, IndexingUpdateOp, Tensor};
 use on_devices::{OnDevices, dead};
 use sha2::{Digest, Sha256};
+use whole::Whole;
 
 use crate::error::{Error, Result};
 #[cfg(feature = "flex")]
@@ -84,6 +86,7 @@ impl Mask {
 #[derive(Debug, Clone, Default)]
 pub struct Masks {
     masks: Vec<Mask>,
+    whole: Arc<Whole>,
 }
 
 /// How masks are stored: a burn module whose parameters carry the ids of the weights they belong to.
@@ -105,6 +108,7 @@ impl Masks {
             masks: pairs
                 .map(|(leaf, live)| Mask::new(leaf.clone(), live.clone()))
                 .collect(),
+            whole: Arc::default(),
         }
     }
 
@@ -221,17 +225,26 @@ impl Masks {
 
     /// Sets a vector to zero at dead positions.
     pub fn project(&self, vector: ParamVector) -> ParamVector {
-        self.masked(vector, Mask::fill)
+        match vector.if_joined().filter(|_| !self.is_dense()) {
+            Some(joined) => self.whole.fill(self, joined).into(),
+            None => self.masked(vector, Mask::fill),
+        }
     }
 
     /// The live components of a vector.
     pub(crate) fn gather(&self, vector: ParamVector) -> ParamVector {
-        self.masked(vector, Mask::gather)
+        match vector.joined().filter(|_| !self.is_dense()) {
+            Some(joined) => self.whole.gather(self, joined).into(),
+            None => self.masked(vector, Mask::gather),
+        }
     }
 
     /// The vector with these live components, zero elsewhere.
     pub(crate) fn scatter(&self, live: ParamVector) -> ParamVector {
-        self.masked(live, Mask::scatter)
+        match live.joined().filter(|_| !self.is_dense()) {
+            Some(joined) => self.whole.scatter(self, joined).into(),
+            None => self.masked(live, Mask::scatter),
+        }
     }
 
     fn masked(
@@ -239,6 +252,9 @@ impl Masks {
         vector: ParamVector,
         change: impl Fn(&Mask, Tensor<1>) -> Tensor<1>,
     ) -> ParamVector {
+        if self.is_dense() {
+            return vector;
+        }
         vector.map(|id, component| match self.get(id) {
             Some(mask) => change(mask, component),
             None => component,

@@ -20,15 +20,18 @@ impl OnDevices {
 
     /// The live positions.
     pub fn positions(&self, live: &[bool], device: &Device) -> Tensor<1, Int> {
-        made_once(&self.positions, device, |device| {
-            let positions = live.iter().enumerate();
-            let positions: Vec<i64> = positions
-                .filter_map(|(position, live)| live.then_some(position as i64))
-                .collect();
-            let count = [positions.len()];
-            Tensor::from_data(TensorData::new(positions, count), device)
-        })
+        made_once(&self.positions, device, |device| positions(live, device))
     }
+}
+
+/// The live positions of a live set.
+pub(super) fn positions(live: &[bool], device: &Device) -> Tensor<1, Int> {
+    let positions = live.iter().enumerate();
+    let positions: Vec<i64> = positions
+        .filter_map(|(position, live)| live.then_some(position as i64))
+        .collect();
+    let count = [positions.len()];
+    Tensor::from_data(TensorData::new(positions, count), device)
 }
 
 /// The dead positions of a live set.

@@ -54,6 +54,14 @@ impl<M, E> Forward<M, E> {
         read(&self.loss)
     }
 
+    /// The loss, on its device and without a graph.
+    pub(crate) fn loss_tensor(&self) -> Tensor<1> {
+        match self.loss.is_autodiff() {
+            true => self.loss.clone().inner(),
+            false => self.loss.clone(),
+        }
+    }
+
     /// The model that was evaluated; holds the running statistics that this pass produced.
     pub fn into_twin(self) -> M {
         self.twin
@@ -61,11 +69,7 @@ impl<M, E> Forward<M, E> {
 
     /// The loss on its device, without a graph, what was kept beside it, and the model that was evaluated.
     pub(crate) fn into_parts(self) -> (Tensor<1>, E, M) {
-        let loss = match self.loss.is_autodiff() {
-            true => self.loss.inner(),
-            false => self.loss,
-        };
-        (loss, self.extra, self.twin)
+        (self.loss_tensor(), self.extra, self.twin)
     }
 
     /// The same pass, with what another one kept beside its loss.

@@ -55,7 +55,7 @@ fn drifted<M: Module>(model: M, drift: &ParamVector, lr: &ModuleLearningRate) ->
         lr.lr_from_param(id, leaf.map(|leaf| leaf.path.as_str()))
     };
     tree::replace(model, |id, value| {
-        let component = drift.get(id)?.clone();
+        let component = drift.get(id)?;
         Some(value - component.mul_scalar(rate(id)))
     })
 }

@@ -160,7 +160,7 @@ impl<O> ForwardOnly<O> {
         found.clean = Some(estimate.clone());
         found.gradients.perturbed = match self.rule {
             ForwardRule::Estimate => estimate,
-            ForwardRule::Sign => estimate.map(|_, component| component.sign()),
+            ForwardRule::Sign => estimate.map_elements(|component| component.sign()),
             ForwardRule::Conservative => {
                 let step = Trial {
                     base: &self.optim.base,

@@ -9,8 +9,8 @@ use super::StepReport;
 use super::course::Course;
 use super::mean::Mean;
 use crate::error::{Error, Result};
-use crate::objective::{BatchLoss, Gradient, Objective, Offset, Passes};
-use crate::perturb::{Ascent, Gradients, Perturbation, PlainReason, Site};
+use crate::objective::{BatchLoss, Forward, Gradient, Objective, Offset, Passes, read};
+use crate::perturb::{Ascent, Gradients, Perturbation, PlainReason, Site, unusable};
 use crate::sparse::{Growth, Sparsity};
 use crate::tree::{self, ParamVector};
 
@@ -138,26 +138,29 @@ impl<P: Perturbation> Course<P> {
             buffers,
             here,
             mut plain,
+            norm,
         } = match sparsity.perturbs(self.step) {
             true if site.strength > 0.0 => self.perturbation.ascend(objective, site, &self.memory),
             true => Ascent::none(),
             false => Ascent::given_up(PlainReason::Method),
         };
         let forward = forward.unwrap_or_else(|| objective.forward(offset.as_ref()));
-        let perturbed = match offset {
-            Some(_) if !forward.loss().is_finite() => {
-                objective.discard(forward);
-                None
-            }
-            Some(_) => Some(objective.backward(forward)).filter(|found| found.vector.is_finite()),
-            None => Some(objective.backward(forward)),
-        };
         // What is not finite at θ + ε would put NaN into the weights. At θ it is the user's to
         // judge, as with the base optimizer alone, but where a perturbation has just met it.
-        let found = perturbed.unwrap_or_else(|| {
-            plain = Some(PlainReason::NonFinite);
-            objective.gradient(None)
-        });
+        let perturbed = match offset {
+            Some(_) => checked(objective, forward, norm),
+            None => Ok((objective.backward(forward), None)),
+        };
+        let found = match perturbed {
+            Ok((found, reason)) => {
+                plain = plain.or(reason);
+                found
+            }
+            Err(NotFinite) => {
+                plain = Some(PlainReason::NonFinite);
+                objective.gradient(None)
+            }
+        };
         let Gradient {
             loss,
             vector,
@@ -196,6 +199,35 @@ impl<P: Perturbation> Course<P> {
     fn seed_of(&self, batch: u64) -> u64 {
         self.seed ^ batch.wrapping_mul(0xa076_1d64_78bd_642f)
     }
+}
+
+struct NotFinite;
+
+/// The gradient at `θ + ε`, if it and the loss are finite, and the reason why `ε` was zero, if it was.
+///
+/// On the host a loss that is not finite costs no backward pass. A device is waited for once, after it.
+fn checked<M: Module, F: BatchLoss<M>>(
+    objective: &mut Objective<'_, M, F>,
+    forward: Forward<M, F::Extra>,
+    norm: Option<Tensor<1>>,
+) -> Result<(Gradient<M, F::Extra>, Option<PlainReason>), NotFinite> {
+    let loss = forward.loss_tensor();
+    let on_host = tree::on_host(&loss.device());
+    if on_host && !read(&loss).is_finite() {
+        objective.discard(forward);
+        return Err(NotFinite);
+    }
+    let found = objective.backward(forward);
+    let Some(square) = found.vector.product(&found.vector).filter(|_| !on_host) else {
+        let finite = (on_host || read(&loss).is_finite()) && found.vector.is_finite();
+        let reason = norm.and_then(|norm| unusable(read(&norm)));
+        return finite.then_some((found, reason)).ok_or(NotFinite);
+    };
+    let numbers = [loss, square].into_iter().chain(norm);
+    let numbers = tree::read(numbers.collect());
+    let finite = numbers[..2].iter().all(|number| number.is_finite());
+    let reason = numbers.get(2).and_then(|norm| unusable(*norm));
+    finite.then_some((found, reason)).ok_or(NotFinite)
 }
 
 impl<M: Module> Found<M> {
@@ -237,7 +269,7 @@ impl<M: Module> Found<M> {
 /// Zero where a gradient has no component.
 fn completed<M: Module>(model: &M, gradient: ParamVector) -> ParamVector {
     tree::values(model).map(|id, value| {
-        let component = gradient.get(id).cloned();
+        let component = gradient.get(id);
         component.unwrap_or_else(|| value.zeros_like())
     })
 }

@@ -88,9 +88,7 @@ impl Asam {
             leaf.is_some_and(|leaf| leaf.path.ends_with("weight") || leaf.path.ends_with("gamma"))
         };
         vector.map(|id, component| match site.weights.get(id) {
-            Some(value) if is_weight(id) => {
-                component * (value.clone().abs().add_scalar(self.config.eta))
-            }
+            Some(value) if is_weight(id) => component * (value.abs().add_scalar(self.config.eta)),
             _ => component,
         })
     }

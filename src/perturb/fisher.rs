@@ -4,7 +4,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use super::setters::setters;
-use super::{Ascent, Memory, Perturbation, PlainReason, SMALLEST_NORM, Scope, Site};
+use super::{Ascent, Memory, Perturbation, Scope, Site, unusable};
 use crate::error::{Result, check};
 use crate::objective::{BatchLoss, Objective, Offset};
 
@@ -80,7 +80,7 @@ impl Perturbation for FisherSam {
         let here = objective.gradient(None);
         let gradient = site.restrict(here.vector.clone(), self.config.scope);
         let eta = self.config.eta;
-        let natural = gradient.clone().map(|_, component| {
+        let natural = gradient.clone().map_elements(|component| {
             let fisher = component
                 .clone()
                 .powi_scalar(2)
@@ -89,10 +89,9 @@ impl Perturbation for FisherSam {
             component / fisher
         });
         let norm = gradient.dot(&natural).sqrt();
-        let ascent = match norm {
-            norm if !norm.is_finite() => Ascent::given_up(PlainReason::NonFinite),
-            norm if norm < SMALLEST_NORM => Ascent::given_up(PlainReason::ZeroEstimate),
-            norm => Ascent::to(Offset {
+        let ascent = match unusable(norm) {
+            Some(reason) => Ascent::given_up(reason),
+            None => Ascent::to(Offset {
                 direction: natural,
                 scale: site.radius(self.config.rho) / norm,
             }),

@@ -26,6 +26,7 @@ mod look;
 mod memory;
 mod momentum;
 mod period;
+mod radius;
 mod random;
 mod s2sam;
 mod schedule;
@@ -54,6 +55,10 @@ pub use zero_order::{Delta, Directions, Guide, Sides, ZeroOrder, ZeroOrderMemory
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
+
+use burn::tensor::Tensor;
+pub(crate) use radius::unusable;
+use radius::{Along, SMALLEST_NORM, normalised};
 
 use crate::masks::Masks;
 use crate::objective::{BatchLoss, Forward, Objective, Offset};
@@ -100,6 +105,9 @@ pub struct Ascent<M, E> {
     pub here: Option<ParamVector>,
     /// Set if `ε` had to be given up.
     pub plain: Option<PlainReason>,
+    /// The norm that a direction was divided by, on a device that nobody has waited for: where it is zero or not
+    /// finite there is no `ε`. The step reads it with what else it has to know.
+    pub norm: Option<Tensor<1>>,
 }
 
 impl<M, E> Ascent<M, E> {
@@ -111,6 +119,7 @@ impl<M, E> Ascent<M, E> {
             buffers: None,
             here: None,
             plain: None,
+            norm: None,
         }
     }
 
@@ -124,8 +133,8 @@ impl<M, E> Ascent<M, E> {
 
     /// Differentiate at distance `ρ` from `θ` along a direction.
     pub fn along(direction: ParamVector, rho: f64) -> Self {
-        match normalised(direction, rho) {
-            Ok(offset) => Self::to(offset),
+        match Along::new(direction, rho) {
+            Ok(along) => along.into(),
             Err(reason) => Self::given_up(reason),
         }
     }
@@ -135,6 +144,15 @@ impl<M, E> Ascent<M, E> {
         Self {
             offset: Some(offset),
             ..Self::none()
+        }
+    }
+}
+
+impl<M, E> From<Along> for Ascent<M, E> {
+    fn from(Along { offset, norm }: Along) -> Self {
+        Self {
+            norm,
+            ..Self::to(offset)
         }
     }
 }
@@ -193,7 +211,7 @@ impl Site<'_> {
 
     /// Restricts a vector to the live weights and to a scope.
     pub fn restrict(&self, vector: ParamVector, scope: Scope) -> ParamVector {
-        let vector = self.masks.project(vector);
+        let vector = self.masks.project(vector.whole());
         match scope {
             Scope::AllTrainable => vector,
             Scope::SparseWeights => vector.filter(|id| self.masks.contains(id)),
@@ -342,21 +360,3 @@ fn ascend_along_gradient<M: Module, F: BatchLoss<M>>(
         ..Ascent::along(direction, site.radius(rho))
     }
 }
-
-/// `ρ v/‖v‖`, or the reason why there is no such vector.
-fn normalised(direction: ParamVector, rho: f64) -> Result<Offset, PlainReason> {
-    let norm = direction.norm();
-    if !norm.is_finite() {
-        return Err(PlainReason::NonFinite);
-    }
-    if norm < SMALLEST_NORM {
-        return Err(PlainReason::ZeroEstimate);
-    }
-    Ok(Offset {
-        direction,
-        scale: rho / norm,
-    })
-}
-
-/// Below this a norm counts as zero. Squares of f32 components underflow not far below it.
-const SMALLEST_NORM: f64 = 1e-30;

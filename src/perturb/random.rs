@@ -5,9 +5,9 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::{Ascent, Memory, Perturbation, Scope, Site, normalised};
+use super::{Ascent, Memory, Perturbation, Scope, Site};
 use crate::error::{Result, check};
-use crate::objective::{BatchLoss, Objective, Offset};
+use crate::objective::{BatchLoss, Objective};
 use crate::tree::DirectionDistribution;
 
 /// Configuration of the control: ZO-SAM's direction for m = 1, with a coin toss for its sign.
@@ -82,12 +82,10 @@ impl Perturbation for RandomSign {
         coin.set_stream(site.step);
         let keep = !self.config.coin || coin.random();
         let sign = if keep { 1.0 } else { -1.0 };
-        match normalised(direction, site.radius(self.config.rho)) {
-            Ok(offset) => Ascent::to(Offset {
-                scale: sign * offset.scale,
-                ..offset
-            }),
-            Err(reason) => Ascent::given_up(reason),
+        let mut ascent = Ascent::along(direction, site.radius(self.config.rho));
+        if let Some(offset) = &mut ascent.offset {
+            offset.scale *= sign;
         }
+        ascent
     }
 }

@@ -57,7 +57,7 @@ impl Latent {
     /// The model with the values that are moved, zero elsewhere.
     pub fn reveal<M: Module>(&self, model: M) -> M {
         let moved = self.moved.project(self.values.clone());
-        tree::replace(model, |id, _| moved.get(id).cloned())
+        tree::replace(model, |id, _| moved.get(id))
     }
 
     /// Takes over the values that were moved, and returns the model as its masks want it.
@@ -65,9 +65,7 @@ impl Latent {
         let old = std::mem::take(&mut self.values);
         // Of a frozen weight the model shows what is live only.
         let stepped = tree::values(&model);
-        let stepped = old
-            .clone()
-            .map(|id, old| stepped.get(id).cloned().unwrap_or(old));
+        let stepped = old.clone().map(|id, old| stepped.get(id).unwrap_or(old));
         let still = old.clone().add_scaled(&self.moved.project(old), -1.0);
         self.values = self.moved.project(stepped).add_scaled(&still, 1.0);
         self.project(model, masks)
@@ -75,7 +73,7 @@ impl Latent {
 
     /// The model with its live weights at their latent values, and zero elsewhere.
     pub fn project<M: Module>(&self, model: M, masks: &Masks) -> M {
-        let model = tree::replace(model, |id, _| self.values.get(id).cloned());
+        let model = tree::replace(model, |id, _| self.values.get(id));
         masks.project_model(model)
     }
 }

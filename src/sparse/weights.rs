@@ -67,7 +67,7 @@ pub(super) fn select<M: Module>(model: &M, group: Option<&ParamGroup>) -> Result
 }
 
 /// A component as numbers on the host.
-pub(super) fn numbers(component: &Tensor<1>) -> Vec<f32> {
+pub(super) fn numbers(component: Tensor<1>) -> Vec<f32> {
     let data = component.to_data_as::<f32>();
     data.iter::<f32>().collect()
 }

@@ -110,7 +110,7 @@ pub(crate) fn narrowed<M: Module>(model: M, types: &Types) -> M {
 /// A model whose trainable parameters are the components of a vector, zero where it has none, and need no gradient.
 pub(crate) fn direction<M: Module>(model: &M, vector: &ParamVector) -> M {
     let component = |id, value: Tensor<1>| {
-        let component = vector.get(id).cloned();
+        let component = vector.get(id);
         Some(component.unwrap_or_else(|| value.zeros_like()))
     };
     replace(twin(model), component).no_grad()

@@ -1,5 +1,7 @@
 //! Random directions, addressed by a counter instead of a stream.
 
+use std::sync::Arc;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -7,7 +9,9 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
 use super::key::path_hash;
-use super::{DirectionDistribution, DirectionKey, Leaf, ParamVector, on_host, threefry};
+use super::{
+    DirectionDistribution, DirectionKey, Joined, Layout, Leaf, ParamVector, on_host, threefry,
+};
 
 /// Elements that share one generator stream on the host; fixed, so that the result does not depend
 /// on how many threads fill the blocks.
@@ -15,11 +19,11 @@ const BLOCK: usize = 4096;
 
 /// Draws the direction that belongs to a key, one component per leaf.
 ///
-/// Parameters are told apart by their path, because burn's parameter ids differ between processes.
-/// CPU backends share one definition (ChaCha8 by block); an accelerator computes the direction
-/// itself from the same key (Threefry-2x32), because sending one over at each step would cost more
-/// than making it. The two definitions give different directions. Components are f32: what makes a
-/// direction good is its distribution, not the last bits of its numbers. A
+/// On the host parameters are told apart by their path, because burn's parameter ids differ between
+/// processes, and all CPU backends share one definition (ChaCha8 by block). Any other device computes the direction
+/// itself from the same key (Threefry-2x32), in one piece for all leaves together, because sending one over at each step
+/// would cost more than making it; it depends on the leaves' paths and their order. The two definitions give different
+/// directions. Components are f32: what makes a direction good is its distribution, not the last bits of its numbers. A
 /// [`DirectionDistribution::Sphere`] direction is returned as a Gaussian one: the caller normalises it
 /// after masking.
 pub fn draw(
@@ -28,11 +32,9 @@ pub fn draw(
     distribution: DirectionDistribution,
     device: &Device,
 ) -> ParamVector {
-    let mut direction = ParamVector::default();
-    for leaf in leaves {
-        direction.push(leaf.id, component(leaf, key, distribution, device));
-    }
-    direction
+    let device = device.clone().without_autodiff();
+    let places = leaves.iter().map(|leaf| (leaf, device.clone(), DType::F32));
+    drawn(places.collect(), key, distribution)
 }
 
 /// As [`draw`], each component of the float type and on the device of that of another vector, where it
@@ -43,29 +45,62 @@ pub(crate) fn draw_like<'a>(
     key: DirectionKey,
     distribution: DirectionDistribution,
 ) -> ParamVector {
+    let place = |leaf: &'a Leaf| {
+        let like = like.get(leaf.id)?;
+        Some((leaf, like.device(), like.dtype()))
+    };
+    let places = leaves.into_iter().filter_map(place);
+    drawn(places.collect(), key, distribution)
+}
+
+fn drawn(
+    places: Vec<(&Leaf, Device, DType)>,
+    key: DirectionKey,
+    distribution: DirectionDistribution,
+) -> ParamVector {
     let mut direction = ParamVector::default();
-    for leaf in leaves {
-        if let Some(like) = like.get(leaf.id) {
-            let component = component(leaf, key, distribution, &like.device());
-            direction.push(leaf.id, component.cast(like.dtype()));
+    let Some((_, device, _)) = places.first() else {
+        return direction;
+    };
+    let together = !on_host(device) && places.iter().all(|(_, other, _)| other == device);
+    if together {
+        let leaves: Vec<&Leaf> = places.iter().map(|(leaf, ..)| *leaf).collect();
+        let joined = on_the_device(&leaves, key, distribution, device);
+        if places.iter().all(|(.., kind)| *kind == DType::F32) {
+            return joined.into();
         }
+        for ((id, component), (.., kind)) in joined.iter().zip(&places) {
+            direction.push(id, component.cast(*kind));
+        }
+        return direction;
+    }
+    for (leaf, device, kind) in places {
+        let component = match on_host(&device) {
+            true => {
+                let values = on_the_host(leaf, key, distribution);
+                let data = TensorData::new(values, [leaf.len()]);
+                Tensor::from_data(data, (&device, DType::F32))
+            }
+            false => on_the_device(&[leaf], key, distribution, &device).tensor,
+        };
+        direction.push(leaf.id, component.cast(kind));
     }
     direction
 }
 
-fn component(
-    leaf: &Leaf,
+fn on_the_device(
+    leaves: &[&Leaf],
     key: DirectionKey,
     distribution: DirectionDistribution,
     device: &Device,
-) -> Tensor<1> {
-    let device = device.clone().without_autodiff();
-    if !on_host(&device) {
-        return threefry::component(leaf, key, distribution, &device);
+) -> Joined {
+    let layout = Layout::new(leaves.iter().map(|leaf| (leaf.id, leaf.len())));
+    let paths = leaves.iter().map(|leaf| leaf.path.as_str());
+    let tensor = threefry::drawn(layout.len(), paths, key, distribution, device);
+    Joined {
+        layout: Arc::new(layout),
+        tensor,
     }
-    let values = on_the_host(leaf, key, distribution);
-    let data = TensorData::new(values, [leaf.len()]);
-    Tensor::from_data(data, (&device, DType::F32))
 }
 
 fn on_the_host(leaf: &Leaf, key: DirectionKey, distribution: DirectionDistribution) -> Vec<f32> {

@@ -15,10 +15,12 @@ mod axes;
 mod buffers;
 mod convert;
 mod direction;
+mod joined;
 mod key;
 mod leaf;
 mod loadable;
 mod place;
+mod product;
 mod replace;
 mod threefry;
 mod tied;
@@ -31,6 +33,7 @@ pub(crate) use buffers::{blend, restore};
 pub(crate) use convert::{absolute, cast, direction, narrowed, widened};
 pub use direction::draw;
 pub(crate) use direction::draw_like;
+pub(crate) use joined::{Joined, Layout};
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};
 pub use leaf::{Leaf, leaves, named_tensors, values};
@@ -39,6 +42,7 @@ pub(crate) use loadable::loadable;
 #[cfg(feature = "train")]
 pub(crate) use place::is_distributed;
 pub(crate) use place::near;
+pub(crate) use product::read;
 pub use replace::{gradients, perturbed, replace, retied, to_gradients};
 pub use vector::ParamVector;
 

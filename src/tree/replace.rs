@@ -64,13 +64,21 @@ pub fn perturbed<M: Module>(
     scale: f64,
     record: impl Fn(ParamId) -> bool,
 ) -> M {
+    // In one piece the direction is scaled at once; in parts each for itself, which holds no second vector.
+    let at_once = direction.if_joined().map(|joined| match scale == 1.0 {
+        true => joined,
+        false => joined.map(|tensor| tensor.mul_scalar(scale)),
+    });
+    let step = |id| match &at_once {
+        Some(joined) => joined.get(id),
+        None => Some(direction.get(id)?.mul_scalar(scale)),
+    };
     twin(model).map(&mut Walk::new(|place| {
         if !place.context.require_grad {
             return None;
         }
         place.context.require_grad = record(place.id);
-        let component = direction.get(place.id)?.clone();
-        let (value, step) = aligned(wide(place.value()), component.mul_scalar(scale));
+        let (value, step) = aligned(wide(place.value()), step(place.id)?);
         Some(value + step)
     }))
 }
@@ -116,7 +124,7 @@ impl ModuleVisitor for RegisterVisitor<'_> {
         }
         if let Some(component) = self.vector.get(param.id) {
             let value = param.base();
-            let gradient: Tensor<D> = component.clone().reshape(value.shape());
+            let gradient: Tensor<D> = component.reshape(value.shape());
             let gradient = gradient.cast(value.dtype());
             self.gradients.register(param.id, gradient);
         }

@@ -8,36 +8,41 @@
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 
 use super::key::path_hash;
-use super::{DirectionDistribution, DirectionKey, Leaf};
+use super::{DirectionDistribution, DirectionKey};
 
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
 const PARITY: u32 = 0x1bd1_1bda;
 
-/// The component of a direction that belongs to one leaf.
-pub(super) fn component(
-    leaf: &Leaf,
+/// So many components of a direction, of parameters with these paths.
+pub(super) fn drawn<'a>(
+    count: usize,
+    paths: impl IntoIterator<Item = &'a str>,
     key: DirectionKey,
     distribution: DirectionDistribution,
     device: &Device,
 ) -> Tensor<1> {
     // Both halves of a cipher block are used, so half as many blocks as elements suffice.
-    let blocks = leaf.len().div_ceil(2);
+    let blocks = count.div_ceil(2);
     let counter = Tensor::<1, Int>::arange(0..blocks as i64, device);
     let zeros = counter.zeros_like();
-    let words = encrypt(derived_key(leaf, key), [counter, zeros]);
+    let words = encrypt(derived_key(paths, key), [counter, zeros]);
     let pair = match distribution {
         DirectionDistribution::Gaussian | DirectionDistribution::Sphere => gaussians(words),
         DirectionDistribution::Rademacher => words.map(signs),
     };
-    Tensor::cat(pair.to_vec(), 0).narrow(0, 0, leaf.len())
+    let both = Tensor::cat(pair.to_vec(), 0);
+    match count % 2 {
+        0 => both,
+        _ => both.narrow(0, 0, count),
+    }
 }
 
-/// The key schedule on the host: seed, step, index and path are absorbed one after another.
-fn derived_key(leaf: &Leaf, key: DirectionKey) -> [u32; 2] {
+/// The key schedule on the host: seed, step, index and paths are absorbed one after another.
+fn derived_key<'a>(paths: impl IntoIterator<Item = &'a str>, key: DirectionKey) -> [u32; 2] {
     let split = |word: u64| [word as u32, (word >> 32) as u32];
-    let words = [key.step, key.index, path_hash(&leaf.path)];
+    let words = [key.step, key.index].into_iter();
     words
-        .into_iter()
+        .chain(paths.into_iter().map(path_hash))
         .fold(split(key.seed), |state, word| encrypt(state, split(word)))
 }
 

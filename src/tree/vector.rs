@@ -1,11 +1,14 @@
 //! A vector in parameter space.
 
+use std::sync::{Arc, OnceLock};
+
 use burn::module::ParamId;
-use burn::tensor::{DType, Element, FloatDType, Tensor, TensorData};
+use burn::tensor::{DType, FloatDType, Tensor};
 
-use super::on_host;
+use super::joined::Joined;
+use super::{on_host, product};
 
-/// A vector in parameter space: one flat tensor per trainable parameter, in the module's order.
+/// A vector in parameter space: one flat component per trainable parameter, in the module's order.
 ///
 /// Weights, gradients, random directions and perturbations are all of this type. Tensors are detached
 /// and live on their parameters' devices.
@@ -13,50 +16,110 @@ use super::on_host;
 /// A component has its parameter's float type, except that those of half-precision parameters are kept
 /// in f32, so that norms, sums and scalings have its precision and its range. Sums of an f32 and an f64
 /// component are in f64. What is written back into a model takes the parameter's own type.
-#[derive(Debug, Clone, Default)]
-pub struct ParamVector {
-    entries: Vec<(ParamId, Tensor<1>)>,
+///
+/// On the host the components are tensors of their own. On any other device arithmetic puts them into one
+/// tensor first, so that it costs a few operations whatever the number of parameters; there a component is
+/// a slice.
+#[derive(Debug, Clone)]
+pub struct ParamVector(Store);
+
+#[derive(Debug, Clone)]
+enum Store {
+    /// A tensor per parameter, and all of them in one piece once an operation has asked for it; clones share that.
+    Parts(Vec<(ParamId, Tensor<1>)>, Arc<OnceLock<Option<Joined>>>),
+    Joined(Joined),
+}
+
+impl Default for ParamVector {
+    fn default() -> Self {
+        Self::of_parts(Vec::new())
+    }
+}
+
+impl From<Joined> for ParamVector {
+    fn from(joined: Joined) -> Self {
+        Self(Store::Joined(joined))
+    }
 }
 
 impl ParamVector {
+    fn of_parts(parts: Vec<(ParamId, Tensor<1>)>) -> Self {
+        Self(Store::Parts(parts, Arc::default()))
+    }
+
     /// Appends the component that belongs to a parameter.
     pub fn push(&mut self, id: ParamId, component: Tensor<1>) {
-        self.entries.push((id, wide(component)));
+        let mut parts = std::mem::take(self).into_parts();
+        parts.push((id, wide(component)));
+        *self = Self::of_parts(parts);
     }
 
     /// The components with their parameters' ids.
-    pub fn iter(&self) -> impl Iterator<Item = (ParamId, &Tensor<1>)> {
-        self.entries.iter().map(|(id, tensor)| (*id, tensor))
+    pub fn iter(&self) -> impl Iterator<Item = (ParamId, Tensor<1>)> {
+        let (parts, joined) = match &self.0 {
+            Store::Parts(parts, _) => (Some(parts.iter().cloned()), None),
+            Store::Joined(joined) => (None, Some(joined.iter())),
+        };
+        parts
+            .into_iter()
+            .flatten()
+            .chain(joined.into_iter().flatten())
     }
 
     /// The component of one parameter.
-    pub fn get(&self, id: ParamId) -> Option<&Tensor<1>> {
-        self.iter()
-            .find_map(|(other, tensor)| (other == id).then_some(tensor))
+    pub fn get(&self, id: ParamId) -> Option<Tensor<1>> {
+        match &self.0 {
+            Store::Parts(parts, _) => {
+                let part = parts.iter().find(|(other, _)| *other == id);
+                part.map(|(_, tensor)| tensor.clone())
+            }
+            Store::Joined(joined) => joined.get(id),
+        }
+    }
+
+    /// The parameters that have a component, in order.
+    pub(crate) fn ids(&self) -> Vec<ParamId> {
+        match &self.0 {
+            Store::Parts(parts, _) => parts.iter().map(|(id, _)| *id).collect(),
+            Store::Joined(joined) => joined.layout.sizes().map(|(id, _)| id).collect(),
+        }
     }
 
     /// Whether the vector has no component.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        match &self.0 {
+            Store::Parts(parts, _) => parts.is_empty(),
+            Store::Joined(joined) => joined.layout.len() == 0,
+        }
     }
 
     /// Applies a function to each component.
     pub fn map(self, mut f: impl FnMut(ParamId, Tensor<1>) -> Tensor<1>) -> Self {
-        let entries = self.entries.into_iter();
-        Self {
-            entries: entries.map(|(id, tensor)| (id, f(id, tensor))).collect(),
+        let parts = self.into_parts().into_iter();
+        Self::of_parts(parts.map(|(id, tensor)| (id, f(id, tensor))).collect())
+    }
+
+    /// Applies a function to each element: the same for all of them, of any number at once.
+    pub fn map_elements(self, f: impl Fn(Tensor<1>) -> Tensor<1>) -> Self {
+        match self.joined() {
+            Some(joined) => joined.map(f).into(),
+            None => self.map(|_, tensor| f(tensor)),
         }
     }
 
     /// Keeps the components whose parameter satisfies a predicate.
-    pub fn filter(mut self, keep: impl Fn(ParamId) -> bool) -> Self {
-        self.entries.retain(|(id, _)| keep(*id));
-        self
+    pub fn filter(self, keep: impl Fn(ParamId) -> bool) -> Self {
+        if self.ids().into_iter().all(&keep) {
+            return self;
+        }
+        let mut parts = self.into_parts();
+        parts.retain(|(id, _)| keep(*id));
+        Self::of_parts(parts)
     }
 
     /// `factor · self`.
     pub fn scaled(self, factor: f64) -> Self {
-        self.map(|_, tensor| tensor.mul_scalar(factor))
+        self.map_elements(|tensor| tensor.mul_scalar(factor))
     }
 
     /// `self + factor · other`, where `other` has the same parameters in the same order.
@@ -65,45 +128,73 @@ impl ParamVector {
     ///
     /// Panics if the parameters differ, which means that the two vectors belong to different models.
     pub fn add_scaled(self, other: &Self, factor: f64) -> Self {
+        if let Some(sum) = self.joined_sum(other, factor) {
+            return sum;
+        }
+        let others = other.clone().into_parts();
+        let parts = self.into_parts();
         assert_eq!(
-            self.entries.len(),
-            other.entries.len(),
+            parts.len(),
+            others.len(),
             "two parameter vectors of one model have the same parameters"
         );
-        let mut others = other.entries.iter();
-        self.map(|id, tensor| {
-            let (other_id, component) = others.next().expect("lengths were compared");
-            assert_eq!(id, *other_id, "components are in the same order");
-            sum(tensor, component.clone().mul_scalar(factor))
-        })
+        let pairs = parts.into_iter().zip(others);
+        let sums = pairs.map(|((id, tensor), (other_id, component))| {
+            assert_eq!(id, other_id, "components are in the same order");
+            (id, sum(tensor, component.mul_scalar(factor)))
+        });
+        Self::of_parts(sums.collect())
     }
 
     /// `self + factor · other` for gradients: a parameter that one of the two lacks, because a loss did not
     /// depend on it, counts as zero there.
-    pub(crate) fn plus_scaled(mut self, other: &Self, factor: f64) -> Self {
+    pub(crate) fn plus_scaled(self, other: &Self, factor: f64) -> Self {
+        if let Some(sum) = self.joined_sum(other, factor) {
+            return sum;
+        }
+        let mut parts = self.into_parts();
         for (id, component) in other.iter() {
-            let term = component.clone().mul_scalar(factor);
-            match self.entries.iter_mut().find(|(own, _)| *own == id) {
+            let term = component.mul_scalar(factor);
+            match parts.iter_mut().find(|(own, _)| *own == id) {
                 Some((_, own)) => *own = sum(own.clone(), term),
-                None => self.push(id, term),
+                None => parts.push((id, term)),
             }
         }
-        self
+        Self::of_parts(parts)
+    }
+
+    fn joined_sum(&self, other: &Self, factor: f64) -> Option<Self> {
+        let (own, other) = (self.joined()?, other.joined()?);
+        own.matches(&other)
+            .then(|| own.map(|own| own + other.tensor.mul_scalar(factor)).into())
     }
 
     /// Inner product `⟨self, other⟩` over the parameters that both have.
     ///
     /// Reads one number from the device, which waits for it.
     pub fn dot(&self, other: &Self) -> f64 {
-        let pairs: Vec<_> = self
-            .iter()
-            .filter_map(|(id, tensor)| other.get(id).map(|component| (tensor, component)))
-            .collect();
-        match pairs.first() {
-            None => 0.0,
-            Some((first, _)) if on_host(&first.device()) => dot_on_the_host(&pairs),
-            Some(_) => dot_on_the_device(&pairs),
+        if let Some(product) = self.product(other) {
+            return product.into_scalar::<f64>();
         }
+        let with = |(id, tensor)| other.get(id).map(|component| (tensor, component));
+        let pairs: Vec<_> = self.iter().filter_map(with).collect();
+        product::of(&pairs, std::ptr::eq(self, other))
+    }
+
+    /// [`dot`](Self::dot) with each of several vectors, with one wait for the device.
+    pub(crate) fn dots(&self, others: &[&Self]) -> Vec<f64> {
+        let on_device = |other: &&Self| self.product(other);
+        match others.iter().map(on_device).collect::<Option<Vec<_>>>() {
+            Some(products) => product::read(products),
+            None => others.iter().map(|other| self.dot(other)).collect(),
+        }
+    }
+
+    /// `⟨self, other⟩`, left on the device; `None` on the host, or where the two are not in one piece of one layout.
+    pub(crate) fn product(&self, other: &Self) -> Option<Tensor<1>> {
+        let (own, other) = (self.joined()?, other.joined()?);
+        own.matches(&other)
+            .then(|| (own.tensor * other.tensor).sum())
     }
 
     /// Euclidean norm of the concatenation of all components.
@@ -117,67 +208,44 @@ impl ParamVector {
     ///
     /// Reads from the device, which waits for it.
     pub(crate) fn is_finite(&self) -> bool {
-        match self.entries.first() {
-            Some((_, first)) if on_host(&first.device()) => {
-                self.iter().all(|(_, component)| is_finite(component))
+        match &self.0 {
+            Store::Parts(parts, _) if parts.first().is_some_and(|(_, t)| on_host(&t.device())) => {
+                parts.iter().all(|(_, part)| product::is_finite(part))
             }
             _ => self.norm().is_finite(),
         }
     }
-}
 
-fn is_finite(component: &Tensor<1>) -> bool {
-    fn of<E: Element + Into<f64>>(component: &Tensor<1>) -> bool {
-        let data = component.to_data_as::<E>();
-        // Parts, so that the check is made of vectors and ends early.
-        let mut parts = numbers::<E>(&data).chunks(512);
-        parts.all(|part| part.iter().fold(true, |all, &x| all & x.into().is_finite()))
+    /// The vector in one piece, which is made once; `None` where it stays in parts.
+    pub(crate) fn joined(&self) -> Option<Joined> {
+        match &self.0 {
+            Store::Parts(parts, joined) => joined.get_or_init(|| Joined::of(parts)).clone(),
+            Store::Joined(joined) => Some(joined.clone()),
+        }
     }
-    match is_double(component) {
-        true => of::<f64>(component),
-        false => of::<f32>(component),
+
+    /// The vector itself, in one piece where it can be.
+    pub(crate) fn whole(self) -> Self {
+        match self.joined() {
+            Some(joined) => joined.into(),
+            None => self,
+        }
     }
-}
 
-fn numbers<E: Element>(data: &TensorData) -> &[E] {
-    data.as_slice().expect("the data was converted")
-}
-
-/// Accumulates in f64 and in element order, so that the sum depends neither on the number of threads nor on how
-/// a backend splits a reduction.
-fn dot_on_the_host(pairs: &[(&Tensor<1>, &Tensor<1>)]) -> f64 {
-    fn one<E: Element + Into<f64>>(a: &Tensor<1>, b: &Tensor<1>) -> f64 {
-        let left = a.to_data_as::<E>();
-        // The data of a norm are read once.
-        let right = (!std::ptr::eq(a, b)).then(|| b.to_data_as::<E>());
-        let right = numbers::<E>(right.as_ref().unwrap_or(&left)).iter();
-        let products = numbers::<E>(&left).iter().zip(right);
-        products.map(|(x, y)| (*x).into() * (*y).into()).sum()
+    /// The vector in one piece, if it is by now.
+    pub(crate) fn if_joined(&self) -> Option<Joined> {
+        match &self.0 {
+            Store::Parts(_, joined) => joined.get()?.clone(),
+            Store::Joined(joined) => Some(joined.clone()),
+        }
     }
-    let dots = pairs
-        .iter()
-        .map(|(a, b)| match is_double(a) || is_double(b) {
-            true => one::<f64>(a, b),
-            false => one::<f32>(a, b),
-        });
-    dots.sum()
-}
 
-/// Reduces on the device, in f32 or, where a component is, in f64, so that one number travels.
-fn dot_on_the_device(pairs: &[(&Tensor<1>, &Tensor<1>)]) -> f64 {
-    let kind = match pairs.iter().any(|(a, b)| is_double(a) || is_double(b)) {
-        true => FloatDType::F64,
-        false => FloatDType::F32,
-    };
-    let product = |(a, b): &(&Tensor<1>, &Tensor<1>)| {
-        let (a, b) = aligned((*a).clone(), (*b).clone());
-        (a * b).sum().cast(kind)
-    };
-    // Parameters may live on several devices.
-    let sums: Vec<Tensor<1>> = pairs.iter().map(product).collect();
-    let device = sums[0].device();
-    let sums = sums.into_iter().map(|sum| sum.to_device(&device));
-    Tensor::cat(sums.collect(), 0).sum().into_scalar::<f64>()
+    fn into_parts(self) -> Vec<(ParamId, Tensor<1>)> {
+        match self.0 {
+            Store::Parts(parts, _) => parts,
+            Store::Joined(joined) => joined.iter().collect(),
+        }
+    }
 }
 
 /// Half-precision tensors as f32, others as they are.
@@ -205,28 +273,6 @@ fn sum(a: Tensor<1>, b: Tensor<1>) -> Tensor<1> {
     a + b
 }
 
-fn is_double(tensor: &Tensor<1>) -> bool {
+pub(super) fn is_double(tensor: &Tensor<1>) -> bool {
     tensor.dtype() == DType::F64
-}
-
-#[cfg(all(test, feature = "flex"))]
-mod tests {
-    use burn::tensor::{Device, Distribution};
-
-    use super::*;
-
-    #[test]
-    fn the_device_computes_the_same_product() {
-        // A sum of five thousand squares in f32, and in f64.
-        for (kind, tolerance) in [(FloatDType::F32, 1e-5), (FloatDType::F64, 1e-13)] {
-            let random = |size| {
-                let normal = Distribution::Normal(0.0, 1.0);
-                Tensor::<1>::random([size], normal, &Device::flex()).cast(kind)
-            };
-            let tensors: Vec<Tensor<1>> = [1, 7, 1000, 4097].map(random).into();
-            let pairs: Vec<_> = tensors.iter().map(|tensor| (tensor, tensor)).collect();
-            let expected = dot_on_the_host(&pairs);
-            assert!((dot_on_the_device(&pairs) / expected - 1.0).abs() < tolerance);
-        }
-    }
 }

@@ -68,6 +68,8 @@ pub(super) struct Walk<F> {
     path: Path,
     same: Same,
     change: F,
+    /// Whether tensors are on the host; looked up at the first one.
+    on_host: Option<bool>,
 }
 
 impl<F> Walk<F>
@@ -79,6 +81,7 @@ where
             path: Path::default(),
             same: Same::default(),
             change,
+            on_host: None,
         }
     }
 }
@@ -97,7 +100,12 @@ where
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let Self { path, same, change } = self;
+        let Self {
+            path,
+            same,
+            change,
+            on_host,
+        } = self;
         let tensor = same.or(id, tensor, |tensor| {
             let context = Context::of(&tensor);
             let plain = tensor.inner();
@@ -112,8 +120,10 @@ where
             let new = match new {
                 Some(new) => new.reshape(plain.shape()).cast(plain.dtype()),
                 None if D == 1 => plain,
-                // Also an old value is laid out by rows. A weight that was transposed when it was made or
-                // loaded would be multiplied in another order than after its first step.
+                // On the host also an old value is laid out by rows. A weight that was transposed when it was made or
+                // loaded would be multiplied in another order than after its first step. Elsewhere equal bits are not
+                // promised, and each operation is a launch.
+                None if !*on_host.get_or_insert_with(|| super::on_host(&plain.device())) => plain,
                 None => flatten(plain.clone()).reshape(plain.shape()),
             };
             context.lift(new, id)

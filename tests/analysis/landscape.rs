@@ -51,7 +51,7 @@ fn filters_are_as_long_as_the_weights() {
     let none = |_: &Net| Tensor::<1>::zeros([1], &device());
     let net = sparsity.attach(net(), none).unwrap();
     let direction = filter_normalised(&net, sparsity.masks(), 3, 0);
-    let moved = tree::replace(net.clone(), |id, _| direction.get(id).cloned());
+    let moved = tree::replace(net.clone(), |id, _| direction.get(id));
     let pairs = [
         (
             lengths(net.conv.weight.val()),

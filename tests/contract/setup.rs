@@ -52,13 +52,19 @@ impl Net {
     }
 }
 
-/// flex, or wgpu with that feature and `ZOSAM_TEST_DEVICE=wgpu`: see docs/GPU.md.
+/// flex, or what `ZOSAM_TEST_DEVICE` names: `wgpu` or `vulkan` with that feature, or `ndarray`, which the library takes for a
+/// device of its own memory, as it does a GPU. See docs/GPU.md.
+#[allow(deprecated, reason = "burn-ndarray stands for a GPU here")]
 pub fn plain_device() -> Device {
-    #[cfg(feature = "wgpu")]
-    if std::env::var("ZOSAM_TEST_DEVICE").is_ok_and(|name| name == "wgpu") {
-        return Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+    match std::env::var("ZOSAM_TEST_DEVICE").as_deref() {
+        #[cfg(feature = "wgpu")]
+        Ok("wgpu") => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
+        #[cfg(feature = "vulkan")]
+        Ok("vulkan") => Device::vulkan(burn::tensor::DeviceKind::DefaultDevice),
+        Ok("ndarray") => Device::ndarray(),
+        Ok(other) => panic!("no device `{other}` here"),
+        Err(_) => Device::flex(),
     }
-    Device::flex()
 }
 
 pub fn device() -> Device {

@@ -211,7 +211,7 @@ fn another_resolution_matches_pytorch() {
         (id, vec![1, 31, 24]),
         "still trainable"
     );
-    let embedding = tree::values(&model).get(id).unwrap().clone();
+    let embedding = tree::values(&model).get(id).unwrap();
     assert_close("pos_embed", &flat(&embedding), &golden.resized, 1e-6);
     let larger = Tensor::zeros([1, 3, 24, 20], &device);
     assert_eq!(model.forward(larger).dims(), [1, 10]);

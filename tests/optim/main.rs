@@ -227,7 +227,7 @@ fn averages_are_part_of_checkpoints() {
     }
     let live = zosam::masks::Masks::live_weights(sparsity.masks());
     let sparse = average.sparse(sparsity.masks());
-    let alive = values(&sparse).iter().next().unwrap().1.clone();
+    let alive = values(&sparse).iter().next().unwrap().1;
     assert_eq!(
         alive.not_equal_elem(0.0).int().sum().into_scalar::<i64>() as usize,
         live

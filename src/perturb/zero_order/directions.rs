@@ -100,9 +100,8 @@ impl ZeroOrder {
 
     fn blocks<'a>(&'a self, site: Site<'a>) -> impl Iterator<Item = ParamVector> + 'a {
         let whole = self.drawn(site, 0);
-        let ids: Vec<_> = whole.iter().map(|(id, _)| id).collect();
-        ids.into_iter()
-            .map(move |id| whole.clone().filter(|other| other == id))
+        let ids = whole.ids().into_iter();
+        ids.map(move |id| whole.clone().filter(|other| other == id))
     }
 }
 

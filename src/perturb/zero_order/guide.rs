@@ -54,26 +54,28 @@ impl Guide {
     /// Takes in the gradient of a step.
     pub(super) fn remember(&self, gradient: ParamVector, masks: &Masks, memory: &mut Memory) {
         let live = masks.gather(gradient);
-        let norm = live.norm();
+        let earlier = (1..=self.known(memory)).map(|lag| self.earlier(memory, lag));
+        let earlier: Vec<_> = std::iter::once(&live).chain(earlier).collect();
+        let products = live.dots(&earlier);
+        let norm = products[0].sqrt();
         if !norm.is_finite() || norm == 0.0 {
             return;
         }
-        let live = live.scaled(1.0 / norm);
         let count = taken(memory);
-        for lag in 1..=self.known(memory) {
-            let earlier = self.earlier(memory, lag);
-            let now = live.dot(earlier);
+        for (lag, product) in (1..).zip(&products[1..]) {
+            let now = product / norm;
             // A plain mean at first: gradient `count` is the (count − lag + 1)th that has one so long before it.
             let seen = (count + 1 - lag as u64) as f64;
             let decay = DECAY.min(1.0 - 1.0 / seen);
             let old = memory.number(&correlation(lag)).unwrap_or(0.0);
             memory.put_number(&correlation(lag), decay * old + (1.0 - decay) * now);
         }
+        let live = live.scaled(1.0 / norm);
         memory.put_live(&slot(count as usize % self.history), live);
         memory.put_number(COUNT, (count + 1) as f64);
     }
 
-    /// Up to `count` directions of live components, orthonormal; none before the first gradient.
+    /// Up to `count` directions of live components, orthonormal; for 0 the first one as it is; none before the first gradient.
     pub(super) fn directions(
         &self,
         count: usize,
@@ -91,7 +93,11 @@ impl Guide {
                 _ => self.principal(memory, draw(known, index as u64, site)),
             });
         }
-        orthonormal(directions)
+        match count {
+            // The forecast alone is normalised by who asked for it.
+            0 => directions,
+            _ => orthonormal(directions),
+        }
     }
 
     /// `Σ c_l g_{t−l}`.
@@ -107,10 +113,8 @@ impl Guide {
     fn principal(&self, memory: &Memory, mut coefficients: Vec<f64>) -> ParamVector {
         let mut direction = self.combined(memory, coefficients);
         for _ in 0..ITERATIONS {
-            let lags = 1..=self.known(memory);
-            coefficients = lags
-                .map(|lag| direction.dot(self.earlier(memory, lag)))
-                .collect();
+            let earlier = (1..=self.known(memory)).map(|lag| self.earlier(memory, lag));
+            coefficients = direction.dots(&earlier.collect::<Vec<_>>());
             direction = self.combined(memory, coefficients);
         }
         direction

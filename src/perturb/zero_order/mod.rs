@@ -13,10 +13,10 @@ use std::cmp::Ordering;
 use burn::module::Module;
 
 use super::{
-    Ascent, Descent, Gradients, Memory, Perturbation, PlainReason, Site, normalised, period,
+    Along, Ascent, Descent, Gradients, Memory, Perturbation, PlainReason, Site, normalised, period,
 };
 use crate::objective::{BatchLoss, Forward, Objective, Offset};
-use crate::tree::ParamVector;
+use crate::tree::{self, ParamVector};
 
 /// Name of a direction that serves several steps.
 const KEPT: &str = "direction";
@@ -100,8 +100,9 @@ impl ZeroOrder {
         site: Site<'_>,
         direction: ParamVector,
     ) -> Ascent<M, F::Extra> {
-        let plus = match normalised(direction, site.radius(self.config.rho)) {
-            Ok(offset) => offset,
+        let Along { offset: plus, norm } = match Along::new(direction, site.radius(self.config.rho))
+        {
+            Ok(along) => along,
             Err(reason) => return Ascent::given_up(reason),
         };
         let minus = plus.negated();
@@ -110,11 +111,14 @@ impl ZeroOrder {
             true => objective.forward(Some(&plus)),
             false => objective.probe(Some(&plus)),
         };
-        let (up, first) = (first.loss(), record_first.then_some(first));
+        let (up, first) = (first.loss_tensor(), record_first.then_some(first));
         let second = objective.forward(Some(&minus));
-        let down = second.loss();
+        // Both losses, and what has not been read of the direction, with one wait.
+        let numbers = [up, second.loss_tensor()].into_iter().chain(norm);
+        let numbers = tree::read(numbers.collect());
+        let (up, down) = (numbers[0], numbers[1]);
         let (ascent, forward, loser) = match up.partial_cmp(&down) {
-            _ if !(up.is_finite() && down.is_finite()) => (
+            _ if !numbers.iter().all(|number| number.is_finite()) => (
                 Ascent::given_up(PlainReason::NonFinite),
                 first,
                 Some(second),
@@ -153,8 +157,8 @@ impl ZeroOrder {
         let Estimate {
             sum, base, probed, ..
         } = estimate;
-        let ascent = match sum.map(|sum| normalised(sum, site.radius(self.config.rho))) {
-            Some(Ok(offset)) => Ascent::to(offset),
+        let ascent = match sum.map(|sum| Along::new(sum, site.radius(self.config.rho))) {
+            Some(Ok(along)) => along.into(),
             Some(Err(reason)) => Ascent::given_up(reason),
             None if probed => Ascent::given_up(PlainReason::NonFinite),
             None => Ascent::given_up(PlainReason::ZeroEstimate),

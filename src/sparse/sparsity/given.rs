@@ -115,9 +115,9 @@ pub(super) fn zeroed<M: Module>(model: M, masks: &Masks) -> M {
             .live_set(leaf.id)
             .expect("a masked weight has a live set");
         let is_dead = |(value, live): (&f32, &bool)| !live && value.to_bits() != 0;
-        if numbers(value).iter().zip(&live).any(is_dead) {
+        if numbers(value.clone()).iter().zip(&live).any(is_dead) {
             let mut one = ParamVector::default();
-            one.push(leaf.id, value.clone());
+            one.push(leaf.id, value);
             let zeroed = masks.project(one);
             let zeroed = zeroed.get(leaf.id).expect("it is the only component");
             frozen.insert(leaf.path.clone(), zeroed.to_data());
