@@ -18,7 +18,11 @@ from pathlib import Path
 
 import numpy
 import onnxruntime
-import openvino
+
+try:
+    import openvino
+except ImportError:
+    openvino = None
 
 THREADS = int(os.environ.get("RAYON_NUM_THREADS", "1"))
 TURNS = 3
@@ -66,12 +70,14 @@ def main():
         ours.stdin.flush()
         return float(ours.stdout.readline())
 
-    versions = f"ONNX Runtime {onnxruntime.__version__}, OpenVINO {openvino.__version__}"
+    versions = f"ONNX Runtime {onnxruntime.__version__}, OpenVINO {openvino.__version__ if openvino else 'not installed'}"
     print(f"{versions}, {THREADS} threads; the fastest of {TURNS} turns of 7 passes; in brackets times faster than the better of both")
     for path in sorted(Path(sys.argv[2]).glob("*.onnx")):
         network, batch = path.stem.rsplit("-", 1)
         images = numpy.array(json.loads(path.with_suffix(".json").read_text())["inputs"][0], numpy.float32)
-        runs = {"ONNX Runtime": onnx_runtime(path, images), "OpenVINO": open_vino(path, images)}
+        runs = {"ONNX Runtime": onnx_runtime(path, images)}
+        if openvino:
+            runs["OpenVINO"] = open_vino(path, images)
         lines = [f"{network} {density} {distribution} {batch}" for density in DENSITIES for distribution in ("erk", "uniform")]
         best = {name: float("inf") for name in [*runs, *lines]}
         for _ in range(TURNS):

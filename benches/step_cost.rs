@@ -4,6 +4,7 @@
 //! cargo bench --bench step_cost                                    # ResNet-32, width 16, batches of 128 and 32, 5 rounds
 //! cargo bench --bench step_cost -- --batch 32 --rounds 9           # batch 32 only, 9 rounds
 //! cargo bench --bench step_cost -- --dense                         # masked weights, dense arithmetic
+//! cargo bench --bench step_cost -- --only S2/burn                  # those whose names have one of these parts
 //! cargo bench --features vulkan --bench step_cost -- --device vulkan --width 32 --batch 128
 //! ```
 //!
@@ -45,12 +46,12 @@ struct Setting {
 
 fn main() {
     zosam::keep_freed_memory();
-    let batches = match device::number("--batch") {
+    let batches = match number("--batch") {
         Some(batch) => vec![batch],
         None => vec![128, 32],
     };
-    let rounds = device::number("--rounds").unwrap_or(5);
-    let width = device::number("--width").unwrap_or(16);
+    let rounds = number("--rounds").unwrap_or(5);
+    let width = number("--width").unwrap_or(16);
     let plain = device::chosen();
     let threads = rayon::current_num_threads();
     let execution = match std::env::args().any(|arg| arg == "--dense") {
@@ -122,6 +123,11 @@ fn table(setting: &Setting, rounds: usize) {
     }
 }
 
+/// The number after an option.
+fn number(name: &str) -> Option<usize> {
+    device::option(name).map(|word| word.parse().expect("a number"))
+}
+
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -190,6 +196,14 @@ fn variants(setting: &Setting) -> Vec<Variant> {
     let with_zosam = |(name, config)| with_zosam(name, config, setting);
     let mut variants: Vec<Variant> = sharp.map(with_zosam).into();
     variants.push(burns_own(setting));
+    let wanted = device::option("--only");
+    // The first one is what the others are compared with.
+    let is_wanted = |name: &str| {
+        let parts = wanted.as_deref().map(|parts| parts.split('/'));
+        parts.is_none_or(|mut parts| parts.any(|part| name.contains(part)))
+    };
+    let mut first = true;
+    variants.retain(|variant| std::mem::take(&mut first) || is_wanted(variant.name));
     variants
 }
 

@@ -16,13 +16,8 @@ pub fn chosen() -> Device {
     }
 }
 
-/// The number after an option.
-pub fn number(name: &str) -> Option<usize> {
-    option(name).map(|word| word.parse().expect("a number"))
-}
-
 /// The word after an option.
-fn option(name: &str) -> Option<String> {
+pub fn option(name: &str) -> Option<String> {
     let mut words = std::env::args().skip_while(|word| word != name);
     words.nth(1)
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::module::ParamId;
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::on_devices::{dead, positions};
 use super::{LiveSet, Masks};
@@ -21,7 +21,10 @@ struct Piece {
     /// The live ones only.
     live: Arc<Layout>,
     dead: Tensor<1, Bool>,
+    /// Where the live elements are among all.
     positions: Tensor<1, Int>,
+    /// Where all elements are among the live ones; one past their end if they are dead.
+    sources: Tensor<1, Int>,
 }
 
 impl Whole {
@@ -40,7 +43,7 @@ impl Whole {
     /// The inverse, zero elsewhere.
     pub fn scatter(&self, masks: &Masks, live: Joined) -> Joined {
         let piece = self.piece(masks, &live, |piece| &piece.live);
-        live.scatter(piece.positions.clone(), piece.all.clone())
+        live.scatter(piece.sources.clone(), piece.all.clone())
     }
 
     /// The piece whose layout, that of all or that of the live elements, is the vector's.
@@ -72,6 +75,7 @@ impl Piece {
         let live = Layout::new(sets.iter().map(|(id, set)| (*id, super::count(set))));
         let joined: LiveSet = sets.into_iter().flat_map(|(_, set)| set).collect();
         Self {
+            sources: sources(&joined, live.len(), &device),
             all: Arc::new(all),
             live: Arc::new(live),
             dead: dead(&joined, &device),
@@ -79,4 +83,17 @@ impl Piece {
             device,
         }
     }
+}
+
+fn sources(live: &[bool], nothing: usize, device: &Device) -> Tensor<1, Int> {
+    let mut count = 0i64;
+    let source = |live: &bool| match live {
+        true => {
+            count += 1;
+            count - 1
+        }
+        false => nothing as i64,
+    };
+    let sources: Vec<i64> = live.iter().map(source).collect();
+    Tensor::from_data(TensorData::new(sources, [live.len()]), device)
 }

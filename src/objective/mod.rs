@@ -2,11 +2,10 @@
 
 mod loss;
 mod samples;
-mod turn;
 
+pub use crate::tree::turn::seeded;
 pub use loss::{BatchLoss, Counted, Loss};
 pub use samples::{Batched, Samples};
-pub use turn::seeded;
 
 use std::sync::Arc;
 
@@ -285,14 +284,24 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     }
 
     fn evaluate(&mut self, offset: Option<&Offset>, record: bool) -> Forward<M, F::Extra> {
-        let twin = self.twin(offset, |_| record);
-        let (loss, extra) = self.run(|| self.loss.whole(&twin));
+        self.passes.forwards += 1;
+        // Seeding a device has it finish what it was given: the twin comes after that, with the pass that it is for.
+        let (twin, (loss, extra)) = self.run(|| {
+            let twin = self.at(offset, |_| record);
+            let loss = self.loss.whole(&twin);
+            (twin, loss)
+        });
         Forward { twin, loss, extra }
     }
 
-    /// The model to evaluate, at an offset, with gradients for the parameters that are selected.
+    /// The model of one more forward pass.
     fn twin(&mut self, offset: Option<&Offset>, record: impl Fn(ParamId) -> bool) -> M {
         self.passes.forwards += 1;
+        self.at(offset, record)
+    }
+
+    /// The model to evaluate, at an offset, with gradients for the parameters that are selected.
+    fn at(&self, offset: Option<&Offset>, record: impl Fn(ParamId) -> bool) -> M {
         let nowhere = ParamVector::default();
         let (direction, scale) = match offset {
             Some(offset) => (&offset.direction, offset.scale),

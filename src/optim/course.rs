@@ -1,5 +1,7 @@
 //! The order of a step, written once.
 
+use std::sync::Arc;
+
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
@@ -27,6 +29,8 @@ pub(crate) struct Course<P> {
     pub step: u64,
     /// The largest norm of a gradient that the base optimizer sees.
     pub largest_norm: Option<f64>,
+    /// The trainable parameters of the model whose step has begun.
+    pub leaves: Arc<[Leaf]>,
 }
 
 impl<P: Perturbation> Course<P> {
@@ -38,19 +42,20 @@ impl<P: Perturbation> Course<P> {
             seed: 0,
             step: 0,
             largest_norm: None,
+            leaves: Arc::default(),
         }
     }
 
     /// Before anything is evaluated: whether the step can be taken, and the point to rewind to.
-    pub fn begin<M: Module>(&self, model: &M, sparsity: &mut Sparsity) -> Result<()> {
-        check_usable(model, sparsity)?;
-        sparsity.begin_step(self.step, model);
+    pub fn begin<M: Module>(&mut self, model: &M, sparsity: &mut Sparsity) -> Result<()> {
+        self.leaves = usable_leaves(model, sparsity)?.into();
+        sparsity.begin_step(self.step, model, &self.leaves);
         Ok(())
     }
 
-    /// Whether a gradient can be handed to somebody else's optimizer.
-    pub fn check_separable<M: Module>(&self, model: &M, sparsity: &Sparsity) -> Result<()> {
-        check_usable(model, sparsity)?;
+    /// In place of [`begin`](Self::begin), where the gradient is for somebody else's optimizer: whether it can be.
+    pub fn begin_gradient<M: Module>(&mut self, model: &M, sparsity: &Sparsity) -> Result<()> {
+        self.leaves = usable_leaves(model, sparsity)?.into();
         let refusals = [
             (sparsity.has_latent_values(), "a method with latent values"),
             (
@@ -80,11 +85,13 @@ impl<P: Perturbation> Course<P> {
             model,
             gradients,
             passes,
+            weights,
             ..
         } = found;
         sparsity.remember(self.step, &growth);
         sparsity.account(self.step, passes);
-        let descent = self.descent(&model, sparsity, gradients, Some(lr.base()));
+        // Whoever else held the weights would keep the optimizer from updating them in place.
+        let descent = self.descent(&model, weights, sparsity, gradients, Some(lr.base()));
         let before = self.masks_to_leave(sparsity);
         let (step, largest) = (self.step, self.largest_norm);
         let (model, update) = descend(base, lr, step, model, sparsity, descent, &growth, largest)?;
@@ -97,13 +104,18 @@ impl<P: Perturbation> Course<P> {
     pub fn descent<M: Module>(
         &mut self,
         model: &M,
+        weights: Option<ParamVector>,
         sparsity: &Sparsity,
         gradients: Gradients,
         lr: Option<f64>,
     ) -> Descent {
-        let (leaves, weights) = (tree::leaves(model), tree::values(model));
+        if self.leaves.is_empty() {
+            // A step that was begun before its state was loaded.
+            self.leaves = tree::leaves(model).into();
+        }
+        let weights = weights.unwrap_or_else(|| tree::values(model));
         let mut memory = std::mem::take(&mut self.memory);
-        let site = self.site(&leaves, &weights, sparsity, self.seed, lr);
+        let site = self.site(&weights, sparsity, self.seed, lr);
         let descent = self.perturbation.descend(gradients, site, &mut memory);
         self.memory = memory;
         descent
@@ -111,15 +123,14 @@ impl<P: Perturbation> Course<P> {
 
     /// What the perturbation knows about the step.
     pub fn site<'a>(
-        &self,
-        leaves: &'a [Leaf],
+        &'a self,
         weights: &'a ParamVector,
         sparsity: &'a Sparsity,
         seed: u64,
         lr: Option<f64>,
     ) -> Site<'a> {
         Site {
-            leaves,
+            leaves: &self.leaves,
             weights,
             masks: sparsity.masks(),
             seed,
@@ -151,8 +162,8 @@ impl<P: Perturbation> Course<P> {
     }
 }
 
-/// Whether a model and its masks belong together and there is something to train.
-pub(crate) fn check_usable<M: Module>(model: &M, sparsity: &Sparsity) -> Result<()> {
+/// The parameters of a model that belongs together with its masks and has something to train.
+pub(crate) fn usable_leaves<M: Module>(model: &M, sparsity: &Sparsity) -> Result<Vec<Leaf>> {
     sparsity.check_attached()?;
     let leaves = tree::leaves(model);
     if leaves.is_empty() {
@@ -171,7 +182,7 @@ pub(crate) fn check_usable<M: Module>(model: &M, sparsity: &Sparsity) -> Result<
             .cloned()
     };
     match missing(&leaves).and_then(|_| missing(&tree::float_leaves(model))) {
-        None => Ok(()),
+        None => Ok(leaves),
         Some(masked) => Err(Error::Mismatch {
             what: "the set of masks",
             reason: format!("the model has no parameter `{}` of theirs", masked.path),

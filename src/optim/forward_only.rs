@@ -154,6 +154,7 @@ impl<O> ForwardOnly<O> {
             clean: None,
             model: model.clone(),
             passes: objective.passes(),
+            weights: None,
         };
         let mut found = found.reduced(sparsity);
         let estimate = std::mem::take(&mut found.gradients.perturbed);
@@ -209,8 +210,8 @@ impl Course<ZeroOrder> {
         directions: Option<Vec<ParamVector>>,
     ) -> Estimated<M, F::Extra> {
         let model = objective.model();
-        let (leaves, weights) = (tree::leaves(model), tree::values(model));
-        let site = self.site(&leaves, &weights, sparsity, self.seed, Some(lr));
+        let weights = tree::values(model);
+        let site = self.site(&weights, sparsity, self.seed, Some(lr));
         let estimator = &self.perturbation;
         let (directions, share): (Box<dyn Iterator<Item = ParamVector>>, f64) = match directions {
             Some(given) => {

@@ -22,6 +22,8 @@ pub(crate) struct Found<M> {
     /// The gradient that grows weights, where it is not the one that the descent starts from.
     pub clean: Option<ParamVector>,
     pub passes: Passes,
+    /// The model's weights, where they are known.
+    pub weights: Option<ParamVector>,
 }
 
 /// What the batches of a step say.
@@ -54,7 +56,7 @@ impl<P: Perturbation> Course<P> {
         first: u64,
         lr: Option<f64>,
     ) -> Result<Measured<M, F::Extra>> {
-        let (leaves, weights) = (tree::leaves(model), tree::values(model));
+        let weights = tree::values(model);
         let scope = Arc::new(sparsity.scope(self.step));
         let (mut perturbed, mut here) = (Mean::default(), Mean::default());
         let (mut clean, mut loss) = (Mean::default(), Mean::default());
@@ -66,7 +68,7 @@ impl<P: Perturbation> Course<P> {
             let objective = Objective::new(&model, closure, draw_seed(seed, self.step));
             let mut objective = objective.within(scope.clone());
             self.check_samples(&objective)?;
-            let site = self.site(&leaves, &weights, sparsity, seed, lr);
+            let site = self.site(&weights, sparsity, seed, lr);
             let samples = objective.size();
             if samples == Some(0) {
                 continue;
@@ -98,6 +100,7 @@ impl<P: Perturbation> Course<P> {
                 ascended: self.ascends(sparsity),
             },
             passes,
+            weights: Some(weights),
         };
         let report = StepReport {
             loss,
@@ -148,19 +151,10 @@ impl<P: Perturbation> Course<P> {
         // What is not finite at θ + ε would put NaN into the weights. At θ it is the user's to
         // judge, as with the base optimizer alone, but where a perturbation has just met it.
         let perturbed = match offset {
-            Some(_) => checked(objective, forward, norm),
-            None => Ok((objective.backward(forward), None)),
+            Some(_) => checked(objective, forward, norm, &mut plain),
+            None => Some(objective.backward(forward)),
         };
-        let found = match perturbed {
-            Ok((found, reason)) => {
-                plain = plain.or(reason);
-                found
-            }
-            Err(NotFinite) => {
-                plain = Some(PlainReason::NonFinite);
-                objective.gradient(None)
-            }
-        };
+        let found = perturbed.unwrap_or_else(|| objective.gradient(None));
         let Gradient {
             loss,
             vector,
@@ -201,33 +195,41 @@ impl<P: Perturbation> Course<P> {
     }
 }
 
-struct NotFinite;
-
-/// The gradient at `θ + ε`, if it and the loss are finite, and the reason why `ε` was zero, if it was.
+/// The gradient at `θ + ε`, if it and the loss are finite. `plain` is the reason if they are not, or if `ε` was zero.
 ///
 /// On the host a loss that is not finite costs no backward pass. A device is waited for once, after it.
 fn checked<M: Module, F: BatchLoss<M>>(
     objective: &mut Objective<'_, M, F>,
     forward: Forward<M, F::Extra>,
     norm: Option<Tensor<1>>,
-) -> Result<(Gradient<M, F::Extra>, Option<PlainReason>), NotFinite> {
+    plain: &mut Option<PlainReason>,
+) -> Option<Gradient<M, F::Extra>> {
     let loss = forward.loss_tensor();
     let on_host = tree::on_host(&loss.device());
     if on_host && !read(&loss).is_finite() {
         objective.discard(forward);
-        return Err(NotFinite);
+        *plain = Some(PlainReason::NonFinite);
+        return None;
     }
     let found = objective.backward(forward);
-    let Some(square) = found.vector.product(&found.vector).filter(|_| !on_host) else {
-        let finite = (on_host || read(&loss).is_finite()) && found.vector.is_finite();
-        let reason = norm.and_then(|norm| unusable(read(&norm)));
-        return finite.then_some((found, reason)).ok_or(NotFinite);
+    let square = found.vector.product(&found.vector);
+    let (finite, norm) = match square {
+        Some(square) => {
+            let numbers = tree::read([loss, square].into_iter().chain(norm).collect());
+            let finite = numbers[..2].iter().all(|number| number.is_finite());
+            (finite, numbers.get(2).copied())
+        }
+        // On the host the loss is known to be finite.
+        None => {
+            let finite = (on_host || read(&loss).is_finite()) && found.vector.is_finite();
+            (finite, norm.as_ref().map(read))
+        }
     };
-    let numbers = [loss, square].into_iter().chain(norm);
-    let numbers = tree::read(numbers.collect());
-    let finite = numbers[..2].iter().all(|number| number.is_finite());
-    let reason = numbers.get(2).and_then(|norm| unusable(*norm));
-    finite.then_some((found, reason)).ok_or(NotFinite)
+    *plain = match finite {
+        true => plain.or(norm.and_then(unusable)),
+        false => Some(PlainReason::NonFinite),
+    };
+    finite.then_some(found)
 }
 
 impl<M: Module> Found<M> {
@@ -250,6 +252,7 @@ impl<M: Module> Found<M> {
             gradients,
             clean,
             passes,
+            weights,
         } = self;
         let mean = |vector| sparsity.all_reduced(&model, completed(&model, vector));
         let gradients = Gradients {
@@ -262,6 +265,7 @@ impl<M: Module> Found<M> {
             gradients,
             model,
             passes,
+            weights,
         }
     }
 }

@@ -14,7 +14,7 @@ mod wrap;
 
 pub use average::WeightAverage;
 #[cfg(feature = "train")]
-pub(crate) use course::{Course, check_usable};
+pub(crate) use course::{Course, usable_leaves};
 pub use forward_only::{ForwardOnly, ForwardRule};
 #[cfg(feature = "train")]
 pub(crate) use measure::{Found, Measured};

@@ -3,7 +3,7 @@
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 
-use super::measure::Measured;
+use super::measure::{Found, Measured};
 use super::{GradientResult, SharpOptimizer, StepResult};
 use crate::error::Failed;
 use crate::objective::{BatchLoss, Loss};
@@ -139,13 +139,19 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
         loss: F,
     ) -> GradientResult<M, F::Extra> {
         let course = &mut self.course;
-        let usable = course.check_separable(&model, sparsity);
+        let usable = course.begin_gradient(&model, sparsity);
         let measured = usable.and_then(|()| course.measure(&model, sparsity, [loss], 0, None));
         let Measured { found, report } = measured.map_err(|error| Failed::new(error, model))?;
         let found = found.reduced(sparsity);
-        let (model, gradients) = (found.model, found.gradients);
-        let gradient = course.descent(&model, sparsity, gradients, None).gradient;
-        let gradient = tree::to_gradients(&model, &sparsity.masks().project(gradient));
+        let Found {
+            model,
+            gradients,
+            weights,
+            ..
+        } = found;
+        let descent = course.descent(&model, weights, sparsity, gradients, None);
+        let gradient = sparsity.masks().project(descent.gradient);
+        let gradient = tree::to_gradients(&model, &gradient);
         self.measured.note();
         Ok((model, gradient, report.single()))
     }

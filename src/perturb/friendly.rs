@@ -110,7 +110,7 @@ impl Perturbation for FriendlySam {
 
     fn descend(&self, found: Gradients, site: Site<'_>, memory: &mut Memory) -> Descent {
         if let Some(here) = found.here {
-            let here = site.masks.project(here);
+            let here = site.restrict(here, Scope::AllTrainable);
             let lambda = self.config.lambda;
             let average = match memory.vector(AVERAGE, site.masks) {
                 Some(old) => old.scaled(lambda).plus_scaled(&here, 1.0 - lambda),

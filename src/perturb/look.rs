@@ -169,10 +169,11 @@ impl Perturbation for LookSam {
         if !found.ascended {
             return found.perturbed.into();
         }
-        let measured = site.masks.project(found.perturbed.clone());
+        let measured = site.restrict(found.perturbed.clone(), Scope::AllTrainable);
         if period::renews(memory, self.config.every) {
             if let (Some(here), Some(_)) = (found.here, found.offset) {
-                let orthogonal = self.orthogonal(measured, site.masks.project(here));
+                let orthogonal =
+                    self.orthogonal(measured, site.restrict(here, Scope::AllTrainable));
                 memory.put(KEPT, orthogonal, site.masks);
                 period::note(memory);
             }

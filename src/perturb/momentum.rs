@@ -116,7 +116,7 @@ impl MomentumSam {
         if decay == 0.0 {
             return found.perturbed;
         }
-        let live = site.masks.project(site.weights.clone());
+        let live = site.restrict(site.weights.clone(), Scope::AllTrainable);
         let decayed = found.perturbed.plus_scaled(&live, decay);
         match found.offset {
             Some(offset) => decayed.plus_scaled(&offset.direction, decay * offset.scale),
@@ -143,7 +143,7 @@ impl Perturbation for MomentumSam {
 
     fn descend(&self, found: Gradients, site: Site<'_>, memory: &mut Memory) -> Descent {
         let gradient = self.decayed(found, site);
-        let new = site.masks.project(gradient.clone());
+        let new = site.restrict(gradient.clone(), Scope::AllTrainable);
         let momentum = match memory.vector(MOMENTUM, site.masks) {
             Some(old) => new.plus_scaled(&old, self.config.momentum),
             None => new,

@@ -53,7 +53,7 @@ impl Along {
         let scaled = joined.map(|v| (v * factor).mask_fill(unusable.expand([size]), 0.0));
         Ok(Self {
             offset: Offset {
-                direction: scaled.into(),
+                direction: ParamVector::from(scaled).cut(),
                 scale: 1.0,
             },
             norm: Some(norm),

@@ -139,7 +139,7 @@ impl Perturbation for Gsam {
             return found.perturbed.into();
         };
         // Dead weights have a say in no inner product, but keep their gradient, which some methods train by.
-        let there = site.masks.project(found.perturbed.clone());
+        let there = site.restrict(found.perturbed.clone(), Scope::AllTrainable);
         match here.dot(&there) / there.dot(&there) {
             share if share.is_finite() => {
                 let orthogonal = here.plus_scaled(&found.perturbed, -share);

@@ -63,7 +63,7 @@ use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use crate::error::{Error, Result};
 use crate::masks::Masks;
-use crate::optim::{Measured, check_usable};
+use crate::optim::{Measured, usable_leaves};
 use crate::perturb::Perturbation;
 use crate::sparse::{Sparsity, SparsityReport};
 use crate::tree;
@@ -109,7 +109,7 @@ impl<M: Module, P: Perturbation> SparseModel<M, P> {
     /// If `sparsity` is not attached to the model, or if the perturbation looks at samples, which the
     /// learner does not show.
     pub fn new(model: M, sparsity: Sparsity, perturbation: P, seed: u64) -> Result<Self> {
-        check_usable(&model, &sparsity)?;
+        usable_leaves(&model, &sparsity)?;
         if perturbation.needs_samples() {
             return Err(Error::Mismatch {
                 what: "the perturbation",

@@ -62,6 +62,7 @@ impl Pending {
             },
             clean: whole.clean,
             passes: whole.passes,
+            weights: None,
             model,
         }
     }

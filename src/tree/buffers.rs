@@ -5,13 +5,13 @@
 //! step has decided which of its forward passes counts, [`adopt_buffers`] copies that pass's
 //! statistics back. Every method therefore advances them exactly once per step.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
 
 use super::leaf::flatten;
-use super::walk::{Context, Walk};
+use super::walk::{Context, New, Walk};
 
 #[derive(Default)]
 struct Contexts(HashMap<ParamId, Context>);
@@ -39,17 +39,23 @@ pub fn twin<M: Module>(model: &M) -> M {
         if let Some(context) = contexts.0.get(&place.id) {
             place.context = context.clone();
         }
-        None
+        None::<New>
     }))
 }
 
-#[derive(Default)]
-struct Values(HashMap<ParamId, Tensor<1>>);
+struct Values {
+    values: HashMap<ParamId, Tensor<1>>,
+    /// What nobody asks for.
+    without: HashSet<ParamId>,
+}
 
 impl Values {
-    fn of<M: Module>(model: &M) -> Self {
+    fn of<M: Module>(model: &M, without: HashSet<ParamId>) -> Self {
+        let mut values = Self {
+            values: HashMap::new(),
+            without,
+        };
         // `valid` folds in the update that burn keeps pending until the next forward pass.
-        let mut values = Self::default();
         model.valid().visit(&mut values);
         values
     }
@@ -57,8 +63,21 @@ impl Values {
 
 impl ModuleVisitor for Values {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = || flatten(param.base());
-        self.0.entry(param.id).or_insert_with(value);
+        if !self.without.contains(&param.id) {
+            let value = || flatten(param.base());
+            self.values.entry(param.id).or_insert_with(value);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Trainable(HashSet<ParamId>);
+
+impl ModuleVisitor for Trainable {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.base().is_require_grad() {
+            self.0.insert(param.id);
+        }
     }
 }
 
@@ -67,20 +86,19 @@ impl ModuleVisitor for Values {
 /// Trainable parameters are left alone. Frozen ones have equal values in a model and its twins, so
 /// writing them changes nothing.
 pub fn adopt_buffers<M: Module>(model: M, from: &M) -> M {
-    let mut buffers = Values::of(from);
-    model.map(&mut Walk::new(|place| {
-        let buffer = buffers.0.remove(&place.id);
-        buffer.filter(|_| !place.context.require_grad)
-    }))
+    let mut trainable = Trainable::default();
+    model.visit(&mut trainable);
+    let mut buffers = Values::of(from, trainable.0);
+    model.map(&mut Walk::new(|place| buffers.values.remove(&place.id)))
 }
 
 /// `(1 − share) · model + share · from`, over every float tensor, running statistics included.
 ///
 /// `model` is a twin of `from`, or a twin's blend.
 pub(crate) fn blend<M: Module>(model: M, from: &M, share: f64) -> M {
-    let mut others = Values::of(from);
+    let mut others = Values::of(from, HashSet::new());
     model.map(&mut Walk::new(|place| {
-        let other = others.0.remove(&place.id)?;
+        let other = others.values.remove(&place.id)?;
         Some(place.value().mul_scalar(1.0 - share) + other.mul_scalar(share))
     }))
 }

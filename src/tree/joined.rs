@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::module::ParamId;
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 
 use super::on_host;
 
@@ -46,6 +46,10 @@ impl PartialEq for Layout {
     }
 }
 
+/// How many tensors are joined at once: one kernel where a device has room for as many buffers, else a copy of each. For the 101 of a
+/// ResNet-32 an H200 takes 0.4 ms by 32, and 1.4 ms all at once.
+const GROUP: usize = 32;
+
 /// A vector in one piece, on a device of its own memory.
 ///
 /// There a parameter's own arithmetic costs more in launches than in numbers. On the host it would cost a copy.
@@ -65,10 +69,14 @@ impl Joined {
             return None;
         }
         let layout = Layout::new(parts.iter().map(|(id, tensor)| (*id, tensor.dims()[0])));
-        let tensors = parts.iter().map(|(_, tensor)| tensor.clone()).collect();
+        let mut tensors: Vec<_> = parts.iter().map(|(_, tensor)| tensor.clone()).collect();
+        while tensors.len() > 1 {
+            let groups = tensors.chunks(GROUP);
+            tensors = groups.map(|group| Tensor::cat(group.to_vec(), 0)).collect();
+        }
         Some(Self {
             layout: Arc::new(layout),
-            tensor: Tensor::cat(tensors, 0),
+            tensor: tensors.pop()?,
         })
     }
 
@@ -104,12 +112,16 @@ impl Joined {
         }
     }
 
-    /// The elements at their places in a larger vector, zero elsewhere.
-    pub fn scatter(self, positions: Tensor<1, Int>, layout: Arc<Layout>) -> Self {
+    /// The inverse: `sources` says for each element of the larger vector where it comes from, one past the end for zero.
+    ///
+    /// Not by an assignment at positions, which a GPU makes one after another (60 ms for 186,000 of them on an H200).
+    pub fn scatter(self, sources: Tensor<1, Int>, layout: Arc<Layout>) -> Self {
         let kind = (&self.tensor.device(), self.tensor.dtype());
-        let zeros = Tensor::zeros([layout.len()], kind);
-        let tensor = zeros.select_assign(0, positions, self.tensor, IndexingUpdateOp::Add);
-        Self { tensor, layout }
+        let tensor = Tensor::cat(vec![self.tensor, Tensor::zeros([1], kind)], 0);
+        Self {
+            tensor: tensor.select(0, sources),
+            layout,
+        }
     }
 
     /// Whether two vectors of one layout can be computed with, element by element.

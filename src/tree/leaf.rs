@@ -45,30 +45,40 @@ impl Leaf {
     }
 }
 
-/// Keeps track of where in the tree a visitor is.
+/// Keeps track of where in the tree a visitor is. Walks are made several times in a step, so that it holds two strings, not two for each module.
 #[derive(Default)]
 pub(super) struct Path {
-    names: Vec<String>,
-    containers: Vec<String>,
+    dotted: String,
+    containers: String,
+    /// How long both were before each module that is entered.
+    before: Vec<(usize, usize)>,
 }
 
 impl Path {
     pub(super) fn enter(&mut self, name: &str, container: &str) {
-        self.names.push(name.to_string());
-        self.containers.push(container.to_string());
+        let is_root = self.before.is_empty();
+        self.before.push((self.dotted.len(), self.containers.len()));
+        if !is_root {
+            self.dotted.push('.');
+        }
+        self.dotted.push_str(name);
+        self.containers.push_str(container);
     }
 
     pub(super) fn exit(&mut self) {
-        self.names.pop();
-        self.containers.pop();
+        if let Some((dotted, containers)) = self.before.pop() {
+            self.dotted.truncate(dotted);
+            self.containers.truncate(containers);
+        }
     }
 
     pub(super) fn dotted(&self) -> String {
-        self.names.join(".")
+        self.dotted.clone()
     }
 
     fn layer(&self) -> String {
-        let container = self.containers.last().map_or("", String::as_str);
+        let start = self.before.last().map_or(0, |(_, containers)| *containers);
+        let container = &self.containers[start..];
         container
             .strip_prefix("Struct:")
             .unwrap_or(container)

@@ -22,8 +22,8 @@ mod loadable;
 mod place;
 mod product;
 mod replace;
-mod threefry;
 mod tied;
+pub(crate) mod turn;
 mod vector;
 mod walk;
 

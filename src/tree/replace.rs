@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 
 use super::leaf::flatten;
 use super::tied::First;
-use super::vector::{aligned, wide};
-use super::walk::Walk;
+use super::vector::wide;
+use super::walk::{New, Walk};
 use super::{ParamVector, twin};
 
 /// Gives trainable parameters new values; `None` keeps the old one.
@@ -51,7 +51,7 @@ pub fn replace<M: Module>(
 /// # }
 /// ```
 pub fn retied<M: Module>(model: M) -> M {
-    model.map(&mut Walk::new(|_| None))
+    model.map(&mut Walk::new(|_| None::<New>))
 }
 
 /// The isolated twin of a model at `θ + scale · direction`.
@@ -64,22 +64,17 @@ pub fn perturbed<M: Module>(
     scale: f64,
     record: impl Fn(ParamId) -> bool,
 ) -> M {
-    // In one piece the direction is scaled at once; in parts each for itself, which holds no second vector.
-    let at_once = direction.if_joined().map(|joined| match scale == 1.0 {
-        true => joined,
-        false => joined.map(|tensor| tensor.mul_scalar(scale)),
-    });
-    let step = |id| match &at_once {
-        Some(joined) => joined.get(id),
-        None => Some(direction.get(id)?.mul_scalar(scale)),
+    let direction = direction.clone().cut();
+    let step = |id| match scale {
+        1.0 => direction.get(id),
+        _ => Some(direction.get(id)?.mul_scalar(scale)),
     };
     twin(model).map(&mut Walk::new(|place| {
         if !place.context.require_grad {
             return None;
         }
         place.context.require_grad = record(place.id);
-        let (value, step) = aligned(wide(place.value()), step(place.id)?);
-        Some(value + step)
+        step(place.id).map(New::Sum)
     }))
 }
 

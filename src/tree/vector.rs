@@ -27,7 +27,7 @@ pub struct ParamVector(Store);
 enum Store {
     /// A tensor per parameter, and all of them in one piece once an operation has asked for it; clones share that.
     Parts(Vec<(ParamId, Tensor<1>)>, Arc<OnceLock<Option<Joined>>>),
-    Joined(Joined),
+    Joined(Box<Joined>),
 }
 
 impl Default for ParamVector {
@@ -38,7 +38,7 @@ impl Default for ParamVector {
 
 impl From<Joined> for ParamVector {
     fn from(joined: Joined) -> Self {
-        Self(Store::Joined(joined))
+        Self(Store::Joined(Box::new(joined)))
     }
 }
 
@@ -220,7 +220,20 @@ impl ParamVector {
     pub(crate) fn joined(&self) -> Option<Joined> {
         match &self.0 {
             Store::Parts(parts, joined) => joined.get_or_init(|| Joined::of(parts)).clone(),
-            Store::Joined(joined) => Some(joined.clone()),
+            Store::Joined(joined) => Some((**joined).clone()),
+        }
+    }
+
+    /// The vector with its components at hand: where it is in one piece they are cut out now, all of them, and the piece is kept, too.
+    ///
+    /// A slice among other operations breaks up what burn would have fused.
+    pub(crate) fn cut(self) -> Self {
+        match self.0 {
+            Store::Joined(joined) => Self(Store::Parts(
+                joined.iter().collect(),
+                Arc::new(OnceLock::from(Some(*joined))),
+            )),
+            parts => Self(parts),
         }
     }
 
@@ -232,11 +245,11 @@ impl ParamVector {
         }
     }
 
-    /// The vector in one piece, if it is by now.
+    /// The vector in one piece, if that is how it is kept.
     pub(crate) fn if_joined(&self) -> Option<Joined> {
         match &self.0 {
-            Store::Parts(_, joined) => joined.get()?.clone(),
-            Store::Joined(joined) => Some(joined.clone()),
+            Store::Parts(..) => None,
+            Store::Joined(joined) => Some((**joined).clone()),
         }
     }
 

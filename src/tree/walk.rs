@@ -5,6 +5,7 @@ use burn::tensor::{GradientCheckpointingStrategy, Tensor};
 
 use super::leaf::{Path, flatten};
 use super::tied::Same;
+use super::vector::{aligned, wide};
 
 /// The autodiff settings that a parameter carries and that a new value must carry too.
 ///
@@ -61,8 +62,32 @@ impl Place<'_> {
     }
 }
 
-/// Visits each float tensor once, however many places it has, and gives all of them its new value:
-/// flat, of any float type, or `None` for the old one. Ids, shapes, float types and autodiff settings
+/// What becomes of a tensor; flat, of any float type.
+pub(super) enum New {
+    /// This value.
+    Value(Tensor<1>),
+    /// The old value and this.
+    Sum(Tensor<1>),
+}
+
+impl From<Tensor<1>> for New {
+    fn from(value: Tensor<1>) -> Self {
+        Self::Value(value)
+    }
+}
+
+fn sum<const D: usize>(value: Tensor<D>, step: Tensor<1>, on_host: bool) -> Tensor<D> {
+    let (shape, kind) = (value.shape(), value.dtype());
+    if on_host || step.dtype() != kind {
+        let (value, step) = aligned(wide(flatten(value)), step);
+        return (value + step).reshape(shape).cast(kind);
+    }
+    // An operation less.
+    value + step.reshape(shape)
+}
+
+/// Visits each float tensor once, however many places it has, and gives all of them its new value,
+/// or `None` for the old one. Ids, shapes, float types and autodiff settings
 /// stay as they are.
 pub(super) struct Walk<F> {
     path: Path,
@@ -72,9 +97,9 @@ pub(super) struct Walk<F> {
     on_host: Option<bool>,
 }
 
-impl<F> Walk<F>
+impl<F, N: Into<New>> Walk<F>
 where
-    F: FnMut(&mut Place<'_>) -> Option<Tensor<1>>,
+    F: FnMut(&mut Place<'_>) -> Option<N>,
 {
     pub fn new(change: F) -> Self {
         Self {
@@ -86,9 +111,9 @@ where
     }
 }
 
-impl<F> ModuleMapper for Walk<F>
+impl<F, N: Into<New>> ModuleMapper for Walk<F>
 where
-    F: FnMut(&mut Place<'_>) -> Option<Tensor<1>>,
+    F: FnMut(&mut Place<'_>) -> Option<N>,
 {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
@@ -117,13 +142,15 @@ where
             };
             let new = change(&mut place);
             let context = place.context;
-            let new = match new {
-                Some(new) => new.reshape(plain.shape()).cast(plain.dtype()),
+            let mut on_host = || *on_host.get_or_insert_with(|| super::on_host(&plain.device()));
+            let new = match new.map(Into::into) {
+                Some(New::Value(new)) => new.reshape(plain.shape()).cast(plain.dtype()),
+                Some(New::Sum(step)) => sum(plain.clone(), step, on_host()),
                 None if D == 1 => plain,
                 // On the host also an old value is laid out by rows. A weight that was transposed when it was made or
                 // loaded would be multiplied in another order than after its first step. Elsewhere equal bits are not
                 // promised, and each operation is a launch.
-                None if !*on_host.get_or_insert_with(|| super::on_host(&plain.device())) => plain,
+                None if !on_host() => plain,
                 None => flatten(plain.clone()).reshape(plain.shape()),
             };
             context.lift(new, id)

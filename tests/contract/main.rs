@@ -6,11 +6,13 @@
 
 mod cost;
 mod determinism;
+mod elsewhere;
 mod estimate;
 mod forward_only;
 mod isolation;
 mod masks;
 mod modules;
+mod operations;
 mod reductions;
 mod replicas;
 mod rewind;

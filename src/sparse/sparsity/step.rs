@@ -35,9 +35,8 @@ pub struct MaskUpdate {
 
 impl Sparsity {
     /// Takes note of what is frozen in a step of the optimizer, and keeps the model if this is the step to
-    /// rewind to. The first step after the attach is the method's step 0.
-    pub(crate) fn begin_step<M: Module>(&mut self, step: u64, model: &M) {
-        let trainable = tree::leaves(model);
+    /// rewind to; `trainable` are its parameters. The first step after the attach is the method's step 0.
+    pub(crate) fn begin_step<M: Module>(&mut self, step: u64, model: &M, trainable: &[Leaf]) {
         let is_frozen = |leaf: &Leaf| !trainable.iter().any(|other| other.id == leaf.id);
         self.frozen = self.masks.leaves().map(is_frozen).collect();
         let progress = &mut self.history.progress;
@@ -45,7 +44,7 @@ impl Sparsity {
         if self.method.rewind_step() != Some(self.own_step(step)) {
             return;
         }
-        let paths = trainable.into_iter().map(|leaf| leaf.path);
+        let paths = trainable.iter().map(|leaf| leaf.path.clone());
         self.history.progress.rewound = paths.collect();
         let tensors = tree::named_tensors(model).into_iter();
         self.history.rewind = tensors
