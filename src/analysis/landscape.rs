@@ -28,7 +28,7 @@ pub fn filter_normalised<M: Module>(
     seed: u64,
     index: u64,
 ) -> ParamVector {
-    let leaves = tree::leaves(model);
+    let leaves = tree::trained(model);
     let device = tree::device(model).unwrap_or_default();
     let key = DirectionKey {
         seed,
@@ -36,7 +36,10 @@ pub fn filter_normalised<M: Module>(
         index,
     };
     let drawn = tree::draw(&leaves, key, DirectionDistribution::Gaussian, &device);
-    let (drawn, weights) = (masks.project(drawn), masks.project(tree::values(model)));
+    let (drawn, weights) = (
+        masks.project(drawn),
+        masks.project(tree::float_values(model)),
+    );
     drawn.map(|id, component| {
         let leaf = leaves.iter().find(|leaf| leaf.id == id);
         let weight = weights.get(id).filter(|_| leaf.is_some_and(is_weight));

@@ -27,7 +27,7 @@ pub fn worst_rise<M: Module, F: BatchLoss<M>>(
     seed: u64,
     loss: F,
 ) -> f64 {
-    let (leaves, weights) = (tree::leaves(model), tree::values(model));
+    let (leaves, weights) = (tree::trained(model), tree::float_values(model));
     let site = Site {
         leaves: &leaves,
         weights: &weights,

@@ -148,6 +148,14 @@ pub fn leaves<M: Module>(model: &M) -> Vec<Leaf> {
     collect(model, false)
 }
 
+/// As [`leaves`], of a model in validation mode, too, where burn lets nothing require a gradient.
+pub(crate) fn trained<M: Module>(model: &M) -> Vec<Leaf> {
+    match leaves(model) {
+        none if none.is_empty() => leaves(&model.clone().train()),
+        some => some,
+    }
+}
+
 /// As [`leaves`], with frozen parameters and running statistics: the tensors of [`named_tensors`].
 pub(crate) fn float_leaves<M: Module>(model: &M) -> Vec<Leaf> {
     collect(model, true)

@@ -37,7 +37,7 @@ pub(crate) use joined::{Joined, Layout};
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};
 pub use leaf::{Leaf, leaves, named_tensors, values};
-pub(crate) use leaf::{float_leaves, float_values, initialise};
+pub(crate) use leaf::{float_leaves, float_values, initialise, trained};
 pub(crate) use loadable::loadable;
 #[cfg(feature = "train")]
 pub(crate) use place::is_distributed;

@@ -57,7 +57,7 @@ pub fn retied<M: Module>(model: M) -> M {
 /// The isolated twin of a model at `θ + scale · direction`.
 ///
 /// Where `record` is false the twin's parameter does not require a gradient; if it is false for all, a forward pass
-/// through the twin records no graph and keeps no activation.
+/// through the twin records no graph and keeps no activation. A model in validation mode is moved where the direction has a component.
 pub fn perturbed<M: Module>(
     model: &M,
     direction: &ParamVector,
@@ -70,7 +70,7 @@ pub fn perturbed<M: Module>(
         _ => Some(direction.get(id)?.mul_scalar(scale)),
     };
     twin(model).map(&mut Walk::new(|place| {
-        if !place.context.require_grad {
+        if !place.context.require_grad && !place.context.is_plain() {
             return None;
         }
         place.context.require_grad = record(place.id);

@@ -31,6 +31,11 @@ impl Context {
         }
     }
 
+    /// Whether the device has no autodiff, so that nothing can require a gradient.
+    pub fn is_plain(&self) -> bool {
+        self.checkpointing.is_none()
+    }
+
     pub fn lift<const D: usize>(&self, plain: Tensor<D>, id: ParamId) -> Tensor<D> {
         let Some(strategy) = self.checkpointing else {
             return plain;

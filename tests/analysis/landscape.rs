@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use zosam::analysis::{LandscapeConfig, filter_normalised};
+use zosam::analysis::{LandscapeConfig, filter_normalised, worst_rise};
 use zosam::masks::Masks;
 use zosam::tree::{self, ParamVector};
 use zosam::{RandomStatic, Sparsity};
@@ -125,4 +125,23 @@ fn the_plane_of_a_parabola_is_known() {
             .measure(&net, &directions, loss)
             .is_err()
     );
+}
+
+/// burn lets nothing require a gradient in validation mode; the plane is the same there.
+#[test]
+fn a_model_in_validation_is_moved_too() {
+    let net = net();
+    let loss = |net: &Net| net.linear.weight.val().powi_scalar(2).sum();
+    let config = LandscapeConfig::new().with_points(3);
+    let plane = |net: &Net| {
+        let directions = [0, 1].map(|index| filter_normalised(net, &Masks::dense(), 1, index));
+        config.measure(net, &directions, loss).unwrap()
+    };
+    let expected = plane(&net);
+    assert_eq!(plane(&net.valid()), expected);
+    // Random directions have a component along the weights.
+    assert_ne!(expected.loss[0][0], expected.loss[1][1]);
+    let worst = |net: &Net| worst_rise(net, &Masks::dense(), 0.5, 3, 1, loss);
+    assert_eq!(worst(&net.valid()), worst(&net));
+    assert!(worst(&net) > 0.0);
 }

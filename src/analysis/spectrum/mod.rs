@@ -120,7 +120,7 @@ impl SpectrumConfig {
     ) -> Result<Spectrum> {
         check("probes", self.probes as f64, self.probes >= 1, "at least 1")?;
         check("steps", self.steps as f64, self.steps >= 2, "at least 2")?;
-        let leaves = tree::leaves(model);
+        let leaves = tree::trained(model);
         let live = |leaf: &Leaf| masks.live(leaf.id).unwrap_or(leaf.len());
         let weights: usize = leaves.iter().map(live).sum();
         if weights == 0 {

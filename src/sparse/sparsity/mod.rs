@@ -256,11 +256,7 @@ impl Sparsity {
 
     /// Live counts and densities, per layer and over all.
     pub fn report<M: Module>(&self, model: &M) -> SparsityReport {
-        let trainable = match tree::leaves(model) {
-            // In validation nothing counts as trainable.
-            none if none.is_empty() => tree::leaves(&model.clone().train()),
-            some => some,
-        };
+        let trainable = tree::trained(model);
         let frozen = |leaf: &&Leaf| !trainable.iter().any(|other| other.id == leaf.id);
         let frozen: Vec<&Leaf> = self.masks.leaves().filter(frozen).collect();
         let sizes = |leaves: &mut dyn Iterator<Item = &Leaf>| leaves.map(Leaf::len).sum::<usize>();
