@@ -1,4 +1,4 @@
-//! Random directions, addressed by a counter instead of a stream.
+//! Random directions, each made from its key, so that none has to be stored.
 
 use std::sync::Arc;
 
