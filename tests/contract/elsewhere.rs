@@ -102,7 +102,7 @@ fn steps_are_the_hosts() {
         let other = trained(&sharpness, &elsewhere());
         let pairs = host.iter().zip(&other);
         let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-        // Weights of about 0.3, eight steps, sums in another order: 1e-6 was the largest seen.
+        // Weights of about 0.3, eight steps, sums in another order: 9.5e-7 was the largest seen on burn-ndarray; a GPU has more orders.
         assert!(worst < 2e-5, "{name}: {worst:e}");
     }
 }
