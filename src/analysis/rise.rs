@@ -54,8 +54,9 @@ pub struct RiseProfile {
     pub random_sign: Vec<f64>,
 }
 
-/// Measures a [`RiseProfile`]: one forward and one backward pass, and `1 + 2 · draws` forwards for each
-/// radius.
+/// Measures a [`RiseProfile`]: one forward and one backward pass, and `2 + 2 · draws` forwards for each
+/// radius. The rise along the gradient is NaN where there is none: burn takes no gradient of a model in
+/// validation mode.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -83,7 +84,10 @@ pub fn rise_profile<M: Module, F: BatchLoss<M>>(
     let directions = random_directions(model, masks, draws, seed);
     let mut profile = RiseProfile::default();
     for &radius in radii {
-        let [along, _] = both_sides(&mut objective, gradient.clone(), radius);
+        let along = match gradient.is_empty() {
+            true => f64::NAN,
+            false => both_sides(&mut objective, gradient.clone(), radius)[0],
+        };
         let (mut larger, mut mean) = (0.0, 0.0);
         for direction in &directions {
             let [plus, minus] = both_sides(&mut objective, direction.clone(), radius);
@@ -142,7 +146,8 @@ pub struct GradientNoise {
     pub variance: f64,
 }
 
-/// The gradient's mean and variance over batches: one forward and one backward each.
+/// The gradient's mean and variance over batches: one forward and one backward each. NaN where there is no
+/// gradient: without a batch, or of a model in validation mode.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -174,10 +179,10 @@ pub fn gradient_noise<M: Module, F: BatchLoss<M>>(
         sum = sum.plus_scaled(&gradient, 1.0);
         count += 1.0;
     }
-    if count == 0.0 {
+    if sum.is_empty() {
         return GradientNoise {
-            norm: 0.0,
-            variance: 0.0,
+            norm: f64::NAN,
+            variance: f64::NAN,
         };
     }
     let norm = sum.norm() / count;

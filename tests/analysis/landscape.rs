@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use zosam::analysis::{LandscapeConfig, filter_normalised, rise_profile, worst_rise};
+use zosam::analysis::{
+    LandscapeConfig, filter_normalised, gradient_noise, rise_profile, worst_rise,
+};
 use zosam::masks::Masks;
 use zosam::tree::{self, ParamVector};
 use zosam::{RandomStatic, Sparsity};
@@ -178,5 +180,13 @@ fn a_model_in_validation_is_moved_too() {
     assert_ne!(expected.loss[0][0], expected.loss[1][1]);
     let worst = |net: &Net| worst_rise(net, &Masks::dense(), 0.5, 3, 1, loss);
     assert_eq!(worst(&net.valid()), worst(&net));
+    // Where burn takes no gradient, what needs one is not a number instead of zero.
+    let rises = rise_profile(&net.valid(), &Masks::dense(), &[0.5], 2, 1, loss);
+    assert!(rises.gradient[0].is_nan() && rises.random_sign[0] > 0.0);
+    assert!(
+        gradient_noise(&net.valid(), &Masks::dense(), [loss])
+            .norm
+            .is_nan()
+    );
     assert!(worst(&net) > 0.0);
 }

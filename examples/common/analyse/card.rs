@@ -137,6 +137,10 @@ impl Shared {
         chart
             .configure_mesh()
             .disable_mesh()
+            .x_labels(5)
+            .y_labels(5)
+            .x_label_formatter(&whole_number)
+            .y_label_formatter(&whole_number)
             .x_desc(format!("along a, in units of ρ = {}", portrait.args.rho))
             .y_desc("along b")
             .label_style(SMALL)
@@ -160,12 +164,15 @@ impl Shared {
             .margin(8)
             .x_label_area_size(38)
             .y_label_area_size(52)
-            .right_y_label_area_size(46)
+            .right_y_label_area_size(56)
             .build_cartesian_2d(-self.reach..self.reach, 0.0..1.05 * self.loss.1)?
             .set_secondary_coord(-self.reach..self.reach, 0.0..105.0);
         chart
             .configure_mesh()
             .light_line_style(WHITE)
+            .x_labels(5)
+            .y_labels(5)
+            .x_label_formatter(&whole_number)
             .x_desc("along a, in units of ρ")
             .y_desc("loss")
             .label_style(SMALL)
@@ -173,6 +180,8 @@ impl Shared {
             .draw()?;
         chart
             .configure_secondary_axes()
+            .y_labels(5)
+            .y_label_formatter(&whole_number)
             .y_desc("wrong, %")
             .label_style(SMALL)
             .axis_desc_style(TEXT)
@@ -211,6 +220,8 @@ impl Shared {
         chart
             .configure_mesh()
             .light_line_style(WHITE)
+            .x_labels(5)
+            .x_label_formatter(&|value| format!("{value:.1}"))
             .x_desc("eigenvalue of the Hessian")
             .y_desc("density")
             .y_labels(5)
@@ -235,7 +246,7 @@ impl Shared {
         let text = format!("λ max {largest:.2}, trace {trace:.0}");
         let (x, _) = chart.plotting_area().dim_in_pixel();
         let place = chart.plotting_area().get_base_pixel();
-        let at = (place.0 + x as i32 - 170, place.1 + 8);
+        let at = (place.0 + x as i32 - 180, place.1 + 6);
         area.draw_text(&text, &TEXT.into_text_style(area), relative(area, at))?;
         Ok(())
     }
@@ -311,6 +322,11 @@ fn reach(portrait: &Portrait) -> f64 {
         .axis
         .last()
         .map_or(1.0, |end| end * longest / portrait.args.rho)
+}
+
+fn whole_number(value: &f64) -> String {
+    // No "-0".
+    format!("{:.0}", value + 0.0)
 }
 
 fn colour(level: usize) -> RGBColor {

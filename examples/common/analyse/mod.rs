@@ -6,6 +6,7 @@ mod portrait;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 use zosam::checkpoint::write_atomically;
 use zosam::data::{Batch, Loader, LoaderConfig};
 
@@ -32,7 +33,9 @@ pub fn run<P: Program>(command: Analyse<P>) -> Result<()> {
 pub fn of_file<P: Program>(command: Analyse<P>) -> Result<Portrait> {
     let kept = command.model.with_file_name("analysis.json");
     let name = name(&command.model);
-    if let Some(portrait) = read(&kept)?.filter(|portrait| portrait.args == command.probes) {
+    let hash = hash(&command.model)?;
+    let is_of_this = |of: &Portrait| of.args == command.probes && of.file == hash;
+    if let Some(portrait) = read(&kept)?.filter(is_of_this) {
         return Ok(Portrait { name, ..portrait });
     }
     let mut found = None;
@@ -43,7 +46,8 @@ pub fn of_file<P: Program>(command: Analyse<P>) -> Result<Portrait> {
         found: &mut found,
     };
     file::with(command.model, command.file, task)?;
-    let portrait = found.context("a model that was opened is measured")?;
+    let mut portrait = found.context("a model that was opened is measured")?;
+    portrait.file = hash;
     let text = format!("{:#}\n", serde_json::to_value(&portrait)?);
     write_atomically(&kept, text.as_bytes())?;
     Ok(portrait)
@@ -57,6 +61,13 @@ fn read(path: &Path) -> Result<Option<Portrait>> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     // One of another version is measured anew.
     Ok(serde_json::from_str(&text).ok())
+}
+
+/// SHA-256 of a file.
+fn hash(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let hash = Sha256::digest(&bytes);
+    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A model goes by the name of its folder.

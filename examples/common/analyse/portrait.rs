@@ -27,7 +27,7 @@ pub struct ProbeArgs {
     /// The first N training images.
     #[arg(long, value_name = "N", default_value_t = 512)]
     pub images: usize,
-    /// Images that share batch statistics, where these are used.
+    /// Images of a batch; the Hessian and the rises are of the first batch, with its statistics.
     #[arg(long, value_name = "N", default_value_t = 128, hide_short_help = true)]
     pub batch_size: usize,
     /// Radius of the circle, and unit of distances.
@@ -61,11 +61,13 @@ pub struct ProbeArgs {
 pub struct Portrait {
     pub name: String,
     pub args: ProbeArgs,
+    /// SHA-256 of the model file.
+    pub file: String,
     /// With running statistics, unless `--batch-statistics` was given.
     pub landscape: Landscape,
     /// The share of wrong answers along the landscape's first direction.
     pub wrong: Vec<f64>,
-    /// Of the Hessian of the loss with the statistics of batches, as in training.
+    /// Of the Hessian of the loss on the first batch, with its statistics, as in a step of training.
     pub spectrum: Spectrum,
     /// On the first batch, with its statistics.
     pub rises: RiseProfile,
@@ -107,7 +109,7 @@ impl Portrait {
             tensors.collect()
         };
         let (plain, recorded) = (on(&opened.device), on(&recording));
-        let training = model.clone().fork(&recording);
+        let training = model.clone().train();
 
         let plane = LandscapeConfig::new()
             .with_points(args.points)
@@ -125,15 +127,14 @@ impl Portrait {
                 plane.slice(&training, &directions[0], wrong(&recorded))?,
             ),
         };
-        let evidence = Classification::new(recorded.iter().cloned(), N::Model::logits)
+        let evidence = Classification::new([recorded[0].clone()], N::Model::logits)
             .with_tangent(N::Model::logits_tangent);
         let spectrum = SpectrumConfig::new()
             .with_probes(args.probes)
             .with_steps(args.steps)
             .with_seed(args.seed);
         let spectrum = spectrum.measure(&training, masks, |vector| {
-            let sum = evidence.hessian_product(&training, vector, 1.0, args.seed)?;
-            Ok(sum.scaled(1.0 / recorded.len() as f64))
+            evidence.hessian_product(&training, vector, 1.0, args.seed)
         })?;
         let radii = RADII.map(|radius| radius * args.rho);
         let first = loss(&recorded[..1]);
@@ -142,6 +143,7 @@ impl Portrait {
         let result = |name| opened.card.as_ref()?.results().get(name).copied();
         Ok(Self {
             name,
+            file: String::new(),
             landscape,
             wrong,
             spectrum,
