@@ -321,6 +321,19 @@ impl DatasetName {
     }
 }
 
+impl MethodName {
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        name_of(&self)
+    }
+}
+
+/// The name of a value on the command line.
+fn name_of(value: &impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or(String::new(), |value| value.get_name().to_string())
+}
+
 impl Args {
     /// What a default for the built-in images, and for others, is here.
     fn of<T: Copy>(&self, defaults: [T; 2]) -> T {

@@ -65,9 +65,7 @@ pub fn method(args: &SparseArgs, plan: &Plan) -> Method {
                 .with_distribution(per_layer(Distribution::Uniform)),
         ),
         MethodName::Rigl => {
-            let every = args
-                .update_every
-                .unwrap_or((steps / 20).clamp(1, 100));
+            let every = args.update_every.unwrap_or((steps / 20).clamp(1, 100));
             Method::RigL(
                 RigL::new(sparsity, steps * 3 / 4)
                     .with_distribution(per_layer(Distribution::Erk))
@@ -99,11 +97,7 @@ pub fn method(args: &SparseArgs, plan: &Plan) -> Method {
         MethodName::Topkast => Method::TopKast(
             TopKast::new(sparsity, (2.0 * sparsity - 1.0).max(0.0))
                 .with_distribution(per_layer(Distribution::Uniform))
-                .with_update_every(
-                    args
-                        .update_every
-                        .unwrap_or((steps / 100).clamp(1, 100)),
-                )
+                .with_update_every(args.update_every.unwrap_or((steps / 100).clamp(1, 100)))
                 .with_decay(plan.weight_decay),
         ),
         MethodName::Snfs => Method::Snfs(

@@ -5,6 +5,9 @@
     reason = "each example compiles its own copy of this folder"
 )]
 
+#[macro_use]
+mod names;
+
 pub mod args;
 mod augment;
 mod batch;
@@ -23,7 +26,6 @@ mod info;
 mod last_batch;
 mod measure;
 mod method;
-mod names;
 mod options;
 mod output;
 mod plot;

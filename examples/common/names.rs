@@ -14,8 +14,6 @@ macro_rules! names {
     )*};
 }
 
-pub(super) use names;
-
 names! {
     MethodName { Dense, Keep, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs, Topkast }
     DistributionName { Uniform, UniformPlus, Er, Erk }
@@ -27,17 +25,4 @@ names! {
     ScopeName { All, Sparse }
     MemoryName { Both, Last, None }
     DeviceName { Flex, Ndarray, Wgpu, Vulkan, Cuda }
-}
-
-impl MethodName {
-    /// Its name on the command line.
-    pub fn name(self) -> String {
-        name_of(&self)
-    }
-}
-
-/// The name of a value on the command line.
-pub fn name_of(value: &impl ValueEnum) -> String {
-    let value = value.to_possible_value();
-    value.map_or(String::new(), |value| value.get_name().to_string())
 }

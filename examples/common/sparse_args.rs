@@ -52,7 +52,9 @@ impl SparseArgs {
     /// Share of dead weights: the one asked for, else what N:M makes, else a default.
     pub fn sparsity(&self, default: f64) -> f64 {
         self.sparsity.unwrap_or(match self.granularity {
-            Granularity::NOfM { live, of } if 0 < live && live < of => 1.0 - live as f64 / of as f64,
+            Granularity::NOfM { live, of } if 0 < live && live < of => {
+                1.0 - live as f64 / of as f64
+            }
             _ => default,
         })
     }

@@ -10,7 +10,8 @@ use anyhow::Result;
 use zosam::checkpoint::write_atomically;
 
 use super::Setting;
-use super::runs::{Runs, deviation, mean};
+use super::runs::Runs;
+use super::spread::{deviation, mean};
 
 const VARIANTS: [(&str, &str); 9] = [
     ("SGD", "--sharpness none"),

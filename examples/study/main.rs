@@ -13,6 +13,8 @@ mod budget;
 mod heat;
 mod runs;
 mod sensitivity;
+#[path = "../common/spread.rs"]
+mod spread;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

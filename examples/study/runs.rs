@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::spread::mean;
+
 /// A finished run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
@@ -155,18 +157,6 @@ fn keep(file: &mut File, run: &Run) -> Result<()> {
 /// The arguments of a text.
 pub fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_string).collect()
-}
-
-/// The mean.
-pub fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// The standard deviation of a sample; 0 of a single value.
-pub fn deviation(values: &[f64]) -> f64 {
-    let centre = mean(values);
-    let squares: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
-    (squares / (values.len() as f64 - 1.0).max(1.0)).sqrt()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -8,7 +8,8 @@ use zosam::checkpoint::write_atomically;
 
 use super::Setting;
 use super::heat::{self, Panel};
-use super::runs::{Run, Runs, deviation, mean};
+use super::runs::{Run, Runs};
+use super::spread::{deviation, mean};
 
 const DIRECTIONS: [usize; 3] = [1, 4, 16];
 /// Absolute distances of the probes, and the radius.
