@@ -8,7 +8,7 @@ use crate::common::names::DeviceName;
 use crate::common::sharpness::SharpnessArgs;
 use crate::common::sparse_args::SparseArgs;
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum NetworkName {
     /// Three convolutions with batch norm.
     Conv,

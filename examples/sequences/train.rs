@@ -22,7 +22,7 @@ use crate::common::names::{MethodName, ScheduleName};
 use crate::common::rate::scheduled;
 use crate::common::units::Units;
 use crate::networks::Network;
-use crate::options::Options;
+use crate::options::{NetworkName, Options};
 
 /// The sequences, the same for all runs.
 pub struct Data {
@@ -87,10 +87,16 @@ impl<'a> Run<'a> {
             decay.is_finite() && decay >= 0.0,
             "--weight-decay is {decay}: it must be finite and at least 0"
         );
+        let name = options.sparse.method.unwrap_or(MethodName::Rigl);
+        let in_f64 = matches!(name, MethodName::Grasp | MethodName::Synflow);
+        ensure!(
+            !(options.network == NetworkName::Lstm && in_f64),
+            "--method grasp and --method synflow measure in f64, in which burn's LSTM does not compute: choose another method, or --network conv"
+        );
         // Batches of equal size: what is left over waits for another order.
         let steps_per_epoch = (data.train.len() / options.batch_size) as u64;
         let plan = Plan {
-            method: options.sparse.method.unwrap_or(MethodName::Rigl),
+            method: name,
             sparsity: options.sparse.sparsity(0.9),
             epochs: options.epochs.get(),
             steps_per_epoch,
