@@ -18,6 +18,8 @@ mod files;
 mod images;
 #[path = "data/loader.rs"]
 mod loader;
+#[path = "data/mnist1d.rs"]
+mod mnist1d;
 #[path = "data/recipes.rs"]
 mod recipes;
 

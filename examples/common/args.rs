@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use zosam::masks::Execution;
-use zosam::sparse::Granularity;
 
+pub use super::names::*;
 use super::sharpness::SharpnessArgs;
+pub use super::sparse_args::SparseArgs;
 
 /// What each program has its own defaults for.
 #[derive(Debug, Clone, Copy)]
@@ -142,49 +142,6 @@ pub struct DataArgs {
     /// Threads that prepare batches.
     #[arg(long, default_value_t = 1, hide_short_help = true)]
     pub workers: usize,
-}
-
-/// Which weights live.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Sparsity")]
-pub struct SparseArgs {
-    /// Sparse-training method [default: keep for a sparse --finetune, else resnet32 rigl, deit svite].
-    #[arg(long, value_enum)]
-    pub method: Option<MethodName>,
-    /// Share of dead weights [default: what N:M makes, else resnet32 0.9, deit 0.5].
-    #[arg(long)]
-    pub sparsity: Option<f64>,
-    /// Units in which weights live and die: unstructured, 2:4, 4x4, channel, …
-    ///
-    /// N:M, or OUTPUTSxINPUTS. Layers that do not consist of whole units stay unstructured.
-    #[arg(long, default_value_t = Granularity::Unstructured, hide_short_help = true)]
-    pub granularity: Granularity,
-    /// Density of the layers whose path matches, as REGEX=VALUE; may be given several times.
-    #[arg(long, value_name = "REGEX=VALUE", value_parser = density, hide_short_help = true)]
-    pub density: Vec<(String, f64)>,
-    /// Density of each layer [default: the method's paper's].
-    #[arg(long, value_enum, hide_short_help = true)]
-    pub distribution: Option<DistributionName>,
-    /// Steps between changes of masks [default: the method's paper's, scaled to the run].
-    #[arg(long, value_name = "STEPS", hide_short_help = true)]
-    pub update_every: Option<u64>,
-    /// Share of live weights exchanged by the first change [default: the method's paper's].
-    #[arg(long, hide_short_help = true)]
-    pub drop_fraction: Option<f64>,
-    /// Lottery tickets: epochs after which weights are kept to rewind to.
-    #[arg(long, value_name = "N", default_value_t = 0, hide_short_help = true)]
-    pub rewind_epochs: usize,
-    /// Lottery tickets: share of the live weights that die after each level of --epochs epochs.
-    #[arg(long, default_value_t = 0.2, hide_short_help = true)]
-    pub prune_rate: f64,
-    /// Arithmetic of masked layers: auto (sparse where that was measured to be faster), dense or sparse.
-    #[arg(
-        long,
-        default_value = "auto",
-        value_name = "auto|dense|sparse",
-        hide_short_help = true
-    )]
-    pub execution: Execution,
 }
 
 /// How weights are fitted.
@@ -371,6 +328,7 @@ impl MethodName {
     }
 }
 
+/// The name of a value on the command line.
 fn name_of(value: &impl ValueEnum) -> String {
     let value = value.to_possible_value();
     value.map_or(String::new(), |value| value.get_name().to_string())
@@ -419,14 +377,7 @@ impl Args {
 
     /// Share of dead weights.
     pub fn sparsity(&self) -> f64 {
-        self.sparse
-            .sparsity
-            .unwrap_or(match self.sparse.granularity {
-                Granularity::NOfM { live, of } if 0 < live && live < of => {
-                    1.0 - live as f64 / of as f64
-                }
-                _ => self.defaults.sparsity,
-            })
+        self.sparse.sparsity(self.defaults.sparsity)
     }
 
     /// The sparse-training method.
@@ -445,38 +396,11 @@ impl Args {
     }
 }
 
-fn density(text: &str) -> Result<(String, f64), String> {
-    let (pattern, value) = text.rsplit_once('=').ok_or("expected REGEX=VALUE")?;
-    let value = value.parse().map_err(|error| format!("{value}: {error}"))?;
-    Ok((pattern.to_string(), value))
-}
-
-macro_rules! names {
-    ($($(#[$doc:meta])* $name:ident { $($variant:ident),* })*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case")]
-        #[value(rename_all = "kebab-case")]
-        #[allow(missing_docs)]
-        pub enum $name { $($variant),* }
-    )*};
-}
-
 names! {
     AugmentName { None, CropFlip, Deit }
     CorruptName { Stop, Skip }
     DatasetName { FashionMnist, Cifar10, Cifar100, Folder }
-    MethodName { Dense, Keep, Random, Magnitude, Snip, Grasp, Synflow, Lth, Gmp, Set, Dsr, Rigl, Mest, MestEms, Svite, Snfs, Topkast }
-    DistributionName { Uniform, UniformPlus, Er, Erk }
     OptimizerName { Sgd, Adamw }
     DecayName { All, Weights }
-    ScheduleName { Cosine, Step }
-    SharpnessName { None, Sam, Asam, Gsam, Esam, Looksam, S2sam, Msam, Fsam, Wsam, FisherSam, ZoSam, Random, RandomSign }
     MeasureName { Cosine, LargeCosine, Rise, WorstRise, Noise, Isotropic }
-    DirectionName { Isotropic, Orthogonal, Guided, Span, Blocks, Norms }
-    DrawName { Gaussian, Rademacher, Sphere }
-    SidesName { Two, One }
-    ScopeName { All, Sparse }
-    MemoryName { Both, Last, None }
-    DeviceName { Flex, Ndarray, Wgpu, Vulkan, Cuda }
 }

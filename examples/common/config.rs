@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use burn::module::{Module, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamW, AdamWConfig, Sgd, SgdConfig};
-use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zosam::masks::{Execution, Masks};
@@ -20,7 +19,10 @@ use super::Network;
 use super::args::{Args, DatasetName, DeviceName, MethodName, OptimizerName, ScheduleName};
 use super::augment::Augmented;
 use super::dataset::Data;
-use super::method::method;
+pub use super::device::device;
+use super::method::{Plan, method, run_steps};
+use super::rate::scheduled;
+use super::units::Units;
 
 /// A run's settings, as config.json holds them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -80,7 +82,14 @@ impl<C: Network> Config<C> {
         }
         let steps_per_epoch = batches.div_ceil(accumulate) as u64;
         let [_, height, width] = data.shape;
-        let method = method(args, steps_per_epoch);
+        let plan = Plan {
+            method: args.method(),
+            sparsity: args.sparsity(),
+            epochs: epochs as u64,
+            steps_per_epoch,
+            weight_decay,
+        };
+        let method = method(&args.sparse, &plan);
         let mut config = Self {
             dataset: args.data.dataset(),
             limit: args.data.limit(),
@@ -123,36 +132,19 @@ impl<C: Network> Config<C> {
 
     /// The method with its units and densities by layer, for a model with a file's masks.
     pub fn sparsity<M: Module>(&self, model: &M, masks: Masks) -> Result<Sparsity> {
-        let mut sparsity = Sparsity::from_boxed(self.method.clone().boxed())
-            .with_seed(self.seed)
-            .with_execution(self.execution);
-        if !masks.is_dense() {
-            sparsity = sparsity.starting_from(masks);
-        }
-        let leaves = tree::leaves(model).into_iter();
-        let whole = leaves.filter(|leaf| self.granularity.validate(leaf).is_ok());
-        let whole: Vec<String> = whole.map(|leaf| leaf.path).collect();
-        if whole.is_empty() {
-            bail!(
-                "--granularity {}: no layer consists of such units",
-                self.granularity
-            );
-        }
-        sparsity = sparsity.with_granularity(ParamGroup::from_paths(whole), self.granularity);
-        for (pattern, density) in &self.densities {
-            let group = ParamGroup::from_regex(pattern)
-                .map_err(|error| anyhow!("--density {pattern}: {error:?}"))?;
-            sparsity = sparsity.with_density(group, *density);
-        }
-        Ok(sparsity)
+        let units = Units {
+            granularity: self.granularity,
+            densities: &self.densities,
+            execution: self.execution,
+            seed: self.seed,
+        };
+        units.sparsity(&self.method, model, masks)
     }
 
     /// Epochs of the whole run: a lottery ticket trains its net again and again, and a run may be extended.
     pub fn run_epochs(&self, steps_per_epoch: usize) -> usize {
-        let first = match &self.method {
-            Method::Lth(tickets) => tickets.total_steps() as usize / steps_per_epoch,
-            _ => self.epochs,
-        };
+        let steps = (self.epochs * steps_per_epoch) as u64;
+        let first = run_steps(&self.method, steps) as usize / steps_per_epoch;
         first + self.extended.iter().map(|of| of.epochs).sum::<usize>()
     }
 
@@ -209,45 +201,7 @@ impl<C: Network> Config<C> {
             }
             (within, part) = (within - steps, *next);
         }
-        self.scheduled(within, part.epochs as u64 * steps_per_epoch, part.lr)
-    }
-
-    fn scheduled(&self, step: u64, total: u64, lr: f64) -> f64 {
-        let rise = (self.warmup * total as f64).round();
-        if (step as f64) < rise {
-            return lr * (step + 1) as f64 / rise;
-        }
-        let progress = (step as f64 - rise) / (total as f64 - rise).max(1.0);
-        match self.schedule {
-            ScheduleName::Cosine => 0.5 * lr * (1.0 + (std::f64::consts::PI * progress).cos()),
-            ScheduleName::Step if progress < 0.5 => lr,
-            ScheduleName::Step if progress < 0.75 => 0.1 * lr,
-            ScheduleName::Step => 0.01 * lr,
-        }
-    }
-}
-
-/// The device, without autodiff.
-#[allow(
-    deprecated,
-    reason = "burn-ndarray is deprecated but still a backend of burn"
-)]
-pub fn device(name: DeviceName) -> Result<Device> {
-    match name {
-        #[cfg(feature = "flex")]
-        DeviceName::Flex => Ok(Device::flex()),
-        #[cfg(feature = "ndarray")]
-        DeviceName::Ndarray => Ok(Device::ndarray()),
-        #[cfg(feature = "wgpu")]
-        DeviceName::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
-        #[cfg(feature = "vulkan")]
-        DeviceName::Vulkan => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
-        #[cfg(feature = "cuda")]
-        DeviceName::Cuda => Ok(Device::cuda(0)),
-        #[allow(unreachable_patterns, reason = "depends on the features")]
-        other => {
-            let name = format!("{other:?}").to_lowercase();
-            bail!("this build has no {name}: run it with `cargo run --features {name} …`")
-        }
+        let total = part.epochs as u64 * steps_per_epoch;
+        scheduled(self.schedule, self.warmup, [within, total], part.lr)
     }
 }

@@ -6,24 +6,34 @@ use zosam::{
     Set, Snfs, Snip, Svite, SynFlow, TopKast,
 };
 
-use super::args::{Args, DistributionName, MethodName};
+use super::names::{DistributionName, MethodName};
+use super::sparse_args::SparseArgs;
 
-/// The method that the arguments name.
+/// What a method's defaults depend on beside its own options.
+pub struct Plan {
+    pub method: MethodName,
+    pub sparsity: f64,
+    pub epochs: u64,
+    pub steps_per_epoch: u64,
+    pub weight_decay: f64,
+}
+
+/// The method of a plan, with the options of sparsity.
 ///
 /// The papers change masks every so many steps of 160 to 250 epochs. A run of another length keeps the number of
 /// changes instead: 100 where the paper has about one an epoch, 32 for MEST, 20 for SViTE; RigL's are 20, but never
 /// further apart than its 100 steps.
-pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
-    let sparsity = args.sparsity();
-    let steps = args.epochs() as u64 * steps_per_epoch;
-    let part = |share: u64| args.sparse.update_every.unwrap_or((steps / share).max(1));
+pub fn method(args: &SparseArgs, plan: &Plan) -> Method {
+    let (sparsity, steps_per_epoch) = (plan.sparsity, plan.steps_per_epoch);
+    let steps = plan.epochs * steps_per_epoch;
+    let part = |share: u64| args.update_every.unwrap_or((steps / share).max(1));
     let per_layer = |default: Distribution| distribution(args).unwrap_or(default);
     let budget = distribution(args).map_or(Budget::Global, Budget::PerLayer);
     let schedule = |every: u64, end: u64, fraction: f64, decay: Decay| {
-        let fraction = args.sparse.drop_fraction.unwrap_or(fraction);
+        let fraction = args.drop_fraction.unwrap_or(fraction);
         UpdateSchedule::new(every, end, fraction).with_decay(decay)
     };
-    match args.method() {
+    match plan.method {
         MethodName::Dense => Method::Dense(Default::default()),
         MethodName::Keep => Method::Keep(Keep::new()),
         MethodName::Random => Method::Random(
@@ -37,8 +47,8 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
         MethodName::Synflow => Method::SynFlow(SynFlow::new(sparsity)),
         MethodName::Lth => Method::Lth(
             LotteryTicket::new(sparsity, steps)
-                .with_rewind(args.sparse.rewind_epochs as u64 * steps_per_epoch)
-                .with_rate(args.sparse.prune_rate),
+                .with_rewind(args.rewind_epochs as u64 * steps_per_epoch)
+                .with_rate(args.prune_rate),
         ),
         MethodName::Gmp => {
             let (begin, end, every) = (steps / 100, steps * 3 / 4, part(100));
@@ -55,19 +65,16 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
                 .with_distribution(per_layer(Distribution::Uniform)),
         ),
         MethodName::Rigl => {
-            let every = args
-                .sparse
-                .update_every
-                .unwrap_or((steps / 20).clamp(1, 100));
+            let every = args.update_every.unwrap_or((steps / 20).clamp(1, 100));
             Method::RigL(
                 RigL::new(sparsity, steps * 3 / 4)
                     .with_distribution(per_layer(Distribution::Erk))
                     .with_update_every(every)
-                    .with_drop_fraction(args.sparse.drop_fraction.unwrap_or(0.3)),
+                    .with_drop_fraction(args.drop_fraction.unwrap_or(0.3)),
             )
         }
         MethodName::Mest | MethodName::MestEms => {
-            let mest = match args.method() {
+            let mest = match plan.method {
                 MethodName::Mest => Mest::em(sparsity, steps),
                 _ => Mest::em_s(sparsity, steps),
             };
@@ -90,12 +97,8 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
         MethodName::Topkast => Method::TopKast(
             TopKast::new(sparsity, (2.0 * sparsity - 1.0).max(0.0))
                 .with_distribution(per_layer(Distribution::Uniform))
-                .with_update_every(
-                    args.sparse
-                        .update_every
-                        .unwrap_or((steps / 100).clamp(1, 100)),
-                )
-                .with_decay(args.weight_decay()),
+                .with_update_every(args.update_every.unwrap_or((steps / 100).clamp(1, 100)))
+                .with_decay(plan.weight_decay),
         ),
         MethodName::Snfs => Method::Snfs(
             Snfs::new(sparsity, part(100), steps)
@@ -105,8 +108,16 @@ pub fn method(args: &Args, steps_per_epoch: u64) -> Method {
     }
 }
 
-fn distribution(args: &Args) -> Option<Distribution> {
-    args.sparse.distribution.map(|name| match name {
+/// Steps of a run that trains a net for so many: a lottery ticket trains its net again and again.
+pub fn run_steps(method: &Method, steps: u64) -> u64 {
+    match method {
+        Method::Lth(tickets) => tickets.total_steps(),
+        _ => steps,
+    }
+}
+
+fn distribution(args: &SparseArgs) -> Option<Distribution> {
+    args.distribution.map(|name| match name {
         DistributionName::Uniform => Distribution::Uniform,
         DistributionName::UniformPlus => Distribution::UniformPlus,
         DistributionName::Er => Distribution::Er,

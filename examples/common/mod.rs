@@ -5,6 +5,9 @@
     reason = "each example compiles its own copy of this folder"
 )]
 
+#[macro_use]
+mod names;
+
 mod analyse;
 pub mod args;
 mod augment;
@@ -13,6 +16,7 @@ mod classes;
 mod cli;
 mod config;
 mod dataset;
+mod device;
 mod download;
 mod epoch;
 mod evaluate;
@@ -29,14 +33,18 @@ mod output;
 mod plot;
 mod predict;
 mod progress;
+mod rate;
 mod recipe;
 mod result;
 mod robustness;
 mod run;
 mod sharpness;
+mod sparse_args;
+mod spread;
 mod start;
 mod study;
 mod train;
+mod units;
 mod warnings;
 
 use std::fmt::{Debug, Display};

@@ -8,7 +8,7 @@ use zosam::perturb::*;
 use zosam::sparse::Method;
 use zosam::tree::DirectionDistribution;
 
-use super::args::{DirectionName, DrawName, MemoryName, ScopeName, SharpnessName, SidesName};
+use super::names::{DirectionName, DrawName, MemoryName, ScopeName, SharpnessName, SidesName};
 
 /// Where the gradient is measured.
 #[derive(Debug, Clone, clap::Args)]

@@ -5,6 +5,7 @@
 //! | [`cifar10`], [`cifar100`] | read the official binary versions of CIFAR-10 and CIFAR-100 |
 //! | [`mnist`], [`idx_files`], [`idx_images`] | read IDX files (MNIST and its family), plain or gzip |
 //! | [`cifar_c`], [`Npy`] | read CIFAR-10-C and CIFAR-100-C, and `.npy` files of whole numbers |
+//! | [`mnist1d`] | makes MNIST-1D: sequences of 40 numbers, without a download |
 //! | [`Corruption`] | makes such corruptions from clean images |
 //! | [`Images`] | a labelled set in memory; also a [`Dataset`](burn::data::dataset::Dataset) of burn |
 //! | `ImageFolder`, `image_folders` (feature `images`) | a folder of image files for each class, decoded while training |
@@ -57,6 +58,7 @@ mod idx;
 mod images;
 mod loader;
 mod mnist;
+mod mnist1d;
 mod normalization;
 mod npy;
 mod plan;
@@ -83,6 +85,7 @@ pub use idx::Idx;
 pub use images::{ImageItem, Images};
 pub use loader::{Loader, LoaderConfig};
 pub use mnist::{idx_files, idx_images, mnist};
+pub use mnist1d::{Mnist1dDraw, Sequence, mnist1d};
 pub use normalization::Normalization;
 pub use npy::Npy;
 pub use source::ImageSource;

@@ -15,6 +15,7 @@ pub(super) enum Purpose {
     Transforms = 0x7472_616e,
     Erasing = 0x6572_6173,
     Mixing = 0x6d69_7869,
+    Sequence = 0x7365_7175,
 }
 
 /// The generator of one seed, epoch, purpose and index; `repeat` counts the times that an epoch shows

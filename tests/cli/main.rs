@@ -1,10 +1,11 @@
 //! The example programs, from outside: arguments, events, interruptions.
 //!
 //! `cargo test` builds the examples before the tests; for these tests alone run
-//! `cargo build --example resnet32` first.
+//! `cargo build --examples` first.
 //! `ZOSAM_KILLS=50` kills more often.
 #![cfg(all(feature = "flex", feature = "models", feature = "data"))]
 
+mod beyond_images;
 mod decay;
 mod events;
 mod folder;

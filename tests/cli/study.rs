@@ -2,10 +2,13 @@
 
 use super::*;
 
+#[path = "../../examples/common/spread.rs"]
+mod spread;
 #[path = "../../examples/common/study/statistics.rs"]
 mod statistics;
 
-use statistics::{Difference, spread};
+use spread::deviation;
+use statistics::Difference;
 
 /// Student's t has closed forms for one and for two degrees of freedom.
 #[test]
@@ -24,7 +27,7 @@ fn p_values_are_students() {
     assert_eq!(Difference::of(&[1.0]).unwrap().p, None);
     assert_eq!(Difference::of(&[1.0, 1.0]).unwrap().p, None);
     assert_eq!(Difference::of(&[]), None);
-    assert_eq!(spread(&[2.0, 4.0]), (3.0, 2.0_f64.sqrt()));
+    assert_eq!(deviation(&[2.0, 4.0]), 2.0_f64.sqrt());
 }
 
 /// What a comparison says: a difference that chance makes rarely, one that it makes often, and too few pairs.

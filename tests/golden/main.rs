@@ -11,6 +11,7 @@ mod corruptions;
 mod deit;
 mod drop_and_grow;
 mod files;
+mod gpt;
 mod layers;
 mod methods;
 mod model_sizes;

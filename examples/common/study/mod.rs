@@ -17,7 +17,7 @@ use zosam::checkpoint::write_atomically;
 
 use super::args::DatasetName;
 use super::cli::{self, Study};
-use super::{Program, analyse};
+use super::{Program, analyse, spread};
 use making::Studying;
 use plan::Plan;
 use store::Store;

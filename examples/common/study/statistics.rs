@@ -2,13 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// Mean and standard deviation of a sample; the latter 0 of a single value.
-pub fn spread(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (squares / (count - 1.0).max(1.0)).sqrt())
-}
+use super::spread::{deviation, mean};
 
 /// A column's advantage over another, in pairs that share all else.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,8 +22,8 @@ impl Difference {
         if pairs == 0 {
             return None;
         }
-        let (mean, deviation) = spread(differences);
-        let error = (pairs > 1).then(|| deviation / (pairs as f64).sqrt());
+        let mean = mean(differences);
+        let error = (pairs > 1).then(|| deviation(differences) / (pairs as f64).sqrt());
         let p = error.filter(|error| *error > 0.0).and_then(|error| {
             let student = StudentsT::new(0.0, 1.0, pairs as f64 - 1.0).ok()?;
             Some(2.0 * student.cdf(-(mean / error).abs()))

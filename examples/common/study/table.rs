@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::plan::Plan;
-use super::statistics::{Difference, spread};
+use super::spread::{deviation, mean};
+use super::statistics::Difference;
 use super::store::Finished;
 
 /// Finished runs by row, column and seed.
@@ -140,7 +141,7 @@ fn entry(published: &str, values: &[f64], digits: usize, missing: &str) -> Entry
             ..Entry::default()
         };
     }
-    let ((mean, deviation), count) = (spread(values), values.len());
+    let (mean, deviation, count) = (mean(values), deviation(values), values.len());
     let text = match count {
         1 => format!("{published}{mean:.digits$} (1)"),
         _ => format!("{published}{mean:.digits$} ± {deviation:.digits$} ({count})"),

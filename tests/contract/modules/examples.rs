@@ -1,15 +1,20 @@
 //! The modules.
 
 use burn::module::{Module, ModuleMapper, Param, ParamGroup};
-use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
+use burn::nn::conv::{
+    Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig,
+};
 use burn::nn::{
     BatchNorm, BatchNormConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear,
     LinearConfig, Lstm, LstmConfig, PaddingConfig2d,
 };
 use burn::tensor::activation::{gelu, log_softmax, relu, tanh};
 use burn::tensor::{Device, Distribution, FloatDType, Int, Tensor, TensorData};
+use zosam::model_file::Configuration;
 use zosam::objective::seeded;
 
+pub use super::gpt::Gpt;
+use super::gpt::GptConfig;
 use super::{Example, Float, plain_device};
 
 const BATCH: usize = 6;
@@ -210,6 +215,64 @@ impl Example for Recurrent {
     fn losses(&self, inputs: &Self::Batch) -> Tensor<1> {
         let (_, state) = self.lstm.forward(inputs.clone(), None);
         squares(self.output.forward(state.hidden))
+    }
+}
+
+/// A convolution over sequences, and a norm with running statistics.
+#[derive(Module, Debug)]
+pub struct Signals {
+    conv: Conv1d,
+    norm: BatchNorm,
+    output: Linear,
+}
+
+impl Example for Signals {
+    type Batch = Tensor<3>;
+
+    fn init(device: &Device) -> Self {
+        Self {
+            conv: Conv1dConfig::new(2, 5, 3).with_stride(2).init(device),
+            norm: BatchNormConfig::new(5).init(device),
+            output: linear(5 * 4, 3, device),
+        }
+    }
+
+    fn batch(number: u64) -> Self::Batch {
+        random(number, [BATCH, 2, 9])
+    }
+
+    fn losses(&self, signals: &Self::Batch) -> Tensor<1> {
+        let hidden = tanh(self.norm.forward(self.conv.forward(signals.clone())));
+        squares(self.output.forward(hidden.flatten::<2>(1, 2)))
+    }
+}
+
+/// The model of examples/language_model: causal attention, its linear layers this crate's, its embedding the output, too.
+impl Example for Gpt {
+    type Batch = Tensor<2, Int>;
+
+    fn init(device: &Device) -> Self {
+        let config = GptConfig {
+            layers: 1,
+            width: 8,
+            heads: 2,
+            context: 4,
+            tied: true,
+            dropout: 0.0,
+        };
+        config.init(device).expect("the sizes are valid")
+    }
+
+    fn batch(number: u64) -> Self::Batch {
+        let bytes = (0..BATCH * 5).map(|i| ((i * i + number as usize) % 256) as i64);
+        Tensor::from_data(
+            TensorData::new(bytes.collect(), [BATCH, 5]),
+            &plain_device(),
+        )
+    }
+
+    fn losses(&self, windows: &Self::Batch) -> Tensor<1> {
+        Gpt::losses(self, windows.clone())
     }
 }
 

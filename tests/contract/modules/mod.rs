@@ -4,6 +4,8 @@
 //! over `E: Example` in `laws.rs`.
 
 mod examples;
+#[path = "../../../examples/language_model/model.rs"]
+mod gpt;
 mod laws;
 
 use burn::module::Module;
@@ -81,6 +83,8 @@ macro_rules! over_modules {
             super::laws::$law::<Grouped>();
             super::laws::$law::<Upsampling>();
             super::laws::$law::<Recurrent>();
+            super::laws::$law::<Signals>();
+            super::laws::$law::<Gpt>();
             super::laws::$law::<Normed>();
             super::laws::$law::<Unused>();
             super::laws::$law::<Heads>();

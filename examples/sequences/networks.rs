@@ -1,0 +1,81 @@
+//! The networks: plain modules of burn's own layers, which know nothing of sparsity.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv1d, Conv1dConfig};
+use burn::nn::{
+    BatchNorm, BatchNormConfig, Linear, LinearConfig, Lstm, LstmConfig, PaddingConfig1d,
+};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+const CLASSES: usize = 10;
+
+/// What the program needs of a network.
+pub trait Network: Module + 'static {
+    fn new(width: usize, device: &Device) -> Self;
+
+    /// Sequences `[batch, 40]` to logits `[batch, 10]`.
+    fn logits(&self, sequences: Tensor<2>) -> Tensor<2>;
+}
+
+/// Three convolutions, each of which halves the length, and a linear layer.
+#[derive(Module, Debug)]
+pub struct ConvNet {
+    convs: Vec<Conv1d>,
+    norms: Vec<BatchNorm>,
+    output: Linear,
+}
+
+impl Network for ConvNet {
+    fn new(width: usize, device: &Device) -> Self {
+        let conv = |channels_in, kernel: usize| {
+            Conv1dConfig::new(channels_in, width, kernel)
+                .with_stride(2)
+                .with_padding(PaddingConfig1d::Explicit(kernel / 2, kernel / 2))
+                .with_bias(false)
+                .init(device)
+        };
+        Self {
+            convs: vec![conv(1, 5), conv(width, 3), conv(width, 3)],
+            norms: (0..3)
+                .map(|_| BatchNormConfig::new(width).init(device))
+                .collect(),
+            // 40 numbers, halved three times.
+            output: LinearConfig::new(5 * width, CLASSES).init(device),
+        }
+    }
+
+    fn logits(&self, sequences: Tensor<2>) -> Tensor<2> {
+        let layers = self.convs.iter().zip(&self.norms);
+        let hidden = layers.fold(sequences.unsqueeze_dim::<3>(1), |hidden, (conv, norm)| {
+            relu(norm.forward(conv.forward(hidden)))
+        });
+        self.output.forward(hidden.flatten(1, 2))
+    }
+}
+
+/// An LSTM that reads four numbers at a time, and a linear layer on its last state.
+#[derive(Module, Debug)]
+pub struct LstmNet {
+    lstm: Lstm,
+    output: Linear,
+}
+
+/// Numbers that the LSTM reads at a time.
+const READ: usize = 4;
+
+impl Network for LstmNet {
+    fn new(width: usize, device: &Device) -> Self {
+        Self {
+            lstm: LstmConfig::new(READ, width, true).init(device),
+            output: LinearConfig::new(width, CLASSES).init(device),
+        }
+    }
+
+    fn logits(&self, sequences: Tensor<2>) -> Tensor<2> {
+        let [batch, length] = sequences.dims();
+        let read = sequences.reshape([batch, length / READ, READ]);
+        let (_, state) = self.lstm.forward(read, None);
+        self.output.forward(state.hidden)
+    }
+}
