@@ -55,6 +55,7 @@ pub fn worst_rise<M: Module, F: BatchLoss<M>>(
 
 /// Mean and spread of the gradient over batches, on the live weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct GradientNoise {
     /// `‖ḡ‖`, the norm of the mean gradient.
     pub norm: f64,

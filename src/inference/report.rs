@@ -39,6 +39,7 @@ impl fmt::Display for Arithmetic {
 
 /// One operation of a network.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct OperationReport {
     /// What it does, with what was joined to it.
     pub operation: String,
@@ -62,6 +63,7 @@ pub struct OperationReport {
 
 /// A network's operations, in order. Its text is a table of those that take a step.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct NetworkReport {
     /// In the order in which they are done.
     pub operations: Vec<OperationReport>,

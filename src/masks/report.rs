@@ -6,6 +6,7 @@ use super::{Masks, Spent};
 
 /// Which path a masked layer took, and how long it took there.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct LayerExecution {
     /// Dotted path of the weight.
     pub name: String,
@@ -21,6 +22,7 @@ pub struct LayerExecution {
 ///
 /// Layers of burn's own are not seen. Times are wall-clock, summed over all threads that evaluate the model.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ExecutionReport {
     /// The masked layers that have computed something.
     pub layers: Vec<LayerExecution>,

@@ -72,6 +72,7 @@ pub struct Card {
 /// What saving adds to a [`Card`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Saved {
     /// Version of this crate.
     pub zosam: String,

@@ -15,6 +15,7 @@ use crate::tree;
 
 /// A model that a file describes.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Loaded<C: Configuration> {
     /// Its configuration.
     pub config: C,

@@ -12,6 +12,7 @@ use crate::masks::Masks;
 
 /// What [`start_from`] read.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Start<M> {
     /// With the file's weights.
     pub model: M,

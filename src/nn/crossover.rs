@@ -10,7 +10,7 @@
 
 use crate::kernels::ConvShape;
 
-/// Of a convolution. Above 1: sparse whenever there is a mask.
+/// The crossover density of a convolution. Above 1: sparse whenever there is a mask.
 pub fn conv(shape: &ConvShape) -> f64 {
     match shape.groups {
         1 => 2.0,
@@ -19,7 +19,7 @@ pub fn conv(shape: &ConvShape) -> f64 {
     }
 }
 
-/// Of a linear layer, weights `[inputs, outputs]`.
+/// The crossover density of a linear layer with weights `[inputs, outputs]`.
 pub fn linear(sizes: [usize; 2], examples: usize) -> f64 {
     match (examples, sizes[0].max(sizes[1])) {
         // Not a vector of examples.

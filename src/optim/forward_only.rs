@@ -34,15 +34,21 @@ pub enum ForwardRule {
 
 /// A burn optimizer that is fed a gradient estimated by forward passes alone.
 ///
-/// `ĝ = w Σᵢ Δᵢ uᵢ` with the difference quotients `Δᵢ` of the loss along random directions `uᵢ`, in the live subspace: the estimator of
-/// [`ZoSamConfig`], whose `rho` only sets the distance of probes where [`Delta`](crate::perturb::Delta) is relative to it. The weight `w` makes
-/// the mean of `ĝ` the gradient (but for an error of second order in `δ`): `1/m` for isotropic directions, `n/m` for orthogonal ones, which are
-/// of length 1, with `n` the number of live weights in scope, 1 for blocks and coordinates. 2m forwards a
-/// step (one-sided m + 1), no backward, no graph: memory is that of inference. Running statistics are those of the first pass. Methods
-/// that grow weights by a dense gradient are refused: there is none.
+/// `ĝ = w Σᵢ Δᵢ uᵢ` with the difference quotients `Δᵢ` of the loss along random directions `uᵢ`, in the
+/// live subspace. This is the estimator of [`ZoSamConfig`], whose `rho` only sets the distance of probes
+/// where [`Delta`](crate::perturb::Delta) is relative to it.
 ///
-/// Malladi et al., "Fine-Tuning Language Models with Just Forward Passes" (MeZO), NeurIPS 2023 (arXiv 2305.17333). Unlike MeZO's code, weights are
-/// not moved and moved back, which would round; weight decay is the base optimizer's.
+/// The weight `w` makes the mean of `ĝ` the gradient, but for an error of second order in `δ`: `1/m` for
+/// isotropic directions, 1 for blocks and coordinates, and `n/m` for orthogonal directions, which are of
+/// length 1, with `n` the number of live weights in scope.
+///
+/// 2m forwards a step (one-sided m + 1), no backward, no graph: memory is that of inference. Running
+/// statistics are those of the first pass. Methods that grow weights by a dense gradient are refused:
+/// there is none.
+///
+/// Malladi et al., "Fine-Tuning Language Models with Just Forward Passes" (MeZO), NeurIPS 2023 (arXiv
+/// 2305.17333). Unlike in MeZO's code, weights are not moved and moved back, which would round; weight
+/// decay is the base optimizer's.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

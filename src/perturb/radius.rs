@@ -38,7 +38,7 @@ pub(super) struct Along {
 }
 
 impl Along {
-    /// Of length `ρ`, without a wait for a device, or the reason why there is no such vector.
+    /// A vector of length `ρ`, without a wait for a device, or the reason why there is no such vector.
     pub fn new(direction: ParamVector, rho: f64) -> Result<Self, PlainReason> {
         let Some(joined) = direction.joined() else {
             let offset = normalised(direction, rho)?;

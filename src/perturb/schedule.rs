@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// | field | default | meaning |
 /// |---|---|---|
-/// | `from` | 0 | first step that may be perturbed: the last k steps of a run, or those behind the last change of masks |
+/// | `from` | 0 | first step that may be perturbed: for the last k steps of a run, say, or those after the last change of masks |
 /// | `until` | none | first step that is not any more |
-/// | `every` | 1 | of the steps between, each k-th is perturbed |
+/// | `every` | 1 | each k-th of the steps between is perturbed |
 /// | `ramp` | 0 | the radius grows linearly over this many steps from `from` on, from `ρ/ramp` to `ρ` |
 ///
 /// Perturbing every k-th step is Composer's `interval`; the tail of a run suffices for most of SAM's gain in Zhou et al., "Sharpness-Aware

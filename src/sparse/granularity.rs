@@ -11,9 +11,9 @@ use crate::tree::{Axes, Leaf};
 /// The units in which the weights of a layer live and die.
 ///
 /// A weight is seen as a matrix of outputs by inputs: a linear layer's as it is, that of a convolution or
-/// a transposed convolution with all inputs `(channel, row, column)` of its kernel in a row. Of a grouped
-/// transposed convolution, whose weight does not tell its groups, an output stands for that output of
-/// every group.
+/// a transposed convolution with all inputs `(channel, row, column)` of its kernel in a row. The weight of
+/// a grouped transposed convolution does not tell its groups, so there an output stands for that output
+/// of every group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Granularity {

@@ -12,6 +12,7 @@ use crate::tree::Leaf;
 
 /// One sparse layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LayerReport {
     /// Dotted path of the weight.
     pub name: String,
@@ -68,6 +69,7 @@ impl LayerReport {
 /// Published sparsities mix two denominators, so both are here: the weights that may be pruned, and
 /// all trainable parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SparsityReport {
     /// The method.
     pub method: String,

@@ -8,7 +8,8 @@ use super::{Budget, Distribution, Magnitude, SparsityMethod, Training, Weight, o
 use crate::error::{Error, Result, check};
 use crate::masks::LiveSet;
 
-/// Uses the largest weights and trains some more, which so can grow into use.
+/// Uses the largest weights in forward passes, and trains some more, so that these can grow large enough
+/// to be used.
 ///
 /// | field | default | range |
 /// |---|---|---|

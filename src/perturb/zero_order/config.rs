@@ -79,7 +79,7 @@ pub struct ZoSamConfig {
     pub rho: f64,
     /// Number m of random directions.
     pub directions: usize,
-    /// DirectionDistribution of the directions.
+    /// Distribution of the random directions.
     pub distribution: DirectionDistribution,
     /// Two-sided or one-sided differences.
     pub sides: Sides,

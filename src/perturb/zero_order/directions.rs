@@ -17,12 +17,13 @@ pub enum Directions {
     Isotropic,
     /// m orthogonal draws in the whole live space, all of length 1. They are kept while a step lasts.
     Orthogonal,
-    /// From earlier gradients. With m = 0 the forecast is taken unprobed.
+    /// From earlier gradients. With m = 0 the forecast is used without a probe.
     Guided(Guide),
     /// One draw per parameter tensor, zero elsewhere: as many directions as tensors, whatever m.
     Blocks,
-    /// Each coordinate of the parameters of some layers, by the layers' type names (`BatchNorm`): as many directions as numbers, whatever m. The
-    /// coordinate-wise estimate (CGE), for small groups; other parameters stay where they are.
+    /// Each coordinate of the parameters of some layers, by the layers' type names (`BatchNorm`): as many
+    /// directions as numbers, whatever m. This is the coordinate-wise estimate (CGE), for small groups;
+    /// other parameters stay where they are.
     Coordinates(Vec<String>),
 }
 

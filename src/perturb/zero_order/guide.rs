@@ -18,13 +18,16 @@ const RIDGE: f64 = 0.1;
 /// Steps of subspace iteration.
 const ITERATIONS: usize = 2;
 
-/// Directions drawn from the span of the last gradients, which training has paid for already.
+/// Directions drawn from the span of the last gradients, which training has computed anyway.
 ///
-/// The gradients `g₁ … g_k` of the last `history` steps (each scaled to length 1, live weights only) hold a large part of the next one. With
-/// `prediction` the first direction is the linear forecast `Σ cⱼ gⱼ` whose coefficients solve `R c = r`: `Rᵢⱼ = r(|i − j|)`, `r(l)` a running
-/// average of `⟨g_t, g_{t−l}⟩` (Yule and Walker's equations). All other directions are `(G Gᵀ)² G z` with standard normal `z` and the gradients as
-/// columns of `G`: draws from the span that lean towards its principal axes. They are made orthonormal, so that m probes find the gradient's projection onto
-/// them. Costs `history` vectors of the size of the live weights, and some five times m as many inner products a step.
+/// The gradients `g₁ … g_k` of the last `history` steps (each scaled to length 1, live weights only) hold
+/// a large part of the next one. With `prediction` the first direction is the linear forecast `Σ cⱼ gⱼ`.
+/// Its coefficients solve `R c = r` with `Rᵢⱼ = r(|i − j|)` and `r(l)` a running average of
+/// `⟨g_t, g_{t−l}⟩` (Yule and Walker's equations). All other directions are `(G Gᵀ)² G z` with standard
+/// normal `z` and the gradients as columns of `G`: draws from the span that lean towards its principal
+/// axes. All are made orthonormal, so that m probes find the gradient's projection onto them. Costs
+/// `history` vectors of the size of the live weights, and some five times m as many inner products a
+/// step.
 ///
 /// This crate's own; `docs/RESULTS.md` has what it reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 mod classification;
 mod differences;
 mod losses;
+mod nothing;
 
 pub use classification::Classification;
 pub(crate) use losses::Losses;
@@ -33,7 +34,8 @@ pub enum Need {
 
 /// Measures a model on data, before training; see [`Sparsity::attach_on`](super::Sparsity::attach_on).
 ///
-/// [`Classification`] measures all there is. Implement it where a model is not a classifier.
+/// [`Classification`] measures all there is. `()` measures nothing, for methods that [need](Need) nothing. Implement it
+/// where a model is not a classifier.
 pub trait Evidence<M: Module> {
     /// `∇L(θ)`, summed over batches, for the loss of logits divided by a temperature.
     ///

@@ -72,8 +72,11 @@ impl Sparsity {
         self.attach_on(model, &Losses(losses.into_iter().collect()))
     }
 
-    /// As [`attach`](Self::attach), for methods that need more than gradients: [`Grasp`](crate::sparse::Grasp) and
-    /// [`SynFlow`](crate::sparse::SynFlow), with a [`Classification`](crate::sparse::Classification).
+    /// As [`attach`](Self::attach), on evidence of another kind than a loss.
+    ///
+    /// `&()` is enough for methods that need no gradient to choose the first masks ([`RigL`](crate::RigL) and others that
+    /// start from random ones, or masks that are given). [`Grasp`](crate::sparse::Grasp) and
+    /// [`SynFlow`](crate::sparse::SynFlow) need a [`Classification`](crate::sparse::Classification).
     ///
     /// # Errors
     ///

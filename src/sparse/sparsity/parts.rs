@@ -149,7 +149,7 @@ impl Sparsity {
         let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
         let weights = read_weights(&tree::float_values(model), leaves, rules, live_now)?;
         let live: Vec<LiveSet> = weights.iter().map(|weight| weight.live.clone()).collect();
-        // Of this only the decays are of use: the sets were chosen by the values of another step.
+        // Only the decays of this are of use: the sets were chosen by the values of another step.
         let training = self.method.training(&weights, &live)?;
         match (training, stored) {
             (Some(training), Some((values, sets))) => {

@@ -21,6 +21,7 @@ use crate::tree::{self, Leaf, ParamVector};
 
 /// What a change of masks did.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct MaskUpdate {
     /// Number of weights that died.
     pub dropped: usize,
