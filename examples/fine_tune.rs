@@ -11,7 +11,8 @@ use zosam::analysis::Evaluation;
 use zosam::data::{Images, Loader, LoaderConfig, mnist};
 use zosam::model_file::{Card, SaveOptions, start_from};
 use zosam::models::{ResNet, ResNetConfig};
-use zosam::{MagnitudeStatic, Result, SamConfig, Sparsity};
+use zosam::perturb::S2SamConfig;
+use zosam::{MagnitudeStatic, Result, Sparsity};
 
 /// The same images in two classes: is it a shoe?
 fn shoes(images: &Images) -> Result<Images> {
@@ -26,12 +27,12 @@ fn shoes(images: &Images) -> Result<Images> {
 fn train(mut net: ResNet, sparsity: &mut Sparsity, images: &Images, epochs: u64) -> Result<ResNet> {
     let device = Device::flex().autodiff();
     let images = loader(images)?;
-    let mut optim = SamConfig::new().init(AdamWConfig::new().init())?;
+    let mut optim = S2SamConfig::new().init(AdamWConfig::new().init())?;
     for epoch in 0..epochs {
         for batch in images.epoch(epoch, 0) {
             let (images, labels) = batch?.to_tensors(&device);
             let loss = |net: &ResNet| net.loss(images.clone(), labels.clone());
-            (net, _) = optim.step_with(2e-3, net, sparsity, loss)?;
+            (net, _) = optim.step_with(1e-2, net, sparsity, loss)?;
         }
     }
     Ok(net)
@@ -63,11 +64,11 @@ fn main() -> Result<()> {
         config.with_width(8).with_channels(1)
     };
 
-    let net = train(small(10).init(&device)?, &mut Sparsity::dense(), &images, 2)?;
+    let net = train(small(10).init(&device)?, &mut Sparsity::dense(), &images, 3)?;
     println!("dense, ten classes: {:.1} % right", accuracy(&net, &test)?);
     let mut pruned = Sparsity::new(MagnitudeStatic::new(0.8));
     let net = pruned.attach_on(net, &())?;
-    let net = train(net, &mut pruned, &images, 1)?;
+    let net = train(net, &mut pruned, &images, 2)?;
     println!(
         "80 % pruned, trained on: {:.1} % right",
         accuracy(&net, &test)?
