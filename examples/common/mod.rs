@@ -5,6 +5,7 @@
     reason = "each example compiles its own copy of this folder"
 )]
 
+mod analyse;
 pub mod args;
 mod augment;
 mod batch;
@@ -19,6 +20,7 @@ mod export;
 mod file;
 mod folder;
 mod info;
+mod interrupt;
 mod last_batch;
 mod measure;
 mod method;
@@ -33,6 +35,7 @@ mod robustness;
 mod run;
 mod sharpness;
 mod start;
+mod study;
 mod train;
 mod warnings;
 
@@ -138,6 +141,8 @@ pub fn main<P: Program>() -> ExitCode {
         Command::Predict(predict) => predict::run::<P>(*predict),
         Command::Info(info) => info::run(&info),
         Command::Export(export) => export::run::<P>(*export),
+        Command::Analyse(analyse) => analyse::run::<P>(*analyse),
+        Command::Study(study) => study::run::<P>(*study),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
