@@ -1,8 +1,8 @@
 //! Sharpness-aware sparse training for [burn](https://burn.dev).
 //!
-//! Two choices make a training step: where the gradient is measured, and which weights live. `zosam` has both as
-//! one-word options around the burn optimizer and the burn module that you have. The [`guide`] begins with
-//! [your model, sparse, in 15 minutes](guide::first_model).
+//! Two choices make a training step: where the gradient is measured, and which weights live.
+//! `zosam` has both as one-word options around the burn optimizer and the burn module that you
+//! have. The [`guide`] begins with [your model, sparse, in 15 minutes](guide::first_model).
 //!
 //! | gradient measured | dense | [`RandomStatic`] | [`Snip`] | [`RigL`] | your [`SparsityMethod`] |
 //! |---|---|---|---|---|---|
@@ -74,9 +74,9 @@
 //! | `train` | | `SparseModel`: inside burn's own `Learner` |
 //! | `network` | | fetches CIFAR and CIFAR-C; its TLS needs a C compiler |
 //!
-//! The library compiles with none of them. With `default-features = false` it loads and runs compiled
-//! networks, and no part of burn is built: a program that does only that is 1.9 MB (release, stripped,
-//! x86-64 Linux).
+//! The library compiles with none of them. With `default-features = false` it loads and runs
+//! compiled networks, and no part of burn is built: a program that does only that is 1.9 MB
+//! (release, stripped, x86-64 Linux).
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

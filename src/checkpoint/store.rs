@@ -147,13 +147,13 @@ impl Store {
         newest_damage.map_or(Ok(None), Err)
     }
 
-    /// Loads a checkpoint into a model, an optimizer and a sparsity method of the same configuration as
-    /// those that were saved.
+    /// Loads a checkpoint into a model, an optimizer and a sparsity method of the same
+    /// configuration as those that were saved.
     ///
     /// # Errors
     ///
-    /// [`Error::File`] if the checkpoint is damaged, [`Error::Mismatch`] if it belongs to another model,
-    /// optimizer or method. Nothing is loaded then, neither into clones of `model`.
+    /// [`Error::File`] if the checkpoint is damaged, [`Error::Mismatch`] if it belongs to another
+    /// model, optimizer or method. Nothing is loaded then, neither into clones of `model`.
     pub fn load<M, P, O, T>(
         &self,
         folder: &Path,

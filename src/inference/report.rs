@@ -76,7 +76,8 @@ impl NetworkReport {
             let Some(report) = operations.get_mut(step.node) else {
                 continue;
             };
-            // The last step of an operation is its own; those before it change the order of numbers.
+            // The last step of an operation is its own; those before it change the order of
+            // numbers.
             let is_last = plan
                 .steps
                 .get(at + 1)

@@ -1,12 +1,14 @@
-//! The density below which training a layer on the kernels is faster than on burn's dense arithmetic: measured, not computed.
+//! The density below which training a layer on the kernels is faster than on burn's dense
+//! arithmetic: measured, not computed.
 //!
 //! ```text
 //! RAYON_NUM_THREADS=1 cargo bench --bench crossover
 //! ```
 //!
-//! times forward and both gradients of a layer through burn's autodiff on either path. The kernels beat flex's dense convolutions even
-//! without a dead weight, so that masks never make a convolution slower; against its matrix products they need some. What the
-//! bench has printed is in `docs/PERFORMANCE.md`.
+//! times forward and both gradients of a layer through burn's autodiff on either path. The kernels
+//! beat flex's dense convolutions even without a dead weight, so that masks never make a
+//! convolution slower; against its matrix products they need some. What the bench has printed is in
+//! `docs/PERFORMANCE.md`.
 
 use crate::kernels::ConvShape;
 

@@ -96,11 +96,11 @@ impl LookSamConfig {
 
 /// LookSAM: SAM at every k-th step, and part of its gradient at the steps between.
 ///
-/// The steps between descend `g + α ‖g‖ g_v/‖g_v‖`, with `g_v` the part of SAM's last gradient that is
-/// orthogonal to the plain one. Two forwards and two backwards at each k-th step, one of each at the
-/// others. Only perturbed steps are counted: with a [`Schedule`](super::Schedule) each k-th of those
-/// that it names. If SAM's pass had to be given up, the next step makes it. When masks change, `g_v`
-/// keeps what is live.
+/// The steps between descend `g + α ‖g‖ g_v/‖g_v‖`, with `g_v` the part of SAM's last gradient that
+/// is orthogonal to the plain one. Two forwards and two backwards at each k-th step, one of each at
+/// the others. Only perturbed steps are counted: with a [`Schedule`](super::Schedule) each k-th of
+/// those that it names. If SAM's pass had to be given up, the next step makes it. When masks
+/// change, `g_v` keeps what is live.
 ///
 /// Liu et al., "Towards Efficient and Scalable Sharpness-Aware Minimization", CVPR 2022 (arXiv
 /// 2203.02714), with its global projection; the public implementations project tensor by tensor.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// When to perturb, and by which share of the radius; other steps are the base optimizer's and cost what it costs.
+/// When to perturb, and by which share of the radius; other steps are the base optimizer's and cost
+/// what it costs.
 ///
 /// | field | default | meaning |
 /// |---|---|---|
@@ -11,11 +12,12 @@ use serde::{Deserialize, Serialize};
 /// | `every` | 1 | each k-th of the steps between is perturbed |
 /// | `ramp` | 0 | the radius grows linearly over this many steps from `from` on, from `ρ/ramp` to `ρ` |
 ///
-/// Perturbing every k-th step is Composer's `interval`; the tail of a run suffices for most of SAM's gain in Zhou et al., "Sharpness-Aware
-/// Minimization Efficiently Selects Flatter Minima Late in Training", ICLR 2025 (arXiv 2410.10373).
+/// Perturbing every k-th step is Composer's `interval`; the tail of a run suffices for most of
+/// SAM's gain in Zhou et al., "Sharpness-Aware Minimization Efficiently Selects Flatter Minima Late
+/// in Training", ICLR 2025 (arXiv 2410.10373).
 ///
-/// Periods of a perturbation (LookSAM's, or those for which ZO-SAM keeps a direction) count the steps that are perturbed, so that the two
-/// can be combined.
+/// Periods of a perturbation (LookSAM's, or those for which ZO-SAM keeps a direction) count the
+/// steps that are perturbed, so that the two can be combined.
 ///
 /// ```
 /// use zosam::perturb::Schedule;

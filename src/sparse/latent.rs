@@ -38,8 +38,8 @@ impl Latent {
         tree::float_values(model).filter(|id| masks.contains(id))
     }
 
-    /// The gradient where weights are moved, with the decay of live and of latent values; also for weights that
-    /// have no gradient or are frozen.
+    /// The gradient where weights are moved, with the decay of live and of latent values; also for
+    /// weights that have no gradient or are frozen.
     pub fn descent(&self, gradient: ParamVector, masks: &Masks) -> ParamVector {
         let Training {
             decay,

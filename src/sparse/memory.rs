@@ -11,7 +11,8 @@ const MOST_STEPS: u64 = 10_000;
 
 /// Which gradient the scores of a method see.
 ///
-/// Every gradient is that of the loss with respect to all positions of the sparse weights, dead ones included.
+/// Every gradient is that of the loss with respect to all positions of the sparse weights, dead
+/// ones included.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GradientMemory {

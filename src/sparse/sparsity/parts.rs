@@ -109,8 +109,9 @@ impl Sparsity {
         Ok(())
     }
 
-    /// Checks that the weights with masks are those that are to be sparse. What is frozen now counts as well,
-    /// but what was frozen when masks were chosen has none, and given masks say themselves what is sparse.
+    /// Checks that the weights with masks are those that are to be sparse. What is frozen now
+    /// counts as well, but what was frozen when masks were chosen has none, and given masks say
+    /// themselves what is sparse.
     fn check_selection<M: Module>(
         &self,
         model: &M,
