@@ -27,12 +27,12 @@ use crate::inference::graph::Graph;
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompileConfig {
     /// How far outputs on the sample may be from the module's, relative to the largest of each
-    /// output. Without, the module is not run, and whoever compiles vouches that it treats images
-    /// one by one. Default `Some(1e-4)`.
+    /// output. With `None` the module is not run, and you vouch that it treats images one by one.
+    /// Default `Some(1e-4)`.
     pub tolerance: Option<f64>,
-    /// Whether the sample's whole batch is compiled as one, for batches of that size alone: linear
-    /// layers then have a position for each of its members to spread vectors over. Default: images
-    /// one by one, where a batch does not mix them.
+    /// Whether the sample's whole batch is compiled as one, for batches of that size alone. Vectors
+    /// of linear layers then spread over the members of the batch. Default: images one by one,
+    /// where a batch does not mix them.
     pub whole_batch: bool,
 }
 

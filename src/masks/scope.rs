@@ -99,8 +99,8 @@ impl Masks {
     /// live weights only, where that is faster.
     ///
     /// Training steps do so by themselves; this is for validation and for loops of your own.
-    /// Gradients at dead weights are zero for weights that were computed with sparsely, but within
-    /// a training step that asks for them.
+    /// A layer that computes sparsely gives dead weights no gradient, except within a training step
+    /// that asks for it.
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {
