@@ -103,6 +103,7 @@ impl Default for LandscapeConfig {
 
 /// Losses on a grid in the plane `θ + x a + y b`, and how far its points are from `θ`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Landscape {
     /// The multiples of either direction, ascending.
     pub axis: Vec<f64>,

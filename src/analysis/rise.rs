@@ -139,6 +139,7 @@ fn random_directions<M: Module>(
 
 /// Mean and spread of the gradient over batches, on the live weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GradientNoise {
     /// `‖ḡ‖`, the norm of the mean gradient.
     pub norm: f64,
