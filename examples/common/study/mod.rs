@@ -51,6 +51,7 @@ pub fn run<P: Program>(command: Study) -> Result<()> {
         plan,
         command,
     };
+    studying.check_options::<P>()?;
     studying.settle_epochs::<P>()?;
     match studying.command.dry_run {
         true => studying.foretell::<P>(),

@@ -57,6 +57,16 @@ impl Studying {
         Ok(run.seconds())
     }
 
+    /// Refuses options that no run could have, before any run is made.
+    pub fn check_options<P: Program>(&self) -> Result<()> {
+        for cell in self.plan.cells() {
+            let (row, column) = (&self.plan.rows[cell.row], &self.plan.columns[cell.column]);
+            self.args::<P>(cell.options)
+                .with_context(|| format!("{}, {}", row.name, column.name))?;
+        }
+        Ok(())
+    }
+
     fn args<P: Program>(&self, options: Vec<String>) -> Result<Args> {
         Ok(cli::train::<P>(options)?.args)
     }
