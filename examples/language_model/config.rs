@@ -81,7 +81,13 @@ impl Config {
             weight_decay,
         };
         let method = method(&options.sparse, &plan);
-        method.clone().boxed().validate()?;
+        let boxed = method.clone().boxed();
+        boxed.validate()?;
+        ensure!(
+            !(forward_only && boxed.needs_dense_gradient()),
+            "--method {} grows weights by the gradient of dead weights, which --forward-only has not: choose another, such as set or keep",
+            boxed.name()
+        );
         let steps = fit.steps.get();
         let when = options.sharpness.sharpness_schedule;
         Ok(Self {

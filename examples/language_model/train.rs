@@ -68,10 +68,6 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     let handler = Arc::clone(&stop);
     ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed))
         .context("the interrupt handler cannot be installed")?;
-    let ([train, validation], [files, others]) = (text.bytes(), text.files);
-    eprintln!(
-        "{train} bytes of {files} files for training, {validation} of {others} for validation"
-    );
     let run = Run {
         device: device(config.device)?.autodiff(),
         output: Output::new(options.machine.json, options.run.out.clone()),
@@ -101,6 +97,10 @@ fn opened(out: &Path, resume: bool, config: &Config) -> Result<Store> {
 impl Run<'_> {
     fn train(&self) -> Result<()> {
         let mut state = self.begun()?;
+        let ([train, validation], [files, others]) = (self.text.bytes(), self.text.files);
+        eprintln!(
+            "{train} bytes of {files} files for training, {validation} of {others} for validation"
+        );
         let report = state.sparsity.report(&state.model);
         eprintln!("{report}");
         self.output.event(&json!({
