@@ -16,23 +16,13 @@ use burn::train::{
     ClassificationOutput, ExecutionStrategy, InferenceStep, Learner, SupervisedTraining,
 };
 use zosam::checkpoint::fingerprint;
-use zosam::data::{ImageItem, idx_images};
+use zosam::data::{ImageItem, Images, mnist};
 use zosam::models::{ResNet, ResNetConfig};
 use zosam::train::{LossStep, SparseModel};
 use zosam::{RigL, Sparsity, ZoSamConfig};
 
 const EPOCHS: usize = 4;
 const BATCH: usize = 32;
-
-macro_rules! asset {
-    ($name:literal) => {
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/assets/fashion-mnist/",
-            $name
-        ))
-    };
-}
 
 /// A user's model: what it has to offer is its loss.
 #[derive(Module, Debug)]
@@ -95,19 +85,9 @@ fn main() -> Result<()> {
     let folder = arguments.next().context("name a folder for the run")?;
     let resumed: Option<usize> = arguments.next().map(|epoch| epoch.parse()).transpose()?;
 
-    let train = idx_images(
-        "training",
-        asset!("train-images-idx3-ubyte.gz"),
-        asset!("train-labels-idx1-ubyte.gz"),
-        10,
-    )?;
+    let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/fashion-mnist");
+    let (train, test) = mnist(assets)?;
     let train = train.take(2000);
-    let test = idx_images(
-        "test",
-        asset!("t10k-images-idx3-ubyte.gz"),
-        asset!("t10k-labels-idx1-ubyte.gz"),
-        10,
-    )?;
     let device = Device::flex().autodiff();
     device.seed(0);
     let net = ResNetConfig::resnet32(10)
@@ -117,11 +97,10 @@ fn main() -> Result<()> {
 
     let steps = (EPOCHS * train.len().div_ceil(BATCH)) as u64;
     let mut sparsity = Sparsity::new(RigL::new(0.9, steps).with_update_every(20));
-    // RigL begins with random masks: no batch is needed to choose them.
-    let net = sparsity.attach(Classifier { net }, |_| Tensor::<1>::zeros([1], &device))?;
+    let net = sparsity.attach_on(Classifier { net }, &())?;
     let model = SparseModel::new(net, sparsity, ZoSamConfig::new().build()?, 0)?;
 
-    let loader = |images: zosam::data::Images, device: &Device| {
+    let loader = |images: Images, device: &Device| {
         let builder = DataLoaderBuilder::new(ToTensors)
             .batch_size(BATCH)
             .shuffle(0);

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Writes a file so that, whatever happens meanwhile, its path holds either the old content or the new.
+/// Writes a file so that, whatever happens meanwhile, its path holds either the old content or the
+/// new.
 ///
 /// Who may read it is up to the umask, as for any new file.
 ///
@@ -27,7 +28,8 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     write().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
 }
 
-/// Makes temporary files that others may read as they may any file; by default only their owner could.
+/// Makes temporary files that others may read as they may any file; by default only their owner
+/// could.
 pub(crate) fn new_file() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]

@@ -18,12 +18,13 @@ use zosam::perturb::ZeroOrder;
 use zosam::sparse::RandomStatic;
 use zosam::{Error, RigL, Sparsity, ZoSam, ZoSamConfig};
 
-type Optim = ZoSam<burn::optim::AdamW>;
+/// Around what `init()` returns, as most people have it; the documentation's example has a bare rule.
+type Optim = ZoSam;
 
 fn start(inputs: usize) -> (Linear, Optim, Sparsity) {
     let device = Device::flex().autodiff();
     let model = LinearConfig::new(inputs, 4).init(&device);
-    let optim = ZoSamConfig::new().init(AdamWConfig::new().build()).unwrap();
+    let optim = ZoSamConfig::new().init(AdamWConfig::new().init()).unwrap();
     (model, optim, Sparsity::new(RigL::new(0.5, 100)))
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::analyse::ProbeArgs;
 use super::args::{Args, DataArgs, MachineArgs};
 use super::robustness::CorruptionArgs;
 use super::{Program, options, recipe};
@@ -33,6 +35,10 @@ pub enum Command<P: Program> {
     Info(Info),
     /// Write a model file for other programs.
     Export(Box<Export<P>>),
+    /// Measure how sharp the loss is around a model file: landscape, Hessian, rises.
+    Analyse(Box<Analyse<P>>),
+    /// Compare many runs: tables, curves and a page, or the sharpness card of some.
+    Study(Box<Study>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -105,6 +111,60 @@ pub struct Export<P: Program> {
     pub file: File<P>,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct Analyse<P: Program> {
+    /// The model file, such as the model.safetensors of a run; analysis.json and analysis.svg are kept beside it.
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub probes: ProbeArgs,
+    #[command(flatten)]
+    pub file: File<P>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Study {
+    /// paper, variants, radius, sensitivity, budget, or a JSON file like those in recipes/studies; or sharpness.
+    pub what: String,
+    /// With sharpness: folders of runs, or model files.
+    pub runs: Vec<PathBuf>,
+    /// Folder for runs and report; the same command goes on with what is there.
+    #[arg(long, value_name = "DIR", default_value = "study")]
+    pub out: PathBuf,
+    /// Folder of the images, such as that with cifar-10-batches-bin [default: the built-in images].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Rows whose names hold any of these words.
+    #[arg(long, value_name = "WORD,...", value_delimiter = ',')]
+    pub rows: Vec<String>,
+    /// Seeds, from 0 [default: the file's].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: Option<u64>,
+    /// Begin no run that would end later than this, such as 20m or 2h.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub budget: Option<Duration>,
+    /// More options for all runs, or for the measurements of sharpness; these win.
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub with: Option<String>,
+    /// Rounds in which costs are measured, where times are to be equal.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    pub rounds: u64,
+    /// List the runs and what they will take, by twenty steps of each column, and make none.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+fn duration(text: &str) -> Result<Duration> {
+    let units = [("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let found = units
+        .iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+    let (number, seconds) = found.context("a number with s, m or h: 90s, 20m, 2h")?;
+    let number: f64 = number
+        .parse()
+        .context("a number with s, m or h: 90s, 20m, 2h")?;
+    Duration::try_from_secs_f64(number * seconds).context("a time is positive")
+}
+
 /// What kind of file `export` writes: a model file if none of these is given.
 #[derive(Debug, Clone, Copy, clap::Args)]
 #[group(multiple = false)]
@@ -124,6 +184,43 @@ pub struct Layout {
 
 /// What the arguments of the process ask for; an error is one line.
 pub fn parsed<P: Program>() -> Result<Command<P>, Refusal> {
+    parse(std::env::args().collect())
+}
+
+/// The options of a run that this process makes beside others.
+///
+/// # Errors
+///
+/// If one of them is unknown or has no such value.
+pub fn train<P: Program>(options: Vec<String>) -> Result<Train<P>> {
+    match parse_words::<P>("train", options)? {
+        Command::Train(train) => Ok(*train),
+        other => bail!("{other:?} trains nothing"),
+    }
+}
+
+/// As [`train`], of the measurement of a model file.
+///
+/// # Errors
+///
+/// As [`train`].
+pub fn analyse<P: Program>(options: Vec<String>) -> Result<Analyse<P>> {
+    match parse_words::<P>("analyse", options)? {
+        Command::Analyse(analyse) => Ok(*analyse),
+        other => bail!("{other:?} measures nothing"),
+    }
+}
+
+fn parse_words<P: Program>(command: &str, options: Vec<String>) -> Result<Command<P>> {
+    let start = [P::NAME.to_string(), command.to_string()];
+    let parsed = parse(start.into_iter().chain(options).collect());
+    parsed.map_err(|refusal| match refusal {
+        Refusal::Ours(error) => error,
+        Refusal::Clap(error) => anyhow!("{}", one_line(&error)),
+    })
+}
+
+fn parse<P: Program>(arguments: Vec<String>) -> Result<Command<P>, Refusal> {
     let mut line = Line::<P>::command().about(P::ABOUT).name(P::NAME);
     line = line.mut_subcommands(|command| {
         let flag = |name: &'static str| Arg::new(name).long(name).global(false);
@@ -151,7 +248,7 @@ pub fn parsed<P: Program>() -> Result<Command<P>, Refusal> {
         })
     });
     let grammar = Grammar::of(&line);
-    let arguments = recipe::expanded(std::env::args().collect(), P::NAME)
+    let arguments = recipe::expanded(arguments, P::NAME)
         .and_then(|arguments| grammar.arranged(arguments))
         .map_err(Refusal::Ours)?;
     let matches = line.try_get_matches_from(&arguments);
@@ -264,13 +361,17 @@ impl Refusal {
             Self::Clap(answer) if !answer.use_stderr() => answer.exit(),
             Self::Clap(error) => error,
         };
-        let text = error.to_string();
-        let mut parts = text.split("\n\n");
-        let reason = parts.next().unwrap_or_default();
-        let tip = parts.find_map(|part| part.trim().strip_prefix("tip: "));
-        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let tip = tip.map_or(String::new(), |tip| format!("; {}", words(tip)));
-        eprintln!("{}{tip} (see --help)", words(reason));
+        eprintln!("{} (see --help)", one_line(&error));
         std::process::ExitCode::from(2)
     }
+}
+
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let mut parts = text.split("\n\n");
+    let reason = parts.next().unwrap_or_default();
+    let tip = parts.find_map(|part| part.trim().strip_prefix("tip: "));
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tip = tip.map_or(String::new(), |tip| format!("; {}", words(tip)));
+    format!("{}{tip}", words(reason))
 }

@@ -8,6 +8,7 @@
 #[macro_use]
 mod names;
 
+mod analyse;
 pub mod args;
 mod augment;
 mod batch;
@@ -23,6 +24,7 @@ mod export;
 mod file;
 mod folder;
 mod info;
+mod interrupt;
 mod last_batch;
 mod measure;
 mod method;
@@ -38,7 +40,9 @@ mod robustness;
 mod run;
 mod sharpness;
 mod sparse_args;
+mod spread;
 mod start;
+mod study;
 mod train;
 mod units;
 mod warnings;
@@ -145,6 +149,8 @@ pub fn main<P: Program>() -> ExitCode {
         Command::Predict(predict) => predict::run::<P>(*predict),
         Command::Info(info) => info::run(&info),
         Command::Export(export) => export::run::<P>(*export),
+        Command::Analyse(analyse) => analyse::run::<P>(*analyse),
+        Command::Study(study) => study::run::<P>(*study),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,6 +13,7 @@ use zosam::model_file::{Card, SaveOptions};
 use zosam::objective::Passes;
 use zosam::sparse::SparsityReport;
 
+use super::analyse::Portrait;
 use super::plot;
 use super::progress::{self, EpochMetrics};
 
@@ -39,6 +40,7 @@ pub enum Event<'a> {
         #[serde(flatten)]
         robustness: &'a Robustness,
     },
+    Analysis(&'a Portrait),
     Prediction {
         file: &'a Path,
         best: &'a [(String, f64)],

@@ -1,9 +1,8 @@
 //! From the command line to a run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use zosam::data::{Loader, LoaderConfig};
 use zosam::model_file::read_card;
 
@@ -13,7 +12,7 @@ use super::config::{Config, device};
 use super::dataset::{self, Data};
 use super::output::Output;
 use super::run::Run;
-use super::{Network, Program, Task, file, folder, last_batch, start, uses};
+use super::{Network, Program, Task, cli, file, folder, interrupt, last_batch, start, uses};
 
 /// Trains as the arguments say.
 pub fn run<P: Program>(options: P::Options, mut args: Args) -> Result<()> {
@@ -34,6 +33,12 @@ pub fn run<P: Program>(options: P::Options, mut args: Args) -> Result<()> {
         Some(card) => P::by_card(&options, &card, Training { args, data }),
         None => P::by_options(&options, shape, classes, Training { args, data }),
     }
+}
+
+/// Trains as the words of a command line say.
+pub fn words<P: Program>(words: Vec<String>) -> Result<()> {
+    let train = cli::train::<P>(words)?;
+    run::<P>(train.network, train.args)
 }
 
 struct Training {
@@ -63,10 +68,7 @@ impl Task for Training {
         };
         let mut config = Config::new(&args, model, &data, train.len())?;
         let folder = folder::open(&args, &mut config)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let handler = Arc::clone(&stop);
-        ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed))
-            .context("the interrupt handler cannot be installed")?;
+        let stop = interrupt::flag()?;
         let run = Run {
             output: Output::new(args.machine.json, args.run.out.clone()),
             device,

@@ -1,8 +1,15 @@
 //! How good a classifier's answers are.
 
+#[cfg(feature = "data")]
+use burn::tensor::Device;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "data")]
+use crate::data::Loader;
+#[cfg(feature = "data")]
+use crate::error::Result;
 
 /// Bins of confidence, as in the paper.
 const BINS: usize = 15;
@@ -50,6 +57,46 @@ impl Evaluation {
         }
     }
 
+    /// A classifier's answers on all images of a loader, with its batches on a device.
+    ///
+    /// `logits` makes `[batch, classes]` of `[batch, channels, height, width]`. Give it a model in inference mode
+    /// (`model.valid()`), and a loader without augmentation ([`LoaderConfig::evaluation`](crate::data::LoaderConfig)).
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "flex", feature = "models"))] {
+    /// use burn::{module::Module, tensor::Device};
+    /// use zosam::{analysis::Evaluation, data::{Images, Loader, LoaderConfig}, models::ResNetConfig};
+    /// let images = Images::new("tiny", vec![0; 3 * 64], vec![0, 1, 1], [1, 8, 8], 2)?;
+    /// let loader = Loader::new(images, LoaderConfig::evaluation())?;
+    /// let config = ResNetConfig::resnet32(2).with_depth(8).with_channels(1);
+    /// let model = config.init(&Device::flex().autodiff())?.valid();
+    /// let evaluation = Evaluation::of(&loader, &Device::flex(), |images| model.forward(images))?;
+    /// assert_eq!(evaluation.images(), 3);
+    /// # }
+    /// # Ok::<(), zosam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// As [`add`](Self::add), for a classifier of other classes than the images have.
+    #[cfg(feature = "data")]
+    pub fn of(
+        loader: &Loader,
+        device: &Device,
+        logits: impl Fn(Tensor<4>) -> Tensor<2>,
+    ) -> Result<Self> {
+        let mut evaluation = Self::new(loader.images().classes());
+        for batch in loader.epoch(0, 0) {
+            let (images, labels) = batch?.to_tensors(device);
+            evaluation.add(logits(images), labels);
+        }
+        Ok(evaluation)
+    }
+
     /// Adds the logits `[batch, classes]` of images with labels `[batch]`.
     ///
     /// # Panics
@@ -66,7 +113,7 @@ impl Evaluation {
     }
 
     fn add_one(&mut self, chances: &[f64], label: usize) {
-        // Of equal chances the first class counts as the answer; NaN is none.
+        // If chances are equal, the first class counts as the answer; NaN is none.
         let best = |best: usize, class: usize| {
             if chances[class] > chances[best] {
                 class

@@ -103,6 +103,7 @@ impl Default for LandscapeConfig {
 
 /// Losses on a grid in the plane `θ + x a + y b`, and how far its points are from `θ`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Landscape {
     /// The multiples of either direction, ascending.
     pub axis: Vec<f64>,
@@ -168,23 +169,12 @@ impl LandscapeConfig {
         directions: &[ParamVector; 2],
         loss: F,
     ) -> Result<Landscape> {
-        check("points", self.points as f64, self.points >= 2, "at least 2")?;
-        check(
-            "reach",
-            self.reach,
-            self.reach > 0.0,
-            "finite and greater than 0",
-        )?;
+        let axis = self.checked_axis()?;
         let mut objective = Objective::new(model, loss, 0);
         let [a, b] = directions;
-        let axis = self.axis();
         let mut at = |x: f64, y: f64| {
             let direction = a.clone().scaled(x).plus_scaled(b, y);
-            let offset = Offset {
-                direction,
-                scale: 1.0,
-            };
-            objective.value(Some(&offset))
+            value_at(&mut objective, direction, 1.0)
         };
         let rows = axis
             .iter()
@@ -198,6 +188,40 @@ impl LandscapeConfig {
             cosine: a.dot(b) / (lengths[0] * lengths[1]),
         })
     }
+
+    /// The loss along one direction, at the multiples of [`axis`](Self::axis): `points` forward passes
+    /// without a graph. Any number will do that is had from the model: the share of wrong answers, say.
+    ///
+    /// # Errors
+    ///
+    /// A field out of its range.
+    pub fn slice<M: Module, F: BatchLoss<M>>(
+        &self,
+        model: &M,
+        direction: &ParamVector,
+        loss: F,
+    ) -> Result<Vec<f64>> {
+        let axis = self.checked_axis()?;
+        let mut objective = Objective::new(model, loss, 0);
+        let at = |x| value_at(&mut objective, direction.clone(), x);
+        Ok(axis.into_iter().map(at).collect())
+    }
+
+    fn checked_axis(&self) -> Result<Vec<f64>> {
+        check("points", self.points as f64, self.points >= 2, "at least 2")?;
+        let is_usable = self.reach.is_finite() && self.reach > 0.0;
+        check("reach", self.reach, is_usable, "finite and greater than 0")?;
+        Ok(self.axis())
+    }
+}
+
+/// The loss at `θ + scale · direction`.
+fn value_at<M: Module, F: BatchLoss<M>>(
+    objective: &mut Objective<'_, M, F>,
+    direction: ParamVector,
+    scale: f64,
+) -> f64 {
+    objective.value(Some(&Offset { direction, scale }))
 }
 
 impl Landscape {

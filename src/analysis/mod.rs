@@ -14,7 +14,7 @@ pub use alignment::alignment;
 pub use convergence::{Curve, reached};
 pub use evaluation::Evaluation;
 pub use landscape::{Landscape, LandscapeConfig, filter_normalised};
-pub use rise::{GradientNoise, gradient_noise, rise, worst_rise};
+pub use rise::{GradientNoise, RiseProfile, gradient_noise, rise, rise_profile, worst_rise};
 #[cfg(feature = "data")]
 pub use robustness::Robustness;
 pub use similarity::{class_activation, dead_channels, linear_cka};

@@ -1,11 +1,11 @@
 //! A folder that resumes a run exactly.
 //!
-//! A checkpoint is a folder of six files: the model, the optimizer's state, the masks and what was live before
-//! in burn's record format, `state.cbor` with step number, method memory and whatever progress the caller keeps (CBOR, because
-//! JSON has no NaN, and a run that diverged is a run, too), and
-//! `manifest.json` with the size and SHA-256 of the others. It is written under another name, synced and
-//! renamed, so that a checkpoint either exists whole or not at all; what damages it later is detected
-//! before a byte of it is used.
+//! A checkpoint is a folder of six files: the model, the optimizer's state, the masks and what was
+//! live before in burn's record format, `state.cbor` with step number, method memory and whatever
+//! progress the caller keeps (CBOR, because JSON has no NaN, and a run that diverged is a run,
+//! too), and `manifest.json` with the size and SHA-256 of the others. It is written under another
+//! name, synced and renamed, so that a checkpoint either exists whole or not at all; what damages
+//! it later is detected before a byte of it is used.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {

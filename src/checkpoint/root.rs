@@ -69,8 +69,8 @@ impl Root {
 
     /// Renames a folder to a step's name that is free; also returns the names of that step before.
     ///
-    /// A step that was saved before keeps its folder until the new one is there under a later name: at no
-    /// moment is there no whole checkpoint of it.
+    /// A step that was saved before keeps its folder until the new one is there under a later name:
+    /// at no moment is there no whole checkpoint of it.
     fn place(&self, partial: &Path, steps: u64) -> io::Result<(Vec<String>, String)> {
         loop {
             let earlier = self.of_step(steps)?;

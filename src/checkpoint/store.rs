@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::optim::Optimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use serde::de::DeserializeOwned;
@@ -66,7 +65,6 @@ impl Store {
     where
         M: Module,
         P: Perturbation,
-        O: Optimizer,
         T: Serialize,
     {
         self.save_averaged(model, optim, sparsity, progress, None)
@@ -88,7 +86,6 @@ impl Store {
     where
         M: Module,
         P: Perturbation,
-        O: Optimizer,
         T: Serialize,
     {
         let parts = sparsity.to_parts()?;
@@ -150,13 +147,13 @@ impl Store {
         newest_damage.map_or(Ok(None), Err)
     }
 
-    /// Loads a checkpoint into a model, an optimizer and a sparsity method of the same configuration as
-    /// those that were saved.
+    /// Loads a checkpoint into a model, an optimizer and a sparsity method of the same
+    /// configuration as those that were saved.
     ///
     /// # Errors
     ///
-    /// [`Error::File`] if the checkpoint is damaged, [`Error::Mismatch`] if it belongs to another model,
-    /// optimizer or method. Nothing is loaded then, neither into clones of `model`.
+    /// [`Error::File`] if the checkpoint is damaged, [`Error::Mismatch`] if it belongs to another
+    /// model, optimizer or method. Nothing is loaded then, neither into clones of `model`.
     pub fn load<M, P, O, T>(
         &self,
         folder: &Path,
@@ -167,7 +164,6 @@ impl Store {
     where
         M: Module,
         P: Perturbation,
-        O: Optimizer,
         T: DeserializeOwned,
     {
         let (model, optim, progress, _) =
@@ -192,7 +188,6 @@ impl Store {
     where
         M: Module,
         P: Perturbation,
-        O: Optimizer,
         T: DeserializeOwned,
     {
         let mut files = verified(folder)?;

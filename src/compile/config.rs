@@ -26,11 +26,13 @@ use crate::inference::graph::Graph;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompileConfig {
-    /// How far outputs on the sample may be from the module's, relative to the largest of each output. Without, the module
-    /// is not run, and whoever compiles vouches that it treats images one by one. Default `Some(1e-4)`.
+    /// How far outputs on the sample may be from the module's, relative to the largest of each
+    /// output. With `None` the module is not run, and you vouch that it treats images one by one.
+    /// Default `Some(1e-4)`.
     pub tolerance: Option<f64>,
-    /// Whether the sample's whole batch is compiled as one, for batches of that size alone: linear layers then have a
-    /// position for each of its members to spread vectors over. Default: images one by one, where a batch does not mix them.
+    /// Whether the sample's whole batch is compiled as one, for batches of that size alone. Vectors
+    /// of linear layers then spread over the members of the batch. Default: images one by one,
+    /// where a batch does not mix them.
     pub whole_batch: bool,
 }
 
@@ -65,13 +67,15 @@ impl CompileConfig {
 
     /// Compiles a module for inputs of the sample's shapes.
     ///
-    /// The first axis of every input is that of the batch. With a tolerance, the module is run on flex for one image and for
-    /// two: outputs must be the network's, and those of an image the same alone and beside another. If they are not, or the
-    /// sample has no axis of a batch, the network is for the sample's whole batch, and for batches of that size alone.
+    /// The first axis of every input is that of the batch. With a tolerance, the module is run on
+    /// flex for one image and for two: outputs must be the network's, and those of an image the
+    /// same alone and beside another. If they are not, or the sample has no axis of a batch, the
+    /// network is for the sample's whole batch, and for batches of that size alone.
     ///
     /// # Errors
     ///
-    /// If the forward pass cannot be recorded (the message says what stands in the way and what would do), or outputs differ.
+    /// If the forward pass cannot be recorded (the message says what stands in the way and what
+    /// would do), or outputs differ.
     pub fn compile<M: Module, I: Tensors, O: Tensors>(
         &self,
         module: &M,
@@ -113,7 +117,8 @@ pub(super) fn record<M: Module, I: Tensors, O: Tensors>(
 }
 
 impl SparseNetwork {
-    /// Compiles any burn module for inputs of the sample's shapes: [`CompileConfig::compile`] with the defaults.
+    /// Compiles any burn module for inputs of the sample's shapes: [`CompileConfig::compile`] with
+    /// the defaults.
     ///
     /// # Errors
     ///

@@ -102,7 +102,8 @@ fn read_back(flex: &mut TensorInterpreter<Flex>, tensor: &TensorIr) -> Option<Te
     }
 }
 
-/// The parameter that an output of as many numbers is, in another shape or times something: the only one of that size.
+/// The parameter that an output of as many numbers is, in another shape or times something: the
+/// only one of that size.
 fn name(trace: &Trace, operation: &OperationIr) -> Option<String> {
     let count = operation.outputs().next()?.shape.num_elements();
     let named = operation

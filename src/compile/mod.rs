@@ -1,8 +1,10 @@
-//! Any burn module as a network on the sparse CPU engine: its forward pass is recorded once, by burn's graph capture, and
-//! what was recorded is made into steps of [`SparseNetwork`](crate::inference::SparseNetwork).
+//! Any burn module as a network on the sparse CPU engine: its forward pass is recorded once, by
+//! burn's graph capture, and what was recorded is made into steps of
+//! [`SparseNetwork`](crate::inference::SparseNetwork).
 //!
-//! Whatever layers a module is made of, it works: operations that the engine lacks are burn's own, on its flex backend.
-//! [`SparseNetwork::report`](crate::inference::SparseNetwork::report) says which.
+//! Whatever layers a module is made of, it works: operations that the engine lacks are burn's own,
+//! on its flex backend. [`SparseNetwork::report`](crate::inference::SparseNetwork::report) says
+//! which.
 //!
 //! ```
 //! use burn::nn::{Linear, LinearConfig, Relu};
@@ -43,8 +45,8 @@
 //! | mixes images of a batch | is recorded for the sample's whole batch, and runs at that size only |
 //! | has floats of other than 32 bits, or quantised weights | is refused |
 //!
-//! Shapes are constants: one network for each size of image and length of text. The module is in evaluation mode
-//! (`valid`), and stays as it is.
+//! Shapes are constants: one network for each size of image and length of text. The module is in
+//! evaluation mode (`valid`), and stays as it is.
 
 mod config;
 mod fold;

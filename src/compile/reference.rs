@@ -19,8 +19,8 @@ pub(super) struct Reference {
     outputs: Vec<TensorData>,
 }
 
-/// How far an image's outputs alone may be from those beside another, relative to the largest: matrix products of other sizes
-/// are summed in another order.
+/// How far an image's outputs alone may be from those beside another, relative to the largest:
+/// matrix products of other sizes are summed in another order.
 const ROUNDING: f64 = 1e-4;
 
 impl Reference {
@@ -107,7 +107,8 @@ fn pairs(alone: &[TensorData], two: &[TensorData]) -> bool {
     alone.len() == two.len() && alone.iter().zip(two).all(is_pair)
 }
 
-/// The largest difference, relative to the largest number; NaN and infinite numbers are to be the same.
+/// The largest difference, relative to the largest number; NaN and infinite numbers are to be the
+/// same.
 fn apart(found: &[f64], expected: &[f64]) -> f64 {
     if found.len() != expected.len() {
         return f64::NAN;

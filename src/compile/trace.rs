@@ -25,10 +25,12 @@ pub(super) struct Trace {
     pub outputs: Vec<TensorId>,
 }
 
-/// Capture devices that are at rest. A process can make 65,536 of them, and each takes any number of recordings, one at a time.
+/// Capture devices that are at rest. A process can make 65,536 of them, and each takes any number
+/// of recordings, one at a time.
 static DEVICES: Mutex<Vec<Device>> = Mutex::new(Vec::new());
 
-/// Records a forward pass in evaluation mode. The module and its running statistics stay as they are.
+/// Records a forward pass in evaluation mode. The module and its running statistics stay as they
+/// are.
 pub(super) fn trace<M: Module, I: Tensors, O: Tensors>(
     module: &M,
     sample: &I,
@@ -36,13 +38,15 @@ pub(super) fn trace<M: Module, I: Tensors, O: Tensors>(
 ) -> Result<Trace> {
     let device = DEVICES.lock().ok().and_then(|mut devices| devices.pop());
     let device = device.unwrap_or_else(Device::capture);
-    // Running statistics are shared by clones, and moving a clone moves them: `valid` makes new ones.
+    // Running statistics are shared by clones, and moving a clone moves them: `valid` makes new
+    // ones.
     let module = module.valid().materialize();
     let recorded = catch_unwind(AssertUnwindSafe(|| {
         let mut names = Names::default();
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         let captured = device.capture_scope(|scope| {
-            // As flex has them: whole numbers that a module makes must meet those of the inputs. It can be set once.
+            // As flex has them: whole numbers that a module makes must meet those of the inputs. It
+            // can be set once.
             let types = DeviceConfig::default()
                 .int_dtype(IntDType::I32)
                 .bool_dtype(BoolStore::Native);

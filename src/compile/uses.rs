@@ -13,8 +13,9 @@ use crate::inference::graph::{Graph, Node, work};
 
 /// How often a forward pass for one image uses each weight of a module's layers, by their paths.
 ///
-/// A weight of a convolution is used once for each output pixel, of a linear layer once for each row (or token), of a transposed
-/// convolution once for each input pixel; layers that run several times (the steps of an LSTM) add up.
+/// A weight of a convolution is used once for each output pixel, of a linear layer once for each
+/// row (or token), of a transposed convolution once for each input pixel; layers that run several
+/// times (the steps of an LSTM) add up.
 ///
 /// ```
 /// use burn::{nn::conv::{Conv2d, Conv2dConfig}, tensor::{Device, Tensor}};
@@ -66,7 +67,8 @@ impl Uses {
         weights.map(|(path, uses)| (path.as_str(), *uses))
     }
 
-    /// Multiply-adds of products of two tensors that are both computed, as in attention: no weight's.
+    /// Multiply-adds of products of two tensors that are both computed, as in attention: no
+    /// weight's.
     pub fn between_activations(&self) -> u64 {
         self.other
     }

@@ -1,8 +1,10 @@
-//! Trained sparse networks on a CPU, without burn's tensors: what a weight does not have costs nothing.
+//! Trained sparse networks on a CPU, without burn's tensors: what a weight does not have costs
+//! nothing.
 //!
-//! [`SparseNetwork`] is a network for one size of image (or length of text), made of any burn module by `SparseNetwork::compile`
-//! (feature `compile`) or loaded from a file. Batch norm is folded into convolutions, and only live weights are kept, 8 bytes
-//! each. Weights are live if they are not zero, so a model file or a model after training is all it needs. Activations are plain
+//! [`SparseNetwork`] is a network for one size of image (or length of text), made of any burn
+//! module by `SparseNetwork::compile` (feature `compile`) or loaded from a file. Batch norm is
+//! folded into convolutions, and only live weights are kept, 8 bytes each. Weights are live if they
+//! are not zero, so a model file or a model after training is all it needs. Activations are plain
 //! slices; a thread works on one image at a time, so that its activations stay in the caches.
 //!
 //! | operations | what they are here |
@@ -14,10 +16,11 @@
 //! | reshapes, slices, permutations | mostly nothing: the same numbers, seen in another way |
 //! | everything else | burn's own operations on flex (feature `interpreter`) |
 //!
-//! A layer that is nearly dense is multiplied densely, from dense weights of 4 bytes each. There, and nowhere else, a dead weight
-//! times an infinite number is NaN.
+//! A layer that is nearly dense is multiplied densely, from dense weights of 4 bytes each. There,
+//! and nowhere else, a dead weight times an infinite number is NaN.
 //!
-//! Outputs are the model's but for rounding: batch norm is a factor of the weights here, a step of its own there.
+//! Outputs are the model's but for rounding: batch norm is a factor of the weights here, a step of
+//! its own there.
 
 mod file;
 pub(crate) mod graph;

@@ -98,8 +98,8 @@ impl SparseNetwork {
         self.0.run(inputs)
     }
 
-    /// Logits `[images, classes]` of normalised images `[images, channels, height, width]`, in row-major order: the first
-    /// output for a single input of floats.
+    /// Logits `[images, classes]` of normalised images `[images, channels, height, width]`, in
+    /// row-major order: the first output for a single input of floats.
     ///
     /// The same for any number of threads, and for an image alone or among others.
     ///
@@ -134,8 +134,8 @@ impl SparseNetwork {
         NetworkReport::new(&self.0.graph, &self.0.plan)
     }
 
-    /// [`report`](Self::report) with the time of each operation for the first image of some inputs, the fastest of `runs`
-    /// runs.
+    /// [`report`](Self::report) with the time of each operation for the first image of some inputs,
+    /// the fastest of `runs` runs.
     ///
     /// # Errors
     ///

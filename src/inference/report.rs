@@ -39,6 +39,7 @@ impl fmt::Display for Arithmetic {
 
 /// One operation of a network.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct OperationReport {
     /// What it does, with what was joined to it.
     pub operation: String,
@@ -62,6 +63,7 @@ pub struct OperationReport {
 
 /// A network's operations, in order. Its text is a table of those that take a step.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct NetworkReport {
     /// In the order in which they are done.
     pub operations: Vec<OperationReport>,
@@ -74,7 +76,8 @@ impl NetworkReport {
             let Some(report) = operations.get_mut(step.node) else {
                 continue;
             };
-            // The last step of an operation is its own; those before it change the order of numbers.
+            // The last step of an operation is its own; those before it change the order of
+            // numbers.
             let is_last = plan
                 .steps
                 .get(at + 1)

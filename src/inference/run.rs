@@ -10,9 +10,9 @@ use crate::error::{Error, Result};
 /// Numbers of an input, `[N, …]` in row-major order.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// Of a tensor of floats.
+    /// Floats.
     Float(&'a [f32]),
-    /// Of a tensor of whole numbers, or of truth values as 0 and 1.
+    /// Whole numbers, or truth values as 0 and 1.
     Int(&'a [i32]),
 }
 
@@ -59,9 +59,9 @@ impl<'a> Input<'a> {
 /// Numbers of an output, `[N, …]` in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Of a tensor of floats.
+    /// Floats.
     Float(Vec<f32>),
-    /// Of a tensor of whole numbers, or of truth values as 0 and 1.
+    /// Whole numbers, or truth values as 0 and 1.
     Int(Vec<i32>),
 }
 

@@ -1,5 +1,5 @@
-//! GELU, exponentials and the like in polynomials, which compilers turn into vector instructions: `std`'s functions take one
-//! number at a time.
+//! GELU, exponentials and the like in polynomials, which compilers turn into vector instructions:
+//! `std`'s functions take one number at a time.
 
 /// `y = x Φ(x)`, `Φ` the normal distribution function: the exact GELU. `|error| ≤ 4e-7 |x|`.
 #[inline(always)]
@@ -7,8 +7,9 @@ pub(crate) fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + erf(std::f32::consts::FRAC_1_SQRT_2 * x))
 }
 
-/// Numerator and denominator of `erf(z) / z` in `z²`, lowest power first: least squares, reweighted until the error was level,
-/// on [0, 3.92], where it is 1.4e-9 before rounding. Beyond, erf is ±1 in `f32`.
+/// Numerator and denominator of `erf(z) / z` in `z²`, lowest power first: least squares, reweighted
+/// until the error was level, on [0, 3.92], where it is 1.4e-9 before rounding. Beyond, erf is ±1
+/// in `f32`.
 const NUMERATOR: [f32; 7] = [
     std::f32::consts::FRAC_2_SQRT_PI,
     0.184_700_34,
@@ -52,8 +53,8 @@ pub(crate) fn decay(x: f32) -> f32 {
     rest * power_of_two(n)
 }
 
-/// `(eʳ, n)` with `eˣ = 2ⁿ eʳ`, `|r| ≤ ln 2 / 2`, by Taylor's series to the seventh power. Below -87, where `2ⁿ` would not be
-/// a normal number, they are those of -87.
+/// `(eʳ, n)` with `eˣ = 2ⁿ eʳ`, `|r| ≤ ln 2 / 2`, by Taylor's series to the seventh power. Below
+/// -87, where `2ⁿ` would not be a normal number, they are those of -87.
 #[inline(always)]
 fn powers(x: f32) -> (f32, i32) {
     const TAYLOR: [f32; 8] = [
@@ -83,8 +84,8 @@ fn power_of_two(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) as u32) << 23)
 }
 
-/// Numerator and denominator of `tanh(x) / x` in `x²`, lowest power first: the coefficients of the library Eigen
-/// (`generic_fast_tanh_float`), for |x| < 7.9; beyond, tanh is ±1 in `f32`.
+/// Numerator and denominator of `tanh(x) / x` in `x²`, lowest power first: the coefficients of the
+/// library Eigen (`generic_fast_tanh_float`), for |x| < 7.9; beyond, tanh is ±1 in `f32`.
 const TANH: ([f32; 7], [f32; 4]) = (
     [
         4.893_524_6e-3,
@@ -113,7 +114,8 @@ fn polynomial<const N: usize>(coefficients: &[f32; N], x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// erf by its series, in `f64`. Terms cancel: their rounding is 1e-9 at 4, from where on 1 is as near.
+    /// erf by its series, in `f64`. Terms cancel: their rounding is 1e-9 at 4, from where on 1 is
+    /// as near.
     fn series(z: f64) -> f64 {
         if z.abs() > 4.0 {
             return z.signum();

@@ -61,8 +61,8 @@ pub(crate) fn product(a: Matrix, b: Matrix, factor: f32, to: &mut [f32]) -> Resu
         let numbers = matrix.numbers.len();
         length("a matrix", numbers, numbers.max(matrix.span()))?;
     }
-    // SAFETY: every element of `a` and `b` lies in its slice by the check of their spans; `to` has `rows · columns` numbers
-    // and is borrowed exclusively.
+    // SAFETY: every element of `a` and `b` lies in its slice by the check of their spans; `to` has
+    // `rows · columns` numbers and is borrowed exclusively.
     unsafe {
         gemm::gemm(
             rows,

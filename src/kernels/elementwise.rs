@@ -1,4 +1,5 @@
-//! Functions of single numbers, and of pairs of them, on slices: loops that compilers turn into vector instructions.
+//! Functions of single numbers, and of pairs of them, on slices: loops that compilers turn into
+//! vector instructions.
 
 use serde::{Deserialize, Serialize};
 

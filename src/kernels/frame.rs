@@ -5,10 +5,11 @@ use super::shape::length;
 use super::simd::{Instructions, Job, MAX_LANES, Simd};
 use crate::error::{Result, check};
 
-/// Planes of a height and width, each in a frame: a row of zeros above, a zero before each row, and zeros behind the last.
+/// Planes of a height and width, each in a frame: a row of zeros above, a zero before each row, and
+/// zeros behind the last.
 ///
-/// Pixel `(y, x)` lies at `(y + 1) · (width + 1) + 1 + x` of its plane, so that the zero before a row is also the one behind the
-/// row above.
+/// Pixel `(y, x)` lies at `(y + 1) · (width + 1) + 1 + x` of its plane, so that the zero before a
+/// row is also the one behind the row above.
 ///
 /// ```
 /// use zosam::kernels::Frame;
@@ -43,7 +44,8 @@ impl Frame {
         let mut frame = Self { size, length: 0 };
         // The last vector of pixels may hang over, and is read a row and a column further on.
         let read = frame.first() + frame.run().next_multiple_of(MAX_LANES) + frame.first();
-        // An odd number of cache lines: planes at multiples of 4096 bytes would compete for the same sets.
+        // An odd number of cache lines: planes at multiples of 4096 bytes would compete for the
+        // same sets.
         frame.length = (read.div_ceil(MAX_LANES) | 1) * MAX_LANES;
         Ok(frame)
     }
@@ -73,7 +75,8 @@ impl Frame {
         self.run().div_ceil(lanes)
     }
 
-    /// Copies planes `[planes, height, width]` into frames `[planes, length]`, all of which is written.
+    /// Copies planes `[planes, height, width]` into frames `[planes, length]`, all of which is
+    /// written.
     ///
     /// # Errors
     /// Slices of different numbers of planes, or not of whole ones.
@@ -142,7 +145,8 @@ impl Job for Put<'_> {
         let planes = self.planes.chunks_exact(height * width);
         for (plane, framed) in planes.zip(self.framed.chunks_exact_mut(self.frame.length)) {
             let to = framed.as_mut_ptr();
-            // SAFETY: rows lie in the plane and in its frame; the caller vouches for the instructions.
+            // SAFETY: rows lie in the plane and in its frame; the caller vouches for the
+            // instructions.
             unsafe {
                 self.frame.clear(to);
                 for (row, from) in plane.chunks_exact(width).enumerate() {

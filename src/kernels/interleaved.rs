@@ -1,8 +1,9 @@
 //! Planes of a block of images in which a lane is an image.
 //!
-//! Each position of a channel is a vector with that position's number of `LANES` images. Every load is aligned, a stride is a
-//! step of more vectors, padding costs a vector of zeros, and no vector hangs over the end of a row. A band of rows is packed
-//! at a time, so that it stays in the second cache.
+//! Each position of a channel is a vector with that position's number of `LANES` images. Every load
+//! is aligned, a stride is a step of more vectors, padding costs a vector of zeros, and no vector
+//! hangs over the end of a row. A band of rows is packed at a time, so that it stays in the second
+//! cache.
 
 use std::ops::Range;
 
@@ -31,7 +32,8 @@ pub(crate) struct Interleaved {
 const BAND: usize = 12 << 10;
 
 impl Interleaved {
-    /// Planes for weights that read source `step · i + shift` at index `i < run`, for all the shifts of both axes.
+    /// Planes for weights that read source `step · i + shift` at index `i < run`, for all the
+    /// shifts of both axes.
     pub(crate) fn new(
         inputs: [usize; 2],
         run: [usize; 2],
@@ -55,7 +57,8 @@ impl Interleaved {
             band,
             rows: size(0, band),
             pitch,
-            // An odd number: channels at multiples of 4096 bytes would compete for the same cache sets.
+            // An odd number: channels at multiples of 4096 bytes would compete for the same cache
+            // sets.
             channel: (size(0, band) * pitch) | 1,
         }
     }
@@ -88,11 +91,12 @@ impl Interleaved {
         self.step[1]
     }
 
-    /// Packs what the rows from `start` on of a run read of one channel; padding on the sides stays as it is, zero.
+    /// Packs what the rows from `start` on of a run read of one channel; padding on the sides stays
+    /// as it is, zero.
     ///
     /// # Safety
-    /// `from` is valid for the channel of `LANES` images at distance `stride`, `to` for the channel's vectors; the CPU has
-    /// the instructions of `S`.
+    /// `from` is valid for the channel of `LANES` images at distance `stride`, `to` for the
+    /// channel's vectors; the CPU has the instructions of `S`.
     #[inline(always)]
     pub(crate) unsafe fn pack<S: Simd>(
         &self,
@@ -107,7 +111,8 @@ impl Interleaved {
         let end = end.max(begin as isize);
         let left = (begin as isize - self.first[1]) as usize;
         for row in 0..self.rows {
-            // SAFETY: columns `begin..end` of a source row that exists go to the row's columns from `left` on.
+            // SAFETY: columns `begin..end` of a source row that exists go to the row's columns from
+            // `left` on.
             unsafe {
                 let to = to.add(row * self.pitch * S::LANES);
                 let source = (self.step[0] * start + row) as isize + self.first[0];
@@ -129,7 +134,8 @@ impl Interleaved {
     }
 }
 
-/// Vectors of the positions of a range, from `LANES` images of `size` positions at distance `stride`.
+/// Vectors of the positions of a range, from `LANES` images of `size` positions at distance
+/// `stride`.
 ///
 /// # Safety
 /// Both sides are valid for them; the CPU has the instructions of `S`.
@@ -142,7 +148,8 @@ pub(crate) unsafe fn transpose_in<S: Simd>(
     to: *mut f32,
 ) {
     let (mut at, mut to) = (positions.start, to);
-    // SAFETY: whole squares lie in the range; the last, partial one is read from inside the image, to a square of its own.
+    // SAFETY: whole squares lie in the range; the last, partial one is read from inside the image,
+    // to a square of its own.
     unsafe {
         while at + S::LANES <= positions.end {
             S::transpose(from.add(at), stride, to, S::LANES);
@@ -170,7 +177,8 @@ pub(crate) unsafe fn transpose_in<S: Simd>(
     }
 }
 
-/// Numbers of `LANES` images at distance `stride`, from `count` vectors: the inverse of [`transpose_in`].
+/// Numbers of `LANES` images at distance `stride`, from `count` vectors: the inverse of
+/// [`transpose_in`].
 ///
 /// # Safety
 /// Both sides are valid for them; the CPU has the instructions of `S`.

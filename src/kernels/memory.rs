@@ -5,8 +5,8 @@
 ///
 /// Training allocates and frees the same large activations at every step. By default glibc, the C
 /// library of most Linux systems, hands them back to the system and takes page faults to get them
-/// again: up to a third of the time of a sparse ResNet-32's step on two threads (315 images a second
-/// instead of 500, width 16, 90 % sparse, batch 128, on a Zen 3). Call this once, first
+/// again: up to a third of the time of a sparse ResNet-32's step on two threads (315 images a
+/// second instead of 500, width 16, 90 % sparse, batch 128, on a Zen 3). Call this once, first
 /// thing in `main`, in a program that trains. The process then keeps the most memory that it ever
 /// used at once, until it ends.
 ///

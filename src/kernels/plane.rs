@@ -1,10 +1,11 @@
 //! Padded planes in which every weight of a convolution is one constant offset.
 //!
-//! A plane is stored row after row, its padding as zeros. Output position `(y, x)` has index `q = y · pitch + x`; the input
-//! that a weight multiplies there lies at `q` plus an offset that does not depend on `q`, so a run of outputs is a run of
-//! inputs. Columns between the end of one row of outputs and the next are computed and dropped; a row's right padding doubles
-//! as the next row's left padding to keep them few. A stride of `s` splits the input into its `s` phases by rows and columns,
-//! each a plane in which the stride is one.
+//! A plane is stored row after row, its padding as zeros. Output position `(y, x)` has index
+//! `q = y · pitch + x`; the input that a weight multiplies there lies at `q` plus an offset that
+//! does not depend on `q`, so a run of outputs is a run of inputs. Columns between the end of one
+//! row of outputs and the next are computed and dropped; a row's right padding doubles as the next
+//! row's left padding to keep them few. A stride of `s` splits the input into its `s` phases by
+//! rows and columns, each a plane in which the stride is one.
 
 use super::simd::Simd;
 
@@ -26,7 +27,8 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Distance between two rows (or planes): covers what is read of the inputs, and wraps only into zeros.
+    /// Distance between two rows (or planes): covers what is read of the inputs, and wraps only
+    /// into zeros.
     fn pitch(&self) -> usize {
         let read = self.outputs + self.reach;
         let real = (self.padding + self.inputs).div_ceil(self.stride);
@@ -73,7 +75,8 @@ impl Plane {
         Self {
             pitch,
             vectors,
-            // An odd number of lines: planes at multiples of 4096 bytes would compete for the same cache sets.
+            // An odd number of lines: planes at multiples of 4096 bytes would compete for the same
+            // cache sets.
             length: (lines | 1) * LINE,
             rows,
             columns,
@@ -85,7 +88,8 @@ impl Plane {
         self.rows.phases.len() * self.columns.phases.len()
     }
 
-    /// The offset of a weight from its channel's first plane: the input `(row, column)` steps of one from the padded corner.
+    /// The offset of a weight from its channel's first plane: the input `(row, column)` steps of
+    /// one from the padded corner.
     pub(crate) fn offset(&self, row: usize, column: usize) -> usize {
         let (rows, columns) = (&self.rows, &self.columns);
         let find = |axis: &Axis, tap: usize| {
@@ -122,7 +126,8 @@ impl Plane {
         }
     }
 
-    /// Copies a plane of outputs to their positions in the run; the columns between stay as they are, zero.
+    /// Copies a plane of outputs to their positions in the run; the columns between stay as they
+    /// are, zero.
     ///
     /// # Safety
     /// `from` is valid for the outputs, `to` for `LANES · vectors` numbers.
@@ -154,7 +159,8 @@ unsafe fn copy<S: Simd>(from: *const f32, stride: usize, to: *mut f32, count: us
         match stride {
             1 => copy_run::<S>(from, to, count),
             2 => {
-                // Eight at a time, so that the compiler uses vectors; nothing is read after the last number.
+                // Eight at a time, so that the compiler uses vectors; nothing is read after the
+                // last number.
                 let whole = count.saturating_sub(1) / 8 * 8;
                 for index in (0..whole).step_by(8) {
                     let pairs = from.add(2 * index).cast::<[f32; 16]>().read();
@@ -168,13 +174,15 @@ unsafe fn copy<S: Simd>(from: *const f32, stride: usize, to: *mut f32, count: us
     }
 }
 
-/// Copies `count` numbers, vector by vector: rows are so short that a call of the library's copy would cost more.
+/// Copies `count` numbers, vector by vector: rows are so short that a call of the library's copy
+/// would cost more.
 ///
 /// # Safety
 /// Both sides are valid for them and do not overlap.
 #[inline(always)]
 pub(crate) unsafe fn copy_run<S: Simd>(from: *const f32, to: *mut f32, count: usize) {
-    // SAFETY: the caller's contract; whole vectors end at or before `count`, and the last one overlaps with the one before.
+    // SAFETY: the caller's contract; whole vectors end at or before `count`, and the last one
+    // overlaps with the one before.
     unsafe {
         if count < S::LANES {
             (0..count).for_each(|index| *to.add(index) = *from.add(index));

@@ -1,7 +1,9 @@
-//! The core of the weight gradient: products of an output's gradient with the inputs of its live weights.
+//! The core of the weight gradient: products of an output's gradient with the inputs of its live
+//! weights.
 //!
-//! Up to [`SHARED`] weights of a row share each load of the output gradient. Their sums stay in registers over a span of
-//! positions and rest in memory, a vector per weight, between spans; lanes are added once, at the end of a batch's part.
+//! Up to [`SHARED`] weights of a row share each load of the output gradient. Their sums stay in
+//! registers over a span of positions and rest in memory, a vector per weight, between spans; lanes
+//! are added once, at the end of a batch's part.
 
 use super::simd::Simd;
 
@@ -13,8 +15,8 @@ const SHARED: usize = 8;
 /// The products run over `runs` runs of `vectors` vectors, both at the given distances.
 ///
 /// # Safety
-/// `gradient` is valid for these vectors, `source` for as many at every offset, `sums` for `LANES` numbers per offset; the
-/// CPU has the instructions of `S`.
+/// `gradient` is valid for these vectors, `source` for as many at every offset, `sums` for `LANES`
+/// numbers per offset; the CPU has the instructions of `S`.
 #[inline(always)]
 pub(crate) unsafe fn accumulate_row<S: Simd>(
     offsets: &[u32],
@@ -24,7 +26,8 @@ pub(crate) unsafe fn accumulate_row<S: Simd>(
     vectors: usize,
     sums: *mut f32,
 ) {
-    // As equal as they come: a chunk of few weights is a chain of few sums, each waiting for the last.
+    // As equal as they come: a chunk of few weights is a chain of few sums, each waiting for the
+    // last.
     let chunks = offsets.len().div_ceil(SHARED);
     for chunk in 0..chunks {
         let first = chunk * offsets.len() / chunks;
@@ -33,7 +36,8 @@ pub(crate) unsafe fn accumulate_row<S: Simd>(
             ($($size:literal)*) => {
                 match offsets.len() {
                     $($size => unsafe {
-                        // SAFETY: the caller's contract; the chunk's sums follow those of earlier chunks.
+                        // SAFETY: the caller's contract; the chunk's sums follow those of earlier
+                        // chunks.
                         let sums = sums.add(first * S::LANES);
                         shared::<S, $size>(offsets, gradient, source, runs, vectors, sums);
                     },)*

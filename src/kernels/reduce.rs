@@ -3,7 +3,8 @@
 use super::simd::{Instructions, Job, Simd};
 use super::strided::Axes;
 
-/// Sums of the elements over `reduced`, times a factor, for each element of `kept`, whose second strides are the output's.
+/// Sums of the elements over `reduced`, times a factor, for each element of `kept`, whose second
+/// strides are the output's.
 ///
 /// # Panics
 /// If an element lies outside of its slice.

@@ -1,8 +1,9 @@
 //! The core of both products with the weights: rows of live weights times tiles of positions.
 //!
-//! A tile of the output, up to [`TILE`] vectors of one row, stays in registers while the live weights of the row pass:
-//! each is broadcast once and multiplied with the tile of the source that lies at its offset. Where rows come in
-//! pairs with the same offsets (blocks of outputs, or a dense layer), half a tile of both shares what it reads.
+//! A tile of the output, up to [`TILE`] vectors of one row, stays in registers while the live
+//! weights of the row pass: each is broadcast once and multiplied with the tile of the source that
+//! lies at its offset. Where rows come in pairs with the same offsets (blocks of outputs, or a
+//! dense layer), half a tile of both shares what it reads.
 
 use std::ops::Range;
 
@@ -11,7 +12,8 @@ use super::simd::Simd;
 /// The most vectors of a tile: what x86's 16 registers hold beside a weight.
 pub(crate) const TILE: usize = 12;
 
-/// Live weights, row by row: where each finds its source, and where its value lies in the dense weights.
+/// Live weights, row by row: where each finds its source, and where its value lies in the dense
+/// weights.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
     /// Row `r` owns the entries `starts[r]..starts[r + 1]`.
@@ -61,7 +63,8 @@ impl Rows {
         self.starts.push(self.offsets.len());
     }
 
-    /// Finds out whether rows come in pairs, after the last of them; each block of sources has `targets` rows.
+    /// Finds out whether rows come in pairs, after the last of them; each block of sources has
+    /// `targets` rows.
     pub(crate) fn finish(mut self, targets: usize) -> Self {
         let row = |row: usize| &self.offsets[self.starts[row]..self.starts[row + 1]];
         let pairs = (1..self.starts.len() - 1).step_by(2);
@@ -124,11 +127,13 @@ pub(crate) struct Tile {
     pub(crate) relu: bool,
 }
 
-/// One tile of some rows: `to[i] = start + Σ weight · from[offset + i]` for the tile's vectors, then ReLU if wanted.
+/// One tile of some rows: `to[i] = start + Σ weight · from[offset + i]` for the tile's vectors,
+/// then ReLU if wanted.
 ///
 /// # Safety
-/// The tile's source is valid for its vectors at every offset of the entries, the rows' targets and what they start on for them;
-/// rows `2 k` and `2 k + 1` have the same offsets if rows are `paired`; the CPU has the instructions of `S`.
+/// The tile's source is valid for its vectors at every offset of the entries, the rows' targets and
+/// what they start on for them; rows `2 k` and `2 k + 1` have the same offsets if rows are
+/// `paired`; the CPU has the instructions of `S`.
 #[inline(always)]
 pub(crate) unsafe fn multiply_rows<'a, S: Simd>(
     rows: Range<usize>,
@@ -170,7 +175,8 @@ unsafe fn multiply_row<S: Simd>(row: Row<'_>, tile: Tile) {
     unsafe { multiply_vectors!(tile.count, [row], tile, 0, 1 2 3 4 5 6 7 8 9 10 11 12) }
 }
 
-/// Two rows with the same offsets, one half of the tile after the other, so that their sums fit in the registers.
+/// Two rows with the same offsets, one half of the tile after the other, so that their sums fit in
+/// the registers.
 ///
 /// # Safety
 /// As for [`multiply_rows`].
@@ -183,7 +189,8 @@ unsafe fn multiply_pair<S: Simd>(rows: [Row<'_>; 2], tile: Tile) {
     }
 }
 
-/// The fewest tiles that cover the vectors, as equal as they come: (first vector, number of vectors).
+/// The fewest tiles that cover the vectors, as equal as they come: (first vector, number of
+/// vectors).
 #[inline(always)]
 pub(crate) fn tiles(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
     let count = vectors.div_ceil(TILE);
@@ -207,7 +214,8 @@ unsafe fn multiply<S: Simd, const R: usize, const T: usize>(
     // SAFETY: the caller's contract.
     unsafe {
         let from = tile.from.add(first * from_step);
-        // Loops and not closures: one that is not inlined has no vector instructions, and every operation becomes a call.
+        // Loops and not closures: one that is not inlined has no vector instructions, and every
+        // operation becomes a call.
         let mut sums = [[S::splat(0.0); T]; R];
         for (row, sums) in rows.iter().zip(&mut sums) {
             let to = row.to.add(first * to_step);

@@ -16,7 +16,8 @@ const LINE: usize = 16;
 
 /// Zeroed memory that goes back to its thread when dropped.
 ///
-/// It stays with the thread because a fresh allocation of this size costs a page fault per 4 kB on every call.
+/// It stays with the thread because a fresh allocation of this size costs a page fault per 4 kB on
+/// every call.
 pub(crate) struct Scratch(Vec<f32>);
 
 impl Scratch {
@@ -63,7 +64,8 @@ impl Drop for Scratch {
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(*mut f32);
 
-// SAFETY: a `Shared` is only a pointer; whoever writes through it promises that no other task touches the same place.
+// SAFETY: a `Shared` is only a pointer; whoever writes through it promises that no other task
+// touches the same place.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -95,7 +97,8 @@ pub(crate) unsafe fn places(slice: &mut [f32]) -> &mut [Place] {
     unsafe { std::slice::from_raw_parts_mut(slice.as_mut_ptr().cast(), slice.len()) }
 }
 
-/// The vector that `write` writes, in memory that is not cleared first: clearing outputs took a seventh of a training step.
+/// The vector that `write` writes, in memory that is not cleared first: clearing outputs took a
+/// seventh of a training step.
 ///
 /// # Safety
 /// `write` writes every place, or fails.
@@ -111,9 +114,10 @@ pub(crate) unsafe fn written(
     Ok(numbers)
 }
 
-/// Multiply-adds below which waking a second thread takes longer than it saves: some 50 µs of one core. With two threads, single
-/// images took twice as long through ResNet-32 (width 16, 90 %, uniform) when every layer was split, and through the network of the
-/// example `deploy`. The number was not tuned.
+/// Multiply-adds below which waking a second thread takes longer than it saves: some 50 µs of one
+/// core. With two threads, single images took twice as long through ResNet-32 (width 16, 90 %,
+/// uniform) when every layer was split, and through the network of the example `deploy`. The number
+/// was not tuned.
 const ALONE: usize = 1 << 20;
 
 /// [`tasks`] of products of so many multiply-adds: one, where they are few.
@@ -128,7 +132,8 @@ pub(crate) fn tasks_of(
     }
 }
 
-/// Splits `items × rows` into tasks for the threads at hand: by items, and by rows too where items are few.
+/// Splits `items × rows` into tasks for the threads at hand: by items, and by rows too where items
+/// are few.
 pub(crate) fn tasks(items: usize, rows: usize) -> Vec<(Range<usize>, Range<usize>)> {
     let threads = rayon::current_num_threads();
     if threads == 1 {

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 
-/// What a convolution maps: images `[N, channels, height, width]`, weights `[outputs, channels / groups, kernel height, kernel width]`.
-/// Pairs are (rows, columns).
+/// What a convolution maps: images `[N, channels, height, width]`, weights
+/// `[outputs, channels / groups, kernel height, kernel width]`. Pairs are (rows, columns).
 ///
 /// ```
 /// use zosam::kernels::ConvShape;
@@ -67,8 +67,8 @@ impl ConvShape {
         self
     }
 
-    /// Size of the output planes: `⌊(input + 2 padding − dilation (kernel − 1) − 1) / stride⌋ + 1`, or 0 where the kernel
-    /// does not fit.
+    /// Size of the output planes: `⌊(input + 2 padding − dilation (kernel − 1) − 1) / stride⌋ + 1`,
+    /// or 0 where the kernel does not fit.
     pub fn output_size(&self) -> [usize; 2] {
         [0, 1].map(|axis| {
             let span = self.dilation[axis].saturating_mul(self.kernel[axis].saturating_sub(1));
@@ -129,7 +129,8 @@ impl ConvShape {
             let field = ["input channels", "output channels"][index];
             config(field, channels, channels > 0, "at least 1")?;
         }
-        // Offsets are 32 bits wide and products of sizes must not overflow; no real layer comes near.
+        // Offsets are 32 bits wide and products of sizes must not overflow; no real layer comes
+        // near.
         let steps = [self.kernel, self.stride, self.padding, self.dilation];
         let largest = steps.into_iter().flatten().max().unwrap_or(0);
         let limit = "at most 8192 on every axis";

@@ -3,7 +3,8 @@
 use super::activation::decay;
 use super::simd::{Instructions, Job, Simd};
 
-/// Softmax in place of numbers `[outer, count, inner]` over the `count`: `exp(x − max) / Σ exp(x − max)`, or its logarithm.
+/// Softmax in place of numbers `[outer, count, inner]` over the `count`:
+/// `exp(x − max) / Σ exp(x − max)`, or its logarithm.
 ///
 /// Where `inner` is not 1, neighbours are independent, and no vector has to be summed up.
 pub(crate) fn softmax(numbers: &mut [f32], [count, inner]: [usize; 2], logarithm: bool) {

@@ -1,4 +1,5 @@
-//! `γ (x − μ) / √(σ² + ε) + β` in evaluation where mean and variance are the input's own: layer norm and its like.
+//! `γ (x − μ) / √(σ² + ε) + β` in evaluation where mean and variance are the input's own: layer
+//! norm and its like.
 
 use super::simd::{Instructions, Job, Simd};
 
@@ -45,8 +46,8 @@ pub(crate) fn columns(
     });
 }
 
-/// Groups of channels by their own mean and variance: `from` and `to` are whole groups, `gamma` and `beta` those of their
-/// channels, each of `count` numbers at `pitch`.
+/// Groups of channels by their own mean and variance: `from` and `to` are whole groups, `gamma` and
+/// `beta` those of their channels, each of `count` numbers at `pitch`.
 pub(crate) fn group(
     statistics: Statistics,
     gamma: &[f32],

@@ -1,6 +1,8 @@
-//! Arrays whose elements lie at any distances: how to walk over several of them at once, and to copy from one to another.
+//! Arrays whose elements lie at any distances: how to walk over several of them at once, and to
+//! copy from one to another.
 
-/// The axes of some arrays of one shape, outermost first, with the distance of neighbours in each array.
+/// The axes of some arrays of one shape, outermost first, with the distance of neighbours in each
+/// array.
 ///
 /// Axes of size 1 are left out, and neighbouring axes are one where that makes no difference.
 #[derive(Clone, Debug, PartialEq)]

@@ -28,6 +28,7 @@ pub(crate) struct Meter {
 
 /// What a layer has computed on one path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Spent {
     /// Forward passes, input gradients and weight gradients.
     pub calls: [u64; 3],

@@ -1,8 +1,9 @@
 //! Which weights are live.
 //!
-//! One mask per sparse weight, under that weight's parameter id. A weight without a mask is dense. This is the only place that says what is live: layers hold no
-//! masks, and weights are zero at dead positions because they are projected, never the other way
-//! round (a live weight may be exactly zero, right after it was regrown).
+//! One mask per sparse weight, under that weight's parameter id. A weight without a mask is dense.
+//! This is the only place that says what is live: layers hold no masks, and weights are zero at
+//! dead positions because they are projected, never the other way round (a live weight may be
+//! exactly zero, right after it was regrown).
 
 mod meter;
 mod on_devices;
@@ -89,7 +90,8 @@ pub struct Masks {
     whole: Arc<Whole>,
 }
 
-/// How masks are stored: a burn module whose parameters carry the ids of the weights they belong to.
+/// How masks are stored: a burn module whose parameters carry the ids of the weights they belong
+/// to.
 #[derive(Module, Debug)]
 struct MaskRecord {
     dead: Vec<Param<Tensor<1, Bool>>>,
@@ -193,21 +195,23 @@ impl Masks {
         mask.structures.conv(shape, &mask.live)
     }
 
-    /// The compressed form of a convolution's weight as if it were dense; `None` if the kernels do not take it.
+    /// The compressed form of a convolution's weight as if it were dense; `None` if the kernels do
+    /// not take it.
     #[cfg(feature = "flex")]
     pub(crate) fn whole_conv(&self, id: ParamId, shape: ConvShape) -> Option<Arc<ConvStructure>> {
         self.get(id)?.structures.whole_conv(shape)
     }
 
-    /// The compressed form of a linear layer's weight `[inputs, outputs]`; `None` if the kernels do not take it.
+    /// The compressed form of a linear layer's weight `[inputs, outputs]`; `None` if the kernels do
+    /// not take it.
     #[cfg(feature = "flex")]
     pub(crate) fn linear(&self, id: ParamId, sizes: [usize; 2]) -> Option<Arc<LinearStructure>> {
         let mask = self.get(id)?;
         mask.structures.linear(sizes, &mask.live)
     }
 
-    /// SHA-256 over paths, shapes and live positions: equal on all replicas of a data-parallel run, or something
-    /// has come apart.
+    /// SHA-256 over paths, shapes and live positions: equal on all replicas of a data-parallel run,
+    /// or something has come apart.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         for mask in &self.masks {

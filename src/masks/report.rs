@@ -6,28 +6,34 @@ use super::{Masks, Spent};
 
 /// Which path a masked layer took, and how long it took there.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct LayerExecution {
     /// Dotted path of the weight.
     pub name: String,
     /// Share of live weights now.
     pub density: f64,
-    /// On burn's dense arithmetic, masks in scope. Its products are those of forward and backward passes alike.
+    /// On burn's dense arithmetic, masks in scope. Its products are those of forward and backward
+    /// passes alike.
     pub dense: Spent,
     /// On the kernels.
     pub sparse: Spent,
 }
 
-/// What the layers of [`nn`](crate::nn) have computed under masks since the first ones, on either path.
+/// What the layers of [`nn`](crate::nn) have computed under masks since the first ones, on either
+/// path.
 ///
-/// Layers of burn's own are not seen. Times are wall-clock, summed over all threads that evaluate the model.
+/// Layers of burn's own are not seen. Times are wall-clock, summed over all threads that evaluate
+/// the model.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ExecutionReport {
     /// The masked layers that have computed something.
     pub layers: Vec<LayerExecution>,
 }
 
 impl Masks {
-    /// What the layers of [`nn`](crate::nn) have computed under these masks and those that they have replaced.
+    /// What the layers of [`nn`](crate::nn) have computed under these masks and those that they
+    /// have replaced.
     pub fn execution_report(&self) -> ExecutionReport {
         let layers = self.masks.iter().map(|mask| LayerExecution {
             name: mask.leaf.path.clone(),

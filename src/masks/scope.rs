@@ -1,7 +1,8 @@
-//! Masks in scope: how the layers of [`nn`](crate::nn) learn what is live without keeping a copy of it.
+//! Masks in scope: how the layers of [`nn`](crate::nn) learn what is live without keeping a copy of
+//! it.
 //!
-//! A scope belongs to one thread and lasts as long as the evaluation that it surrounds. Training steps open one by
-//! themselves.
+//! A scope belongs to one thread and lasts as long as the evaluation that it surrounds. Training
+//! steps open one by themselves.
 
 use std::cell::RefCell;
 use std::str::FromStr;
@@ -14,9 +15,9 @@ use crate::error::Error;
 
 /// Which arithmetic the layers of [`nn`](crate::nn) use for masked weights.
 ///
-/// It changes how fast a result comes, not what it is but for rounding. Sparse arithmetic is only used for
-/// weights that are zero where their mask says dead; another tensor of the same parameter id, in a dense
-/// copy of the model say, is computed as it is.
+/// It changes how fast a result comes, not what it is but for rounding. Sparse arithmetic is only
+/// used for weights that are zero where their mask says dead; another tensor of the same parameter
+/// id, in a dense copy of the model say, is computed as it is.
 ///
 /// ```
 /// use zosam::masks::Execution;
@@ -26,8 +27,8 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Execution {
-    /// Sparse in layers below the density at which that was measured to be faster ([`nn::crossover`](crate::nn::crossover)). The
-    /// default.
+    /// Sparse in layers below the density at which that was measured to be faster
+    /// ([`nn::crossover`](crate::nn::crossover)). The default.
     #[default]
     Auto,
     /// Dense everywhere, as if no mask were in scope.
@@ -94,11 +95,12 @@ impl Scope {
 }
 
 impl Masks {
-    /// Runs `evaluate` with these masks in scope: the layers of [`nn`](crate::nn) compute with the live weights only, where
-    /// that is faster.
+    /// Runs `evaluate` with these masks in scope: the layers of [`nn`](crate::nn) compute with the
+    /// live weights only, where that is faster.
     ///
-    /// Training steps do so by themselves; this is for validation and for loops of your own. Gradients at dead weights are zero
-    /// for weights that were computed with sparsely, but within a training step that asks for them.
+    /// Training steps do so by themselves; this is for validation and for loops of your own.
+    /// A layer that computes sparsely gives dead weights no gradient, except within a training step
+    /// that asks for it.
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {

@@ -14,7 +14,8 @@ use crate::masks::Masks;
 /// Version of a card's layout; a reader refuses any other.
 const VERSION: u32 = 1;
 
-/// What a model file says of itself: everything that is needed to use it without the run that it is from.
+/// What a model file says of itself: everything that is needed to use it without the run that it is
+/// from.
 ///
 /// | says | set by | needed to |
 /// |---|---|---|
@@ -72,6 +73,7 @@ pub struct Card {
 /// What saving adds to a [`Card`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Saved {
     /// Version of this crate.
     pub zosam: String,
@@ -150,7 +152,8 @@ impl Card {
         self
     }
 
-    /// Says how the sparsity came about: a [`Method`](crate::sparse::Method), or settings of your own.
+    /// Says how the sparsity came about: a [`Method`](crate::sparse::Method), or settings of your
+    /// own.
     ///
     /// # Errors
     ///
@@ -180,7 +183,8 @@ impl Card {
     ///
     /// # Errors
     ///
-    /// [`Error::Mismatch`] if the file's model is of another family, or the card contradicts its own configuration.
+    /// [`Error::Mismatch`] if the file's model is of another family, or the card contradicts its
+    /// own configuration.
     pub fn config<C: Configuration>(&self) -> Result<C> {
         if self.family != C::FAMILY {
             return Err(lies(format!(

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 
-/// A configuration that makes a model: what a file keeps of it, so that [`load`](super::load) needs nothing else.
+/// A configuration that makes a model: what a file keeps of it, so that [`load`](super::load) needs
+/// nothing else.
 ///
 /// All bundled networks have one; yours takes three lines:
 ///
@@ -82,7 +83,8 @@ pub trait Configuration: Serialize + DeserializeOwned {
         None
     }
 
-    /// A model of a file with tensors of these shapes, to be [`adapted`](Self::adapted) once it is loaded.
+    /// A model of a file with tensors of these shapes, to be [`adapted`](Self::adapted) once it is
+    /// loaded.
     ///
     /// # Errors
     ///
@@ -95,7 +97,8 @@ pub trait Configuration: Serialize + DeserializeOwned {
         self.init(device)
     }
 
-    /// The model of this configuration, of one with a file's weights that [`init_for`](Self::init_for) made.
+    /// The model of this configuration, of one with a file's weights that
+    /// [`init_for`](Self::init_for) made.
     ///
     /// # Errors
     ///
@@ -146,8 +149,8 @@ mod bundled {
             fn image(&self) -> Option<[usize; 2]> {
                 Some(self.image)
             },
-            /// With position embeddings for as many patches as the file's: a file does not say what grid they are of, and another number
-            /// of them is taken for a square's.
+            /// With position embeddings for as many patches as the file's: a file does not say what
+            /// grid they are of, and another number of them is taken for a square's.
             fn init_for(&self, shapes: &BTreeMap<String, Vec<usize>>, device: &Device) -> Result<Deit> {
                 let tokens = shapes.get("pos_embed").and_then(|shape| shape.get(1));
                 let special = 1 + usize::from(shapes.contains_key("dist_token"));

@@ -10,7 +10,8 @@ const ORIGINAL: &str = "_orig";
 const MASK: &str = "_mask";
 
 impl Contents {
-    /// The tensors of a file that is not of ours: counters are left out, pruned weights become masked ones.
+    /// The tensors of a file that is not of ours: counters are left out, pruned weights become
+    /// masked ones.
     pub(super) fn foreign(mut tensors: BTreeMap<String, Stored>) -> Result<Self, String> {
         tensors.retain(|name, _| !is_counter(name));
         let mut contents = Self {
@@ -59,7 +60,8 @@ impl Contents {
         Ok(())
     }
 
-    /// Takes off what all names begin with (`module.`, `_orig_mod.`, `model.`), part by part, until one is among the model's.
+    /// Takes off what all names begin with (`module.`, `_orig_mod.`, `model.`), part by part, until
+    /// one is among the model's.
     pub(super) fn fit(&mut self, model: &BTreeSet<String>) {
         if matches!(self.origin, Origin::Ours(_)) {
             return;

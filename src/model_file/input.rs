@@ -6,7 +6,8 @@ use crate::error::{Error, Result, check};
 
 /// An image as a model takes it, and how a picture becomes one.
 ///
-/// The input is `(pixel / 255 − mean) / deviation`, channel by channel, of a picture that was resized and cropped.
+/// The input is `(pixel / 255 − mean) / deviation`, channel by channel, of a picture that was
+/// resized and cropped.
 ///
 /// ```
 /// use zosam::model_file::{Input, Resampling, Resize};
@@ -161,7 +162,8 @@ mod framing {
             Ok(input)
         }
 
-        /// How [`read_picture`](crate::data::read_picture) and [`ImageFolder`](crate::data::ImageFolder) make such inputs.
+        /// How [`read_picture`](crate::data::read_picture) and
+        /// [`ImageFolder`](crate::data::ImageFolder) make such inputs.
         pub fn framing(&self) -> ImageFolderConfig {
             let [channels, height, width] = self.shape;
             ImageFolderConfig {

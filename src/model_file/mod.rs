@@ -1,4 +1,5 @@
-//! Models in safetensors files: PyTorch's in, sparse ones out and in, with what is to be said of them.
+//! Models in safetensors files: PyTorch's in, sparse ones out and in, with what is to be said of
+//! them.
 //!
 //! | | |
 //! |---|---|
@@ -9,17 +10,18 @@
 //! | [`read_card`], [`shapes`] | what a file says, and the shapes of its tensors |
 //! | [`Configuration`] | what makes a model loadable by its configuration: yours, too |
 //!
-//! Tensors carry PyTorch's names and layout, so that files travel both ways: a norm's `gamma` and `beta` are `weight`
-//! and `bias`, and the weight of a linear layer is `[out, in]`. A masked weight is stored as two tensors, whose size
-//! follows the number of live weights:
+//! Tensors carry PyTorch's names and layout, so that files travel both ways: a norm's `gamma` and
+//! `beta` are `weight` and `bias`, and the weight of a linear layer is `[out, in]`. A masked weight
+//! is stored as two tensors, whose size follows the number of live weights:
 //!
 //! | tensor | type | holds |
 //! |---|---|---|
 //! | `NAME.live` | `U8`, `[⌈n/8⌉]` | one bit per position, the lowest bit first |
 //! | `NAME.values` | `F32`, `[live]` | the live values, in the order of positions |
 //!
-//! Its shape, the card, the format's version and a SHA-256 over everything are in the file's metadata, as one JSON document under one
-//! key, so that equal models give equal files to the byte. Ten lines of Python read it (`docs/MODEL_FILES.md`).
+//! Its shape, the card, the format's version and a SHA-256 over everything are in the file's
+//! metadata, as one JSON document under one key, so that equal models give equal files to the byte.
+//! Ten lines of Python read it (`docs/MODEL_FILES.md`).
 
 mod card;
 mod configuration;
@@ -47,7 +49,8 @@ pub use write::{SaveOptions, save_model};
 
 /// Versions that this crate reads and writes: without a card, and with one.
 const READS: [u32; 2] = [2, 3];
-/// The only key of the metadata: safetensors keeps keys in a hash map, whose order differs from file to file.
+/// The only key of the metadata: safetensors keeps keys in a hash map, whose order differs from
+/// file to file.
 const KEY: &str = "zosam";
 const LIVE: &str = ".live";
 const VALUES: &str = ".values";

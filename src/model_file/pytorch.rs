@@ -13,7 +13,8 @@ pub(super) fn read(_path: &Path) -> Result<Contents, String> {
     )
 }
 
-/// Keys under which training programs keep weights, in timm's order: the average of the weights before the weights. Then others'.
+/// Keys under which training programs keep weights, in timm's order: the average of the weights
+/// before the weights. Then others'.
 #[cfg(feature = "pytorch")]
 const KEYS: [&str; 6] = [
     "state_dict_ema",

@@ -15,6 +15,7 @@ use crate::tree;
 
 /// A model that a file describes.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Loaded<C: Configuration> {
     /// Its configuration.
     pub config: C,
@@ -30,7 +31,8 @@ pub struct Loaded<C: Configuration> {
 ///
 /// # Errors
 ///
-/// As [`load_model`]; and if the file has no card, one of another family, or one that its own configuration or tensors contradict.
+/// As [`load_model`]; and if the file has no card, one of another family, or one that its own
+/// configuration or tensors contradict.
 pub fn load<C: Configuration>(path: impl AsRef<Path>, device: &Device) -> Result<Loaded<C>> {
     let path = path.as_ref();
     let file = Contents::open(path)?;
@@ -61,31 +63,34 @@ pub fn read_card(path: impl AsRef<Path>) -> Result<Option<Card>> {
     Contents::open(path)?.card(path)
 }
 
-/// Loads a file into a model: one that [`save_model`](super::save_model) wrote, or one of PyTorch's, of timm
-/// or torchvision, whose names the bundled networks share.
+/// Loads a file into a model: one that [`save_model`](super::save_model) wrote, or one of
+/// PyTorch's, of timm or torchvision, whose names the bundled networks share.
 ///
 /// Safetensors and, with the feature `pytorch`, PyTorch's own checkpoints (`.pth`):
 ///
-/// - those that keep the weights under `state_dict_ema`, `model_ema`, `state_dict`, `model`, `model_state_dict` or `module`; the
-///   first of these, timm's order, with a warning if there are several;
-/// - those whose names have a prefix in common that the model's have not: compiled (`_orig_mod.`), wrapped (`module.`), nested;
+/// - those that keep the weights under `state_dict_ema`, `model_ema`, `state_dict`, `model`,
+///   `model_state_dict` or `module`; the first of these, timm's order, with a warning if there are
+///   several;
+/// - those whose names have a prefix in common that the model's have not: compiled (`_orig_mod.`),
+///   wrapped (`module.`), nested;
 /// - models that `torch.nn.utils.prune` pruned, whose masks come along.
 ///
 /// Returns the model and its masks; those of other files of PyTorch's are none: see
-/// [`Masks::from_nonzeros`](crate::masks::Masks::from_nonzeros). Floats of 16, 32 and 64 bits become the model's f32. Counters (`num_batches_tracked`,
-/// `n_averaged`) are left out. Clones of the model keep their weights. A tied weight is read under the
-/// name of any of its places, and under several if their tensors are equal, as PyTorch writes them.
+/// [`Masks::from_nonzeros`](crate::masks::Masks::from_nonzeros). Floats of 16, 32 and 64 bits
+/// become the model's f32. Counters (`num_batches_tracked`, `n_averaged`) are left out. Clones of
+/// the model keep their weights. A tied weight is read under the name of any of its places, and
+/// under several if their tensors are equal, as PyTorch writes them.
 ///
 /// # Errors
 ///
-/// If the file is damaged, or a tensor is missing, left over, or of another shape; the message names it and both shapes.
-/// Nothing is loaded then.
+/// If the file is damaged, or a tensor is missing, left over, or of another shape; the message
+/// names it and both shapes. Nothing is loaded then.
 pub fn load_model<M: Module>(path: impl AsRef<Path>, model: M) -> Result<(M, Masks)> {
     load_model_except(path, model, &[])
 }
 
-/// As [`load_model`], but tensors whose name begins with one of `prefixes` keep the model's own values, whatever the file
-/// has: the classifier, for other classes.
+/// As [`load_model`], but tensors whose name begins with one of `prefixes` keep the model's own
+/// values, whatever the file has: the classifier, for other classes.
 ///
 /// ```
 /// # #[cfg(all(feature = "flex", feature = "models"))] {
@@ -180,8 +185,8 @@ fn read_tied(
     Ok(tensor)
 }
 
-/// Names and shapes, PyTorch's, of a file's tensors, without a prefix that all names of a file of others have in common: what to
-/// configure a model by before it is loaded.
+/// Names and shapes, PyTorch's, of a file's tensors, without a prefix that all names of a file of
+/// others have in common: what to configure a model by before it is loaded.
 ///
 /// # Errors
 ///

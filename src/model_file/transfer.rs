@@ -12,6 +12,7 @@ use crate::masks::Masks;
 
 /// What [`start_from`] read.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Start<M> {
     /// With the file's weights.
     pub model: M,
@@ -25,10 +26,12 @@ pub struct Start<M> {
     pub resampled: bool,
 }
 
-/// A model to train, with the weights and masks of a file: for other classes, or another image size where the family can be adapted.
+/// A model to train, with the weights and masks of a file: for other classes, or another image size
+/// where the family can be adapted.
 ///
-/// The classifier is the model's own, random, if the file's has another number of classes, or if both have names (`classes`, and
-/// those of the file's card) and these differ. Any file that [`load_model`](super::load_model) reads will do.
+/// The classifier is the model's own, random, if the file's has another number of classes, or if
+/// both have names (`classes`, and those of the file's card) and these differ. Any file that
+/// [`load_model`](super::load_model) reads will do.
 ///
 /// ```
 /// # #[cfg(all(feature = "flex", feature = "models"))] {

@@ -36,7 +36,8 @@ impl View for Stored {
     }
 }
 
-/// Writes a model with its running statistics to a safetensors file, masked weights as bits and live values.
+/// Writes a model with its running statistics to a safetensors file, masked weights as bits and
+/// live values.
 ///
 /// The file appears whole or not at all.
 ///

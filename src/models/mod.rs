@@ -8,9 +8,11 @@
 //! | [`ImageNetResNet`] | He et al., section 4.1, as in torchvision | ImageNet, or CIFAR by [`Stem::Cifar`] | ResNet-50: 25.6 M |
 //! | [`Deit`] | Touvron et al., as in timm | any size of whole patches | Tiny 5.7 M, Small 22.1 M, Base 86.6 M |
 //!
-//! Each has a configuration whose `init` makes random weights or an error, and the methods `forward` (logits), `loss`
-//! (cross-entropy and logits) and `forward_tangent` (for exact products with the Hessian). As any module, they are compiled for
-//! inference by [`SparseNetwork::compile`](crate::inference::SparseNetwork), and their multiply-adds counted by `compile::Uses`.
+//! Each has a configuration whose `init` makes random weights or an error, and the methods
+//! `forward` (logits), `loss` (cross-entropy and logits) and `forward_tangent` (for exact products
+//! with the Hessian). As any module, they are compiled for inference by
+//! [`SparseNetwork::compile`](crate::inference::SparseNetwork), and their multiply-adds counted by
+//! `compile::Uses`.
 
 mod deit;
 mod imagenet_resnet;

@@ -73,7 +73,8 @@ pub(super) fn global_mean(hidden: Tensor<4>) -> Tensor<2> {
     hidden.mean_dim(3).mean_dim(2).flatten(1, 3)
 }
 
-/// Cross-entropy of logits `[batch, classes]` with labels `[batch]`, averaged over the batch, and the logits.
+/// Cross-entropy of logits `[batch, classes]` with labels `[batch]`, averaged over the batch, and
+/// the logits.
 pub(super) fn loss_of(logits: Tensor<2>, labels: Tensor<1, Int>) -> (Tensor<1>, Tensor<2>) {
     let loss = CrossEntropyLossConfig::new()
         .init(&logits.device())

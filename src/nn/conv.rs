@@ -7,12 +7,14 @@ use burn::tensor::{Device, Tensor};
 
 use crate::tangent::{Dual, ForwardTangent};
 
-/// burn's [`Conv2d`](BurnConv2d), with the same configuration, fields and record, that computes with the live weights alone where that
-/// is faster.
+/// A drop-in replacement for burn's [`Conv2d`](BurnConv2d) that skips dead weights where that is
+/// faster.
 ///
-/// `y = W ⋆ x + b`, input `[batch, channels, height, width]`. Dense, by burn's own arithmetic, until masks are in
-/// [scope](crate::masks::Masks::run), which a training step sees to. Then, on the flex backend in `f32` and with equal padding on opposite
-/// sides, it is sparse below a [measured density](super::crossover). Gradients at dead weights come only in steps whose method asks for them.
+/// `y = W ⋆ x + b`, input `[batch, channels, height, width]`. Configuration, fields and record are
+/// burn's. It computes densely, by burn's own arithmetic, until masks are in
+/// [scope](crate::masks::Masks::run), which a training step sees to. Then, on the flex backend in
+/// `f32` and with equal padding on opposite sides, it is sparse below a [measured
+/// density](super::crossover). Dead weights get a gradient only in steps whose method asks for it.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -30,15 +32,15 @@ pub struct Conv2d {
     pub weight: Param<Tensor<4>>,
     /// `[channels_out]`.
     pub bias: Option<Param<Tensor<1>>>,
-    /// Inputs from one output to the next.
+    /// Stride.
     pub stride: [usize; 2],
     /// Size of the kernel.
     pub kernel_size: [usize; 2],
-    /// Inputs from one weight to the next.
+    /// Dilation: the distance of two weights on the input.
     pub dilation: [usize; 2],
-    /// Groups of channels that do not see each other.
+    /// Number of groups of channels, which do not see each other.
     pub groups: usize,
-    /// Zeros around the input.
+    /// Padding: zeros around the input.
     #[module(skip)]
     pub padding: PaddingConfig2d,
 }
@@ -53,7 +55,8 @@ impl Conv2d {
         config.init(device).into()
     }
 
-    /// `[batch, channels_in, height_in, width_in]` to `[batch, channels_out, height_out, width_out]`.
+    /// `[batch, channels_in, height_in, width_in]` to
+    /// `[batch, channels_out, height_out, width_out]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         #[cfg(feature = "flex")]
         if let Some(plan) = self.plan(&input) {
@@ -94,7 +97,8 @@ impl Conv2d {
             true => scope.masks.conv(id, shape),
             false => None,
         };
-        // Where the kernels are faster than dense arithmetic even without a dead weight, they make dense gradients, too.
+        // Where the kernels are faster than dense arithmetic even without a dead weight, they make
+        // dense gradients, too.
         let gradient = match scope.dense_gradient {
             true if crossover > 1.0 => scope.masks.whole_conv(id, shape),
             true => None,
@@ -108,7 +112,8 @@ impl Conv2d {
         Some(super::flex::Plan { products, meter })
     }
 
-    /// Rows and columns of zeros on either side, where both sides have as many: burn computes `Same` from the sizes.
+    /// Rows and columns of zeros on either side, where both sides have as many: burn computes
+    /// `Same` from the sizes.
     #[cfg(feature = "flex")]
     fn equal_padding(&self, input: [usize; 2]) -> Option<[usize; 2]> {
         match self.padding {

@@ -6,12 +6,13 @@ use burn::tensor::{Device, Tensor};
 
 use crate::tangent::{Dual, ForwardTangent};
 
-/// burn's [`Linear`](BurnLinear), with the same configuration, fields and record, that computes with the live weights alone where that
-/// is faster.
+/// A drop-in replacement for burn's [`Linear`](BurnLinear) that skips dead weights where that is
+/// faster.
 ///
-/// `y = x W + b`, input `[…, inputs]`. Dense, by burn's own arithmetic, until masks are in [scope](crate::masks::Masks::run), which a
-/// training step sees to. Then, on the flex backend in `f32`, it is sparse below a [measured density](super::crossover). Gradients at
-/// dead weights come only in steps whose method asks for them.
+/// `y = x W + b`, input `[…, inputs]`. Configuration, fields and record are burn's. It computes
+/// densely, by burn's own arithmetic, until masks are in [scope](crate::masks::Masks::run), which a
+/// training step sees to. Then, on the flex backend in `f32`, it is sparse below a [measured
+/// density](super::crossover). Dead weights get a gradient only in steps whose method asks for it.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -78,7 +79,8 @@ impl Linear {
             true => scope.masks.linear(id, sizes),
             false => None,
         };
-        // Gradients of dead weights are a matrix product's: against those the kernels need dead weights to be faster.
+        // Gradients of dead weights are a matrix product's: against those the kernels need dead
+        // weights to be faster.
         let gradient = structure.clone().filter(|_| !scope.dense_gradient);
         let products = std::sync::Arc::new(super::flex::Linear {
             structure,

@@ -1,9 +1,10 @@
 //! burn's layers, except that dead weights cost nothing.
 //!
-//! [`Conv2d`], [`Linear`] and [`BatchNorm`] have the configuration, the fields and the records of burn's layers of the same names, so that a model
-//! changes only its imports and dense checkpoints load. They hold no masks: an evaluation in a
-//! [scope](crate::masks::Masks::run) of masks, as training steps make them, tells them what is live. Compressed forms are built once
-//! per mask and live beside it.
+//! [`Conv2d`], [`Linear`] and [`BatchNorm`] are drop-in replacements for burn's layers of the same
+//! names: `Linear::new(&config, device)` stands for `config.init(device)`, and dense checkpoints
+//! load. They hold no masks: an evaluation in a [scope](crate::masks::Masks::run) of masks, as
+//! training steps make them, tells them what is live. Compressed forms are built once per mask and
+//! live beside it.
 //!
 //! | | where | what |
 //! |---|---|---|
@@ -11,8 +12,8 @@
 //! | dense gradient | as above, in steps whose method ranks or trains dead weights | `∂L/∂w` at every position, the rest sparse |
 //! | dense | everywhere else, and any other backend | burn's own operations on weights that are zero where dead |
 //!
-//! [`crate::masks::Execution`] forces one or the other. [`BatchNorm`] fuses statistics, normalisation, residual and ReLU into
-//! two passes over memory on flex, masks or not.
+//! [`crate::masks::Execution`] forces one or the other. [`BatchNorm`] fuses statistics,
+//! normalisation, residual and ReLU into two passes over memory on flex, masks or not.
 
 mod conv;
 pub mod crossover;

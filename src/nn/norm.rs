@@ -7,11 +7,13 @@ use burn::tensor::{Device, Tensor};
 
 use crate::tangent::{Dual, ForwardTangent};
 
-/// burn's [`BatchNorm`](BurnBatchNorm), with the same configuration, fields and record, fused with a residual and ReLU.
+/// burn's [`BatchNorm`](BurnBatchNorm), with the same configuration, fields and record, fused with
+/// a residual and ReLU.
 ///
-/// `y = max(0, γ (x − μ) / √(σ² + ε) + β + r)`, `x` and `r` of `[batch, channels, …]`; statistics of the batch in training (biased
-/// variance, which running statistics follow too, as burn's do), running ones otherwise. On the flex backend in `f32` each of forward and
-/// backward is two passes over memory; elsewhere it is burn's own layer, an addition and burn's ReLU.
+/// `y = max(0, γ (x − μ) / √(σ² + ε) + β + r)`, `x` and `r` of `[batch, channels, …]`; statistics
+/// of the batch in training (biased variance, which running statistics follow too, as burn's do),
+/// running ones otherwise. On the flex backend in `f32` each of forward and backward is two passes
+/// over memory; elsewhere it is burn's own layer, an addition and burn's ReLU.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

@@ -27,7 +27,8 @@ impl<E> Loss for (Tensor<1>, E) {
     }
 }
 
-/// The loss of a model on one batch: a closure, or [`Samples`](super::Samples), which can be taken apart.
+/// The loss of a model on one batch: a closure, or [`Samples`](super::Samples), which can be taken
+/// apart.
 pub trait BatchLoss<M> {
     /// What is kept beside the loss.
     type Extra;

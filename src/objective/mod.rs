@@ -66,7 +66,8 @@ impl<M, E> Forward<M, E> {
         self.twin
     }
 
-    /// The loss on its device, without a graph, what was kept beside it, and the model that was evaluated.
+    /// The loss on its device, without a graph, what was kept beside it, and the model that was
+    /// evaluated.
     pub(crate) fn into_parts(self) -> (Tensor<1>, E, M) {
         (self.loss_tensor(), self.extra, self.twin)
     }
@@ -81,8 +82,8 @@ impl<M, E> Forward<M, E> {
 pub struct Gradient<M, E> {
     /// The loss at the point of evaluation, without its graph.
     pub loss: Tensor<1>,
-    /// The gradient there. Dead weights have one too where arithmetic is dense; layers of [`nn`](crate::nn) that compute sparsely
-    /// leave it zero, unless the step's method asks for it.
+    /// The gradient there. Dead weights have one too where arithmetic is dense; layers of
+    /// [`nn`](crate::nn) that compute sparsely leave it zero, unless the step's method asks for it.
     pub vector: ParamVector,
     /// What the loss closure returned beside the loss.
     pub extra: E,
@@ -125,7 +126,8 @@ pub struct Objective<'a, M, F> {
 impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     /// The objective of a step: `seed` fixes the stochastic layers' draws.
     pub fn new(model: &'a M, loss: F, seed: u64) -> Self {
-        // burn initialises parameters when they are first read; that must not happen under a step's seed.
+        // burn initialises parameters when they are first read; that must not happen under a step's
+        // seed.
         tree::initialise(model);
         Self {
             device: tree::device(model),
@@ -180,8 +182,8 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
         self.evaluate(offset, true)
     }
 
-    /// One backward pass through a recorded forward pass. Parameters that the loss does not depend on are
-    /// absent from the gradient.
+    /// One backward pass through a recorded forward pass. Parameters that the loss does not depend
+    /// on are absent from the gradient.
     pub fn backward(&mut self, forward: Forward<M, F::Extra>) -> Gradient<M, F::Extra> {
         self.passes.backwards += 1;
         let Forward { twin, loss, extra } = forward;
@@ -203,8 +205,8 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
 
     /// Drops a recorded forward pass and its activations.
     ///
-    /// burn frees a dropped graph when it next runs a backward pass, so a trivial one is run at once; it is
-    /// not counted.
+    /// burn frees a dropped graph when it next runs a backward pass, so a trivial one is run at
+    /// once; it is not counted.
     pub fn discard(&self, forward: Forward<M, F::Extra>) {
         drop(forward);
         if let Some(device) = &self.device {
@@ -228,18 +230,21 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
         self.loss.samples()
     }
 
-    /// The mean loss of some samples at an offset: one forward pass that records no graph. Waits for the device.
+    /// The mean loss of some samples at an offset: one forward pass that records no graph. Waits
+    /// for the device.
     ///
     /// # Panics
     ///
     /// Panics if the loss is a closure: a perturbation that asks for samples says so in
-    /// [`needs_samples`](crate::perturb::Perturbation::needs_samples), and the step refuses the closure.
+    /// [`needs_samples`](crate::perturb::Perturbation::needs_samples), and the step refuses the
+    /// closure.
     pub fn value_on(&mut self, part: &[usize], offset: Option<&Offset>) -> f64 {
         let twin = self.twin(offset, |_| false);
         read(&self.losses(&twin, Some(part)).0.mean())
     }
 
-    /// The loss of each sample at an offset: one forward pass that records no graph. Waits for the device.
+    /// The loss of each sample at an offset: one forward pass that records no graph. Waits for the
+    /// device.
     ///
     /// # Panics
     ///
@@ -249,8 +254,9 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
         host(self.losses(&twin, None).0)
     }
 
-    /// The gradient at the weights themselves of the parameters that are selected, and the loss of each sample: one forward and one
-    /// backward pass, the latter cheaper for each parameter that is left out.
+    /// The gradient at the weights themselves of the parameters that are selected, and the loss of
+    /// each sample: one forward and one backward pass, the latter cheaper for each parameter that
+    /// is left out.
     ///
     /// # Panics
     ///
@@ -285,7 +291,8 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
 
     fn evaluate(&mut self, offset: Option<&Offset>, record: bool) -> Forward<M, F::Extra> {
         self.passes.forwards += 1;
-        // Seeding a device has it finish what it was given: the twin comes after that, with the pass that it is for.
+        // Seeding a device has it finish what it was given: the twin comes after that, with the
+        // pass that it is for.
         let (twin, (loss, extra)) = self.run(|| {
             let twin = self.at(offset, |_| record);
             let loss = self.loss.whole(&twin);

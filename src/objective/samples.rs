@@ -36,10 +36,12 @@ impl<A: Batched, B: Batched> Batched for (A, B) {
     }
 }
 
-/// A batch, and the loss of each of its samples: for perturbations that look at samples, or at a part of the batch.
+/// A batch, and the loss of each of its samples: for perturbations that look at samples, or at a
+/// part of the batch.
 ///
-/// The step's loss is the mean of the losses, which the closure returns as `[samples]`, alone or with something to keep. Any closure of a
-/// step may be one of these instead; `Esam` and probes on a fraction of the batch need it.
+/// The closure returns the losses as `[samples]`, alone or with something to keep; the step's loss
+/// is their mean. It takes the place of a closure in `step_on`; `Esam` and probes on a fraction of
+/// the batch need it.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -65,7 +67,8 @@ pub struct Samples<X, F> {
 }
 
 impl<X, F> Samples<X, F> {
-    /// The losses of a batch's samples: `losses(model, batch)` is of shape `[samples]`, for parts of the batch, too.
+    /// The losses of a batch's samples: `losses(model, batch)` is of shape `[samples]`, for parts
+    /// of the batch, too.
     pub fn new<M, L>(batch: X, losses: F) -> Self
     where
         L: Loss,

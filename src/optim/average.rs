@@ -8,11 +8,11 @@ use crate::tree;
 
 /// Exponential moving average of a model's tensors, running statistics included.
 ///
-/// `θ̄ ← d θ̄ + (1 − d) θ` after every step, from the model it was made of. The average of weights that died since is not zero;
-/// [`sparse`](Self::sparse) projects it onto the masks.
+/// `θ̄ ← d θ̄ + (1 − d) θ` after every step, from the model it was made of. The average of weights
+/// that died since is not zero; [`sparse`](Self::sparse) projects it onto the masks.
 ///
-/// Polyak and Juditsky 1992; the variant is timm's `ModelEmaV2`, with which DeiT was trained (`d` = 0.99996). Range of `d`:
-/// 0 to 1, without 1.
+/// Polyak and Juditsky 1992; the variant is timm's `ModelEmaV2`, with which DeiT was trained (`d` =
+/// 0.99996). Range of `d`: 0 to 1, without 1.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

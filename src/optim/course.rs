@@ -53,7 +53,8 @@ impl<P: Perturbation> Course<P> {
         Ok(())
     }
 
-    /// In place of [`begin`](Self::begin), where the gradient is for somebody else's optimizer: whether it can be.
+    /// In place of [`begin`](Self::begin), where the gradient is for somebody else's optimizer:
+    /// whether it can be.
     pub fn begin_gradient<M: Module>(&mut self, model: &M, sparsity: &Sparsity) -> Result<()> {
         self.leaves = usable_leaves(model, sparsity)?.into();
         let refusals = [

@@ -22,27 +22,36 @@ use crate::tree::{self, ParamVector};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardRule {
-    /// The base optimizer gets `ĝ`: ZO-SGD (MeZO), with momentum ZO-SGD-MMT, with Adam ZO-Adam, with Adam and AMSGrad ZO-AdaMM.
+    /// The base optimizer gets `ĝ`: ZO-SGD (MeZO), with momentum ZO-SGD-MMT, with Adam ZO-Adam,
+    /// with Adam and AMSGrad ZO-AdaMM.
     #[default]
     Estimate,
-    /// The base optimizer gets the sign of each component of `ĝ`: ZO-signSGD (Liu et al., ICLR 2019).
+    /// The base optimizer gets the sign of each component of `ĝ`: ZO-signSGD (Liu et al., ICLR
+    /// 2019).
     Sign,
-    /// The base optimizer steps along `ĝ` and against it, and the better of the three points is kept, the old one included: two to three more forwards
-    /// (ZO-SGD-Cons; Zhang et al., arXiv 2402.11592).
+    /// The base optimizer steps along `ĝ` and against it, and the better of the three points is
+    /// kept, the old one included: two to three more forwards (ZO-SGD-Cons; Zhang et al., arXiv
+    /// 2402.11592).
     Conservative,
 }
 
 /// A burn optimizer that is fed a gradient estimated by forward passes alone.
 ///
-/// `ĝ = w Σᵢ Δᵢ uᵢ` with the difference quotients `Δᵢ` of the loss along random directions `uᵢ`, in the live subspace: the estimator of
-/// [`ZoSamConfig`], whose `rho` only sets the distance of probes where [`Delta`](crate::perturb::Delta) is relative to it. The weight `w` makes
-/// the mean of `ĝ` the gradient (but for an error of second order in `δ`): `1/m` for isotropic directions, `n/m` for orthogonal ones, which are
-/// of length 1, with `n` the number of live weights in scope, 1 for blocks and coordinates. 2m forwards a
-/// step (one-sided m + 1), no backward, no graph: memory is that of inference. Running statistics are those of the first pass. Methods
-/// that grow weights by a dense gradient are refused: there is none.
+/// `ĝ = w Σᵢ Δᵢ uᵢ` with the difference quotients `Δᵢ` of the loss along random directions `uᵢ`, in
+/// the live subspace. This is the estimator of [`ZoSamConfig`], whose `rho` only sets the distance
+/// of probes where [`Delta`](crate::perturb::Delta) is relative to it.
 ///
-/// Malladi et al., "Fine-Tuning Language Models with Just Forward Passes" (MeZO), NeurIPS 2023 (arXiv 2305.17333). Unlike MeZO's code, weights are
-/// not moved and moved back, which would round; weight decay is the base optimizer's.
+/// The weight `w` makes the mean of `ĝ` the gradient, but for an error of second order in `δ`:
+/// `1/m` for isotropic directions, 1 for blocks and coordinates, and `n/m` for orthogonal
+/// directions, which are of length 1, with `n` the number of live weights in scope.
+///
+/// 2m forwards a step (one-sided m + 1), no backward, no graph: memory is that of inference.
+/// Running statistics are those of the first pass. Methods that grow weights by a dense gradient
+/// are refused: there is none.
+///
+/// Malladi et al., "Fine-Tuning Language Models with Just Forward Passes" (MeZO), NeurIPS 2023
+/// (arXiv 2305.17333). Unlike in MeZO's code, weights are not moved and moved back, which would
+/// round; weight decay is the base optimizer's.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -70,7 +79,8 @@ impl<O> ForwardOnly<O> {
     ///
     /// # Errors
     ///
-    /// A field out of its range, or directions guided by gradients, kept for several steps or probed on a part of the batch.
+    /// A field out of its range, or directions guided by gradients, kept for several steps or
+    /// probed on a part of the batch.
     pub fn new(estimator: ZoSamConfig, rule: ForwardRule, base: O) -> Result<Self>
     where
         O: Clone + Into<ModuleOptimizer>,
@@ -87,7 +97,8 @@ impl<O> ForwardOnly<O> {
         Ok(Self { optim, rule })
     }
 
-    /// Changes what is kept around the base optimizer: seed, groups, clipping, or a state that was loaded.
+    /// Changes what is kept around the base optimizer: seed, groups, clipping, or a state that was
+    /// loaded.
     pub fn with(
         self,
         change: impl FnOnce(SharpOptimizer<ZeroOrder, O>) -> SharpOptimizer<ZeroOrder, O>,
@@ -105,8 +116,8 @@ impl<O> ForwardOnly<O> {
 
     /// One step: estimates the gradient at `θ` and updates `θ`.
     ///
-    /// The report's loss and extra are of the pass at `θ` for one-sided differences, otherwise of the
-    /// first probe. An estimate that is not finite is left out: weights stay as they are.
+    /// The report's loss and extra are of the pass at `θ` for one-sided differences, otherwise of
+    /// the first probe. An estimate that is not finite is left out: weights stay as they are.
     ///
     /// # Errors
     ///
@@ -122,8 +133,8 @@ impl<O> ForwardOnly<O> {
         self.step_along(lr, model, sparsity, loss, None)
     }
 
-    /// As [`step_on`](Self::step_on), along m directions of the caller's, whose components are in the
-    /// order of the model's parameters.
+    /// As [`step_on`](Self::step_on), along m directions of the caller's, whose components are in
+    /// the order of the model's parameters.
     ///
     /// # Errors
     ///

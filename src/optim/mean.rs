@@ -30,7 +30,8 @@ impl Linear for Tensor<1> {
     }
 }
 
-/// `Σ wᵢ xᵢ / Σ wᵢ`, with the batches' numbers of samples as weights, or 1 where they are not known.
+/// `Σ wᵢ xᵢ / Σ wᵢ`, with the batches' numbers of samples as weights, or 1 where they are not
+/// known.
 pub(super) struct Mean<T> {
     sum: Option<T>,
     /// The first weight. Weights are relative to it, so that batches of one size are summed as they

@@ -195,9 +195,11 @@ impl<P: Perturbation> Course<P> {
     }
 }
 
-/// The gradient at `θ + ε`, if it and the loss are finite. `plain` is the reason if they are not, or if `ε` was zero.
+/// The gradient at `θ + ε`, if it and the loss are finite. `plain` is the reason if they are not,
+/// or if `ε` was zero.
 ///
-/// On the host a loss that is not finite costs no backward pass. A device is waited for once, after it.
+/// On the host a loss that is not finite costs no backward pass. A device is waited for once, after
+/// it.
 fn checked<M: Module, F: BatchLoss<M>>(
     objective: &mut Objective<'_, M, F>,
     forward: Forward<M, F::Extra>,

@@ -42,16 +42,16 @@ pub type Plain<O = ModuleOptimizer> = SharpOptimizer<Identity, O>;
 
 /// A burn optimizer whose gradient is measured at a perturbed point.
 ///
-/// The base is the optimizer that you have: what `init()` of a burn optimizer's config returns, with
-/// its parameter groups, its clipping and its state, or the bare rule that `build()` returns.
-/// [`step_with`](Self::step_with) takes a whole model and its loss as a closure, because finding the
-/// perturbation means evaluating the loss.
+/// The base is the optimizer that you have: what `init()` of a burn optimizer's config returns,
+/// with its parameter groups, its clipping and its state, or the bare rule that `build()` returns.
+/// [`step_with`](Self::step_with) takes a whole model and its loss as a closure, because finding
+/// the perturbation means evaluating the loss.
 ///
-/// Around a bare rule it also implements burn's per-tensor [`Optimizer`](burn::optim::Optimizer), by
-/// that rule, so that it goes wherever burn takes an optimizer. A single tensor cannot evaluate a
-/// loss: on this path the gradient has to come from `θ + ε` already, see
-/// [`gradient`](Self::gradient). If it does not, the step is the base rule's, and a warning says so.
-/// In burn's `Learner` use [`SparseModel`](crate::train) instead (feature `train`).
+/// Around a bare rule it also implements burn's per-tensor [`Optimizer`](burn::optim::Optimizer),
+/// by that rule, so that it goes wherever burn takes an optimizer. A single tensor cannot evaluate
+/// a loss: on this path the gradient has to come from `θ + ε` already, see
+/// [`gradient`](Self::gradient). If it does not, the step is the base rule's, and a warning says
+/// so. In burn's `Learner` use [`SparseModel`](crate::train) instead (feature `train`).
 ///
 /// Build one with [`ZoSamConfig::init`](crate::ZoSamConfig::init),
 /// [`SamConfig::init`](crate::SamConfig::init) or [`SharpOptimizer::new`].
@@ -111,8 +111,8 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
 
     /// Clips gradients before the base optimizer, as burn does: each tensor on its own.
     ///
-    /// A base that `init()` made has the clipping of its config already; one that `build()` made has
-    /// not.
+    /// A base that `init()` made has the clipping of its config already; one that `build()` made
+    /// has not.
     pub fn with_grad_clipping(mut self, clipping: GradientClipping) -> Self {
         self.base = self.base.with_grad_clipping(clipping);
         self
@@ -120,8 +120,9 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
 
     /// Scales the whole gradient down to a norm, if it is larger, before the base optimizer.
     ///
-    /// `g · min(1, largest / (‖g‖ + 1e-6))` with the norm over all live weights: PyTorch's `clip_grad_norm_`. Applies to
-    /// [`step_with`](Self::step_with) and [`step_accumulated`](Self::step_accumulated). Reads one number from the device.
+    /// `g · min(1, largest / (‖g‖ + 1e-6))` with the norm over all live weights: PyTorch's
+    /// `clip_grad_norm_`. Applies to [`step_with`](Self::step_with) and
+    /// [`step_accumulated`](Self::step_accumulated). Reads one number from the device.
     ///
     /// # Errors
     ///
@@ -154,7 +155,8 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
     }
 
     /// The optimizer's state as bytes in burn's record format; the step number is
-    /// [`steps`](Self::steps), what a perturbation remembers [`memory_to_bytes`](Self::memory_to_bytes).
+    /// [`steps`](Self::steps), what a perturbation remembers
+    /// [`memory_to_bytes`](Self::memory_to_bytes).
     ///
     /// # Errors
     ///
@@ -177,7 +179,8 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
         self.course.memory.to_bytes()
     }
 
-    /// Goes on with what [`memory_to_bytes`](Self::memory_to_bytes) wrote, for the model and the masks of that moment.
+    /// Goes on with what [`memory_to_bytes`](Self::memory_to_bytes) wrote, for the model and the
+    /// masks of that moment.
     ///
     /// # Errors
     ///

@@ -16,6 +16,7 @@ pub type GradientResult<M, E = ()> = Result<(M, GradientsParams, StepReport<E>),
 
 /// What a step did.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct StepReport<E = ()> {
     /// The loss at the point where the gradient was measured; on its device.
     pub loss: Tensor<1>,
@@ -25,8 +26,7 @@ pub struct StepReport<E = ()> {
     pub passes: Passes,
     /// `ε`; absent if the gradient was measured at `θ`.
     pub offset: Option<Offset>,
-    /// Set if a perturbation was asked for and could not be had, so that the step is the base
-    /// optimizer's.
+    /// Why the step is the base optimizer's although a perturbation was asked for, if it is.
     pub plain: Option<PlainReason>,
     /// Set if the masks changed.
     pub mask_update: Option<MaskUpdate>,

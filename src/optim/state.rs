@@ -14,14 +14,15 @@ use crate::masks::LiveSet;
 
 /// Zeroes an optimizer's state wherever a weight is not both live now and live before.
 ///
-/// Momentum of a dropped weight must not wait for its return, and a grown weight starts afresh. Gradients
-/// are masked before the optimizer sees them, so state of dead weights is zero between mask changes
-/// anyway; only a change itself needs this.
+/// Momentum of a dropped weight must not wait for its return, and a grown weight starts afresh.
+/// Gradients are masked before the optimizer sees them, so state of dead weights is zero between
+/// mask changes anyway; only a change itself needs this.
 ///
-/// burn keeps the state of each parameter behind a private type, so this goes through its record, which
-/// works for every optimizer: all tensors of the parameter's size are per-weight state (momentum, moments).
-/// Tensors of other sizes, like Adafactor's factored moments, and step counters are left alone, as in the
-/// reference implementations. The record passes over the host, once per mask change.
+/// burn keeps the state of each parameter behind a private type, so this goes through its record,
+/// which works for every optimizer: all tensors of the parameter's size are per-weight state
+/// (momentum, moments). Tensors of other sizes, like Adafactor's factored moments, and step
+/// counters are left alone, as in the reference implementations. The record passes over the host,
+/// once per mask change.
 pub(super) fn keep_only(
     base: &ModuleOptimizer,
     kept: &HashMap<ParamId, LiveSet>,

@@ -14,9 +14,9 @@ use crate::tree;
 impl<P: Perturbation, O> SharpOptimizer<P, O> {
     /// One step: finds `ε`, differentiates at `θ + ε`, and updates `θ`.
     ///
-    /// The loss closure sees one batch, captured by it, in every evaluation. It returns the loss, or
-    /// the loss and anything else (logits, say), which the report hands back from the pass that was
-    /// differentiated.
+    /// The loss closure sees one batch, captured by it, in every evaluation. It returns the loss,
+    /// or the loss and anything else (logits, say), which the report hands back from the pass that
+    /// was differentiated.
     ///
     /// It is not called `step`, because burn's trait has a method of that name: with the trait in
     /// scope the compiler would prefer that one.
@@ -46,8 +46,8 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
         self.step_on(lr, model, sparsity, loss)
     }
 
-    /// As [`step_with`](Self::step_with), for any [`BatchLoss`]: [`Samples`](crate::objective::Samples),
-    /// whose parts a perturbation can look at.
+    /// As [`step_with`](Self::step_with), for any [`BatchLoss`]:
+    /// [`Samples`](crate::objective::Samples), whose parts a perturbation can look at.
     ///
     /// # Errors
     ///
@@ -66,12 +66,13 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
     /// One step on several batches whose gradients are averaged: gradient accumulation.
     ///
     /// `g = Σᵢ nᵢ ∇Lᵢ(θ + εᵢ) / Σᵢ nᵢ`, with `nᵢ` the number of samples of a
-    /// [`Samples`](crate::objective::Samples) or a [`Counted`](crate::objective::Counted) loss; plain
-    /// closures do not tell it and weigh the same. Each batch has a perturbation of its own (Foret et
-    /// al. call it m-sharpness; a batch of its own direction, where directions are random), and memory
-    /// is needed for one batch at a time. With plain steps and losses that are means over their
-    /// samples it is the step on the union of the batches, but for layers that look at a whole batch
-    /// (batch norm). Running statistics advance once per batch. Empty batches are left out.
+    /// [`Samples`](crate::objective::Samples) or a [`Counted`](crate::objective::Counted) loss;
+    /// plain closures do not tell it and weigh the same. Each batch has a perturbation of its own
+    /// (Foret et al. call it m-sharpness; a batch of its own direction, where directions are
+    /// random), and memory is needed for one batch at a time. With plain steps and losses that are
+    /// means over their samples it is the step on the union of the batches, but for layers that
+    /// look at a whole batch (batch norm). Running statistics advance once per batch. Empty batches
+    /// are left out.
     ///
     /// The report holds the loss averaged as the gradients are, one `extra` per batch, the sum of
     /// passes, and the last batch's offset.
@@ -129,8 +130,8 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
     /// # Errors
     ///
     /// If `sparsity` has no masks yet, or for a method whose dead weights have values or a
-    /// perturbation whose descent drifts, which only [`step_with`](Self::step_with) trains. The error
-    /// hands the model back.
+    /// perturbation whose descent drifts, which only [`step_with`](Self::step_with) trains. The
+    /// error hands the model back.
     #[allow(clippy::type_complexity, reason = "a name would hide what comes back")]
     pub fn gradient<M: Module, F: BatchLoss<M>>(
         &mut self,

@@ -9,10 +9,10 @@ use crate::tree::{self, ParamVector};
 
 /// The step of a base optimizer.
 ///
-/// Parameters that are narrower than burn's default float type (half precision where that is f32) are
-/// stepped in that type, state included, and rounded afterwards: as mixed precision is trained elsewhere.
-/// burn reads an optimizer's state in that type, when a run is resumed and when state is edited because
-/// masks change, so that state of their own type would not fit them any more.
+/// Parameters that are narrower than burn's default float type (half precision where that is f32)
+/// are stepped in that type, state included, and rounded afterwards: as mixed precision is trained
+/// elsewhere. burn reads an optimizer's state in that type, when a run is resumed and when state is
+/// edited because masks change, so that state of their own type would not fit them any more.
 pub(super) fn stepped<M: Module>(
     base: &mut ModuleOptimizer,
     lr: ModuleLearningRate,

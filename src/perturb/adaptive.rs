@@ -70,11 +70,12 @@ impl AsamConfig {
 
 /// Adaptive SAM: `ε = ρ T² g/‖T g‖` with `T = |θ| + η` on weights and 1 on biases.
 ///
-/// Its radius is in units of the weights: `‖T⁻¹ ε‖ = ρ`, whatever scale a layer's weights have. "Weights" are parameters whose name is
-/// `weight`, as in the authors' code, or a norm's `gamma`, which is called `weight` there. Two forwards and two backwards.
+/// Its radius is in units of the weights: `‖T⁻¹ ε‖ = ρ`, whatever scale a layer's weights have.
+/// "Weights" are parameters whose name is `weight`, as in the authors' code, or a norm's `gamma`,
+/// which is called `weight` there. Two forwards and two backwards.
 ///
-/// Kwon et al., "ASAM: Adaptive Sharpness-Aware Minimization", ICML 2021 (arXiv 2102.11600). Their constructor's `η` is 0.01, their CIFAR
-/// script's 0.
+/// Kwon et al., "ASAM: Adaptive Sharpness-Aware Minimization", ICML 2021 (arXiv 2102.11600). Their
+/// constructor's `η` is 0.01, their CIFAR script's 0.
 #[derive(Debug, Clone)]
 pub struct Asam {
     config: AsamConfig,

@@ -20,7 +20,8 @@ use crate::tree::path_hash;
 /// | `gamma` | 0.5 | greater than 0, ≤ 1 |
 /// | `scope` | all trainable parameters | |
 ///
-/// The defaults are those of the authors' CIFAR run with a ResNet-18; with `beta = gamma = 1` it is SAM.
+/// The defaults are those of the authors' CIFAR run with a ResNet-18; with `beta = gamma = 1` it is
+/// SAM.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EsamConfig {
     /// Radius `ρ`.
@@ -78,17 +79,24 @@ impl EsamConfig {
     }
 }
 
-/// Efficient SAM: `ε = ρ g/(β ‖g‖)` on a random choice of parameter tensors, and the gradient at `θ + ε` from the samples whose loss rises most.
+/// Efficient SAM: SAM on a random choice of parameter tensors, and on the samples whose loss rises
+/// most.
 ///
-/// Each tensor in scope is chosen with probability `β`, all of them at the first step; of the others no gradient is computed at `θ`. If none
-/// is chosen (`1 − β` to the power of their number: 16 % of the steps of a single linear layer), `ε` is zero, and the step is the base
-/// optimizer's on the whole batch: a forward and a backward, reported with [`ZeroEstimate`](super::PlainReason::ZeroEstimate). With `γ < 1`
-/// one more forward measures each sample's loss at `θ + ε`, and the `⌊γ B⌋` samples (at least one) with the largest rise are differentiated. A step is
-/// a forward and a part of a backward, a forward, and a share of both; what it keeps beside the loss is that of the whole batch at `θ`. Needs
-/// [`Samples`](crate::objective::Samples).
+/// `ε = ρ g/(β ‖g‖)` on the chosen tensors. Each tensor in scope is chosen with probability `β`,
+/// all of them at the first step; the others get no gradient at `θ`. If none is chosen, `ε` is zero
+/// and the step is the base optimizer's on the whole batch: a forward and a backward, reported with
+/// [`ZeroEstimate`](super::PlainReason::ZeroEstimate). The chance of that is `1 − β` to the power
+/// of the number of tensors: 16 % for a single linear layer.
 ///
-/// Du et al., "Efficient Sharpness-aware Minimization for Improved Training of Neural Networks", ICLR 2022 (arXiv 2110.03141). As in the authors'
-/// code whole tensors are drawn (the paper: single weights), but their code fails where none is; it keeps the samples strictly above the `⌊γ B⌋`-th rise, one less.
+/// With `γ < 1` one more forward measures each sample's loss at `θ + ε`, and the `⌊γ B⌋` samples
+/// (at least one) with the largest rise are differentiated. A step is a forward and a part of a
+/// backward, a forward, and a share of both. What your closure returns beside the loss is that of
+/// the whole batch at `θ`. Needs [`Samples`](crate::objective::Samples).
+///
+/// Du et al., "Efficient Sharpness-aware Minimization for Improved Training of Neural Networks",
+/// ICLR 2022 (arXiv 2110.03141). As in the authors' code whole tensors are drawn (the paper: single
+/// weights). Unlike here, their code fails where none is drawn, and keeps the samples strictly
+/// above the `⌊γ B⌋`-th rise, one less.
 #[derive(Debug, Clone)]
 pub struct Esam {
     config: EsamConfig,
@@ -96,8 +104,9 @@ pub struct Esam {
 }
 
 impl Esam {
-    /// Takes the perturbed tensors of each step from a list of paths, step by step, instead of drawing them: to repeat another implementation's
-    /// run. Past its end tensors are drawn.
+    /// Takes the perturbed tensors of each step from a list of paths, step by step, instead of
+    /// drawing them: to repeat another implementation's run. After the end of the list tensors are
+    /// drawn.
     pub fn with_tensors(mut self, tensors: Vec<Vec<String>>) -> Self {
         self.drawn = Some(tensors);
         self
@@ -150,7 +159,8 @@ impl Perturbation for Esam {
     }
 }
 
-/// The samples whose loss rises most, in the order of the batch; of equal rises the earlier sample.
+/// The samples whose loss rises most, in the order of the batch; the earlier one if rises are
+/// equal.
 fn largest_rises(before: &[f64], after: &[f64], count: usize) -> Vec<usize> {
     let rise = |sample: usize| after[sample] - before[sample];
     let mut samples: Vec<usize> = (0..before.len()).collect();

@@ -71,8 +71,8 @@ impl SamConfig {
 
 /// Sharpness-aware minimization: `ε = ρ g/‖g‖` with `g` the gradient at `θ` on the live weights.
 ///
-/// The norm is global, over all perturbed parameters. Two forwards and two backwards a step. Running
-/// statistics are those of the first pass, as in the authors' code.
+/// The norm is global, over all perturbed parameters. Two forwards and two backwards a step.
+/// Running statistics are those of the first pass, as in the authors' code.
 ///
 /// Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization", ICLR 2021
 /// (arXiv 2010.01412). Unlike the authors' JAX code the perturbation is masked before it is

@@ -63,8 +63,9 @@ impl FisherSamConfig {
 ///
 /// `√(εᵀ F ε) = ρ`. Two forwards and two backwards.
 ///
-/// Kim et al., "Fisher SAM: Information Geometry and Sharpness Aware Minimisation", ICML 2022 (arXiv 2206.04920). No code of the authors was
-/// found; the batch gradient's square for `F` is a third party's.
+/// Kim et al., "Fisher SAM: Information Geometry and Sharpness Aware Minimisation", ICML 2022
+/// (arXiv 2206.04920). No code of the authors was found; the batch gradient's square for `F` is a
+/// third party's.
 #[derive(Debug, Clone)]
 pub struct FisherSam {
     config: FisherSamConfig,

@@ -76,8 +76,9 @@ impl FriendlySamConfig {
 
 /// Friendly SAM: `ε = ρ d/‖d‖`, `d = g − σ m`, `m ← λ m + (1 − λ) g`.
 ///
-/// The averaged gradient `m` stands for the full gradient, and `d` for what is left of the batch. `m` is the average up to the previous step and
-/// starts as the first gradient; the first step is SAM's: the order of the authors' code. Two forwards and two backwards.
+/// The averaged gradient `m` stands for the full gradient, and `d` for the noise of the batch. As
+/// in the authors' code, `m` is the average up to the previous step, starts as the first gradient,
+/// and the first step is SAM's. Two forwards and two backwards.
 ///
 /// Li et al., "Friendly Sharpness-Aware Minimization", CVPR 2024 (arXiv 2403.12350).
 #[derive(Debug, Clone)]

@@ -14,14 +14,14 @@ use crate::tree::ParamVector;
 
 const KEPT: &str = "orthogonal";
 
-/// Over what the projection and the norms of LookSAM are taken.
+/// Which weights LookSAM's projection and norms cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Projection {
     /// All live weights together, as in the paper.
     #[default]
     Global,
-    /// Each parameter tensor on its own, as in the code that is around.
+    /// Each parameter tensor on its own, as in the public implementations.
     PerTensor,
 }
 
@@ -94,15 +94,16 @@ impl LookSamConfig {
     }
 }
 
-/// LookSAM: SAM at every k-th step; between, the gradient plus `α ‖g‖ g_v/‖g_v‖`, with `g_v` the part of SAM's last gradient that is
-/// orthogonal to the plain one.
+/// LookSAM: SAM at every k-th step, and part of its gradient at the steps between.
 ///
-/// Two forwards and two backwards at each k-th step, one of each at the others. Steps are those that are perturbed at all: with a
-/// [`Schedule`](super::Schedule) each k-th of those that it names. A pass that had to be given up is made again at the next. When masks
+/// The steps between descend `g + α ‖g‖ g_v/‖g_v‖`, with `g_v` the part of SAM's last gradient that
+/// is orthogonal to the plain one. Two forwards and two backwards at each k-th step, one of each at
+/// the others. Only perturbed steps are counted: with a [`Schedule`](super::Schedule) each k-th of
+/// those that it names. If SAM's pass had to be given up, the next step makes it. When masks
 /// change, `g_v` keeps what is live.
 ///
-/// Liu et al., "Towards Efficient and Scalable Sharpness-Aware Minimization", CVPR 2022 (arXiv 2203.02714), global projection; the public
-/// implementations project tensor by tensor.
+/// Liu et al., "Towards Efficient and Scalable Sharpness-Aware Minimization", CVPR 2022 (arXiv
+/// 2203.02714), with its global projection; the public implementations project tensor by tensor.
 #[derive(Debug, Clone)]
 pub struct LookSam {
     config: LookSamConfig,

@@ -14,8 +14,9 @@ const NUMBERS: &str = "numbers";
 
 /// Vectors and numbers that a perturbation keeps between steps.
 ///
-/// Vectors are kept on the live weights only, so that k of them cost k times the live weights, and follow every change of masks: what died is
-/// forgotten, what was born starts at zero. The optimizer owns the memory; checkpoints carry it.
+/// Vectors are kept on the live weights only, so k of them cost k times the live weights. They
+/// follow every change of masks: what died is forgotten, what was born starts at zero. The
+/// optimizer owns the memory; checkpoints carry it.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     /// Live components only.

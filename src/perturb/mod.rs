@@ -1,7 +1,8 @@
 //! Where the gradient is measured.
 //!
 //! A sharpness-aware step differentiates the loss at `θ + ε` instead of at `θ`. A [`Perturbation`]
-//! finds `ε`; what it may spend on that is the difference between the methods.
+//! finds `ε`; perturbations differ in the passes that they spend on it. [Which one to
+//! choose](crate::guide::choosing_a_perturbation) is in the guide.
 //!
 //! | | `ε` | passes of a step |
 //! |---|---|---|
@@ -79,8 +80,8 @@ pub enum Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlainReason {
-    /// The estimate is zero: nothing tells up from down, or nothing is to be perturbed, as where ESAM
-    /// has drawn no tensor.
+    /// The estimate is zero: nothing tells up from down, or nothing is to be perturbed, as where
+    /// ESAM has drawn no tensor.
     ZeroEstimate,
     /// The sparsity method wants none at this step: a lottery ticket's search.
     Method,
@@ -105,8 +106,8 @@ pub struct Ascent<M, E> {
     pub here: Option<ParamVector>,
     /// Set if `ε` had to be given up.
     pub plain: Option<PlainReason>,
-    /// The norm that a direction was divided by, on a device that nobody has waited for: where it is zero or not
-    /// finite there is no `ε`. The step reads it with what else it has to know.
+    /// The norm that a direction was divided by, on a device that nobody has waited for. If it is
+    /// zero or not finite, there is no `ε`. The step reads it together with the loss.
     pub norm: Option<Tensor<1>>,
 }
 
@@ -249,7 +250,8 @@ impl Gradients {
 pub struct Descent {
     /// The gradient that the base optimizer steps by.
     pub gradient: ParamVector,
-    /// A vector that is subtracted after its step, times the learning rate, past momentum and adaptive scaling.
+    /// A vector that is subtracted after its step, times the learning rate; momentum and adaptive
+    /// scaling do not see it.
     pub drift: Option<ParamVector>,
 }
 
@@ -262,10 +264,12 @@ impl From<ParamVector> for Descent {
     }
 }
 
-/// Finds the point at which the gradient of a step is measured, and says what becomes of that gradient.
+/// Finds the point at which the gradient of a step is measured, and says what becomes of that
+/// gradient.
 ///
-/// Implementations never change the model: they evaluate the [`Objective`] at offsets. They are configurations; what has to last from
-/// step to step is in the [`Memory`] that the optimizer keeps for them.
+/// Implementations never change the model: they evaluate the [`Objective`] at offsets. They are
+/// configurations; what has to last from step to step is in the [`Memory`] that the optimizer keeps
+/// for them.
 ///
 /// A user's own, which looks ahead along the last gradient:
 ///
@@ -309,7 +313,8 @@ pub trait Perturbation: Clone + std::fmt::Debug + Send + Sync + 'static {
         memory: &Memory,
     ) -> Ascent<M, F::Extra>;
 
-    /// Makes the base optimizer's gradient of the measured ones, once per step. By default it is the one at `θ + ε`.
+    /// Makes the base optimizer's gradient of the measured ones, once per step. By default it is
+    /// the one at `θ + ε`.
     fn descend(&self, found: Gradients, _site: Site<'_>, _memory: &mut Memory) -> Descent {
         found.perturbed.into()
     }
@@ -324,7 +329,8 @@ pub trait Perturbation: Clone + std::fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Whether a [`Descent`] may have a drift, which only [`step_with`](crate::SharpOptimizer::step_with) and its siblings apply.
+    /// Whether a [`Descent`] may have a drift, which only
+    /// [`step_with`](crate::SharpOptimizer::step_with), `step_on` and `step_accumulated` apply.
     fn drifts(&self) -> bool {
         false
     }

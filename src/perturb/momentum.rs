@@ -37,8 +37,8 @@ pub struct MomentumSamConfig {
     pub rho: f64,
     /// Decay `μ` of earlier gradients: the base optimizer's momentum.
     pub momentum: f64,
-    /// Weight decay `λ`, in the momentum and in the gradient that the base optimizer gets, which then
-    /// has to have none of its own.
+    /// Weight decay `λ`, in the momentum and in the gradient that the base optimizer gets, which
+    /// then has to have none of its own.
     pub weight_decay: f64,
     /// Which parameters are perturbed.
     pub scope: Scope,
@@ -94,13 +94,13 @@ impl MomentumSamConfig {
 
 /// Momentum-SAM: `ε = −ρ v/‖v‖`, `v ← μ v + g + λ (θ + ε)`, with `g` the gradient at `θ + ε`.
 ///
-/// The sign is minus: the gradient is measured ahead, where momentum is about to take the weights, as in
-/// Nesterov's method but at a fixed distance. (Against the momentum, uphill, the paper finds that test
-/// accuracy falls.) One forward and one backward, as without it. The first step is not perturbed.
-/// When masks change, `v` keeps what is live.
+/// The sign is minus: the gradient is measured ahead, where momentum is about to take the weights,
+/// as in Nesterov's method but at a fixed distance. (Against the momentum, uphill, the paper finds
+/// that test accuracy falls.) One forward and one backward, as without it. The first step is not
+/// perturbed. When masks change, `v` keeps what is live.
 ///
-/// With `λ = 0` weight decay is the base optimizer's, and is in neither `v` nor `g`. That is the authors'
-/// variant for AdamW; their SGD has it in both, at `θ + ε`.
+/// With `λ = 0` weight decay is the base optimizer's, and is in neither `v` nor `g`. That is the
+/// authors' variant for AdamW; their SGD has it in both, at `θ + ε`.
 ///
 /// Becker, Altrock and Risse, "Momentum-SAM: Sharpness Aware Minimization without Computational
 /// Overhead", 2024 (arXiv 2401.12033).

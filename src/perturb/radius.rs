@@ -9,7 +9,8 @@ use crate::tree::ParamVector;
 /// Below this a norm counts as zero. Squares of f32 components underflow not far below it.
 pub(super) const SMALLEST_NORM: f64 = 1e-30;
 
-/// `ρ v/‖v‖` as the direction and a factor, or the reason why there is no such vector. Reads the norm.
+/// `ρ v/‖v‖` as the direction and a factor, or the reason why there is no such vector. Reads the
+/// norm.
 pub(super) fn normalised(direction: ParamVector, rho: f64) -> Result<Offset, PlainReason> {
     let norm = direction.norm();
     match unusable(norm) {
@@ -38,7 +39,8 @@ pub(super) struct Along {
 }
 
 impl Along {
-    /// Of length `ρ`, without a wait for a device, or the reason why there is no such vector.
+    /// A vector of length `ρ`, without a wait for a device, or the reason why there is no such
+    /// vector.
     pub fn new(direction: ParamVector, rho: f64) -> Result<Self, PlainReason> {
         let Some(joined) = direction.joined() else {
             let offset = normalised(direction, rho)?;

@@ -23,7 +23,8 @@ pub struct RandomSignConfig {
     pub rho: f64,
     /// Which parameters are perturbed.
     pub scope: Scope,
-    /// Whether a coin is tossed for the sign. Directions are symmetric, so a perturbation without is as random.
+    /// Whether a coin is tossed for the sign. Directions are symmetric, so a perturbation without
+    /// is as random.
     #[serde(default = "tossed")]
     pub coin: bool,
 }

@@ -65,8 +65,8 @@ impl S2SamConfig {
 
 /// S²-SAM: `ε = ρ g/‖g‖` with `g` the gradient that the step before measured.
 ///
-/// SAM's direction, one step late: uphill. One forward and one backward, as without it. The first step is
-/// not perturbed. When masks change, `g` keeps what is live.
+/// SAM's direction, one step late: uphill. One forward and one backward, as without it. The first
+/// step is not perturbed. When masks change, `g` keeps what is live.
 ///
 /// Ji et al., "A Single-Step, Sharpness-Aware Minimization is All You Need to Achieve Efficient and
 /// Accurate Sparse Training", NeurIPS 2024. No code of the authors was found.

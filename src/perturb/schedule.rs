@@ -2,20 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-/// When to perturb, and by which share of the radius; other steps are the base optimizer's and cost what it costs.
+/// When to perturb, and by which share of the radius; other steps are the base optimizer's and cost
+/// what it costs.
 ///
 /// | field | default | meaning |
 /// |---|---|---|
-/// | `from` | 0 | first step that may be perturbed: the last k steps of a run, or those behind the last change of masks |
+/// | `from` | 0 | first step that may be perturbed: for the last k steps of a run, say, or those after the last change of masks |
 /// | `until` | none | first step that is not any more |
-/// | `every` | 1 | of the steps between, each k-th is perturbed |
+/// | `every` | 1 | each k-th of the steps between is perturbed |
 /// | `ramp` | 0 | the radius grows linearly over this many steps from `from` on, from `ρ/ramp` to `ρ` |
 ///
-/// Perturbing every k-th step is Composer's `interval`; the tail of a run suffices for most of SAM's gain in Zhou et al., "Sharpness-Aware
-/// Minimization Efficiently Selects Flatter Minima Late in Training", ICLR 2025 (arXiv 2410.10373).
+/// Perturbing every k-th step is Composer's `interval`; the tail of a run suffices for most of
+/// SAM's gain in Zhou et al., "Sharpness-Aware Minimization Efficiently Selects Flatter Minima Late
+/// in Training", ICLR 2025 (arXiv 2410.10373).
 ///
-/// Periods of a perturbation (LookSAM's, or those for which ZO-SAM keeps a direction) count the steps that are perturbed, so that the two
-/// can be combined.
+/// Periods of a perturbation (LookSAM's, or those for which ZO-SAM keeps a direction) count the
+/// steps that are perturbed, so that the two can be combined.
 ///
 /// ```
 /// use zosam::perturb::Schedule;

@@ -9,7 +9,8 @@ use crate::error::Result;
 /// A configuration and a perturbation with the same choices.
 macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident($config:ty => $perturbation:ty)),* $(,)?) => {
-        /// Configuration of any of the perturbations, so that a run's settings are one JSON document.
+        /// Configuration of any of the perturbations, so that a run's settings are one JSON
+        /// document.
         ///
         /// ```
         /// use zosam::perturb::{SharpnessConfig, ZoSamConfig};

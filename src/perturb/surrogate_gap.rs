@@ -8,9 +8,11 @@ use super::{Ascent, Descent, Gradients, Memory, Perturbation, Scope, Site, ascen
 use crate::error::{Result, check};
 use crate::objective::{BatchLoss, Objective};
 
-/// A radius that follows the learning rate: `ρ_t = ρ_min + (ρ_max − ρ_min)(η_t − η_min)/(η_max − η_min)`.
+/// A radius that follows the learning rate:
+/// `ρ_t = ρ_min + (ρ_max − ρ_min)(η_t − η_min)/(η_max − η_min)`.
 ///
-/// Clamped to `ρ_min … ρ_max`: the published code's falls below `ρ_min` during warm-up. At `η_max = η_min` it is `ρ_max`.
+/// Clamped to `ρ_min … ρ_max`: in the published code it falls below `ρ_min` during warm-up. It is
+/// `ρ_max` if `η_max = η_min`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RadiusByRate {
     /// `ρ_min`, finite and ≥ 0; `ρ_max` is the configuration's `rho`.
@@ -108,13 +110,15 @@ impl GsamConfig {
     }
 }
 
-/// GSAM: SAM's ascent, and the descent `v = g_p − α g_⊥`, with `g_⊥` the part of the gradient `g` at `θ` that is orthogonal to `g_p`, the
-/// one at `θ + ε`.
+/// GSAM: SAM's ascent, and the descent `v = g_p − α g_⊥`.
 ///
-/// Going up along `g_⊥` leaves the perturbed loss alone to first order and raises the loss at `θ`, so that their gap, the sharpness, falls.
-/// `α = 0` is SAM. Two forwards and two backwards; one more vector while a step lasts. Inner products are over live weights.
+/// `g_p` is the gradient at `θ + ε`, and `g_⊥` the part of the gradient `g` at `θ` that is
+/// orthogonal to it. Going up along `g_⊥` leaves the perturbed loss unchanged to first order and
+/// raises the loss at `θ`, so their gap, the sharpness, falls. `α = 0` is SAM. Two forwards and two
+/// backwards; one more vector while a step lasts. Inner products are over live weights.
 ///
-/// Zhuang et al., "Surrogate Gap Minimization Improves Sharpness-Aware Training", ICLR 2022 (arXiv 2203.08065).
+/// Zhuang et al., "Surrogate Gap Minimization Improves Sharpness-Aware Training", ICLR 2022 (arXiv
+/// 2203.08065).
 #[derive(Debug, Clone)]
 pub struct Gsam {
     config: GsamConfig,
@@ -138,7 +142,8 @@ impl Perturbation for Gsam {
         let Some(here) = found.here else {
             return found.perturbed.into();
         };
-        // Dead weights have a say in no inner product, but keep their gradient, which some methods train by.
+        // Dead weights have a say in no inner product, but keep their gradient, which some methods
+        // train by.
         let there = site.restrict(found.perturbed.clone(), Scope::AllTrainable);
         match here.dot(&there) / there.dot(&there) {
             share if share.is_finite() => {

@@ -1,4 +1,4 @@
-//! WSAM: the loss and its sharpness, weighed.
+//! WSAM: the loss and its sharpness, weighted.
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
@@ -68,13 +68,15 @@ impl WsamConfig {
 
 /// WSAM: the loss `L + α (L_p − L)` with `α = γ/(1 − γ)` and `L_p` the loss at SAM's `θ + ε`.
 ///
-/// Coupled, the base optimizer gets `v = g + α (g_p − g)`. Decoupled, which is the paper's algorithm, it gets `g`, and `η α (g_p − g)` is
-/// subtracted behind it, past momentum and adaptive scaling. Two forwards and two backwards.
+/// Coupled, the base optimizer gets `v = g + α (g_p − g)`. Decoupled, which is the paper's
+/// algorithm, it gets `g`; `η α (g_p − g)` is subtracted after its step, so that momentum and
+/// adaptive scaling do not see it. Two forwards and two backwards.
 ///
-/// `γ = 1/2` is SAM where coupled; decoupled it is SAM only under a base optimizer that subtracts `η g`, SGD without momentum. `γ = 0` is the base
-/// optimizer alone.
+/// Coupled, `γ = 1/2` is SAM. Decoupled it is SAM only under SGD without momentum, which subtracts
+/// `η g`. `γ = 0` is the base optimizer alone.
 ///
-/// Yue et al., "Sharpness-Aware Minimization Revisited: Weighted Sharpness as a Regularization Term", KDD 2023 (arXiv 2305.15817).
+/// Yue et al., "Sharpness-Aware Minimization Revisited: Weighted Sharpness as a Regularization
+/// Term", KDD 2023 (arXiv 2305.15817).
 #[derive(Debug, Clone)]
 pub struct Wsam {
     config: WsamConfig,
@@ -101,7 +103,7 @@ impl Perturbation for Wsam {
                 gradient: here,
                 drift: Some(sharpness.scaled(alpha)),
             },
-            // Of equal gradients nothing is left to round.
+            // Equal gradients leave nothing to round.
             false => found.perturbed.plus_scaled(&sharpness, alpha - 1.0).into(),
         }
     }

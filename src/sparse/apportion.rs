@@ -1,9 +1,10 @@
 //! Splitting a whole number of places.
 
-/// Splits `total` places in proportion to `shares`, none beyond its `room`; the counts add up exactly.
+/// Splits `total` places in proportion to `shares`, none beyond its `room`; the counts add up
+/// exactly.
 ///
-/// What a full layer cannot take goes to the others; fractions go to the largest remainders, ties to the
-/// earlier layer. Where no layer with room has a share, room itself is the share.
+/// What a full layer cannot take goes to the others; fractions go to the largest remainders, ties
+/// to the earlier layer. Where no layer with room has a share, room itself is the share.
 ///
 /// # Panics
 ///

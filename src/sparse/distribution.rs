@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 
 /// The density of each layer.
 ///
-/// Counts are exact and add up to `round((1 − S) N)`: layers take the whole part of their share and the
-/// largest fractions round up. The published codes round each layer on its own, `⌊(1 − d) N⌋` dead weights of
-/// `N`, and end over the budget by up to two weights a layer.
+/// Counts are exact and add up to `round((1 − S) N)`: layers take the whole part of their share and
+/// the largest fractions round up. The published codes round each layer on its own, `⌊(1 − d) N⌋`
+/// dead weights of `N`, and end over the budget by up to two weights a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distribution {
@@ -19,8 +19,8 @@ pub enum Distribution {
     Uniform,
     /// The first layer dense, the last at a density of at least 0.2, the others alike.
     ///
-    /// Liu et al., "The Unreasonable Effectiveness of Random Pruning", 2022 (arXiv 2202.02643); here the
-    /// layers between make up for the difference, so that the budget holds.
+    /// Liu et al., "The Unreasonable Effectiveness of Random Pruning", 2022 (arXiv 2202.02643);
+    /// here the layers between make up for the difference, so that the budget holds.
     UniformPlus,
     /// Erdős–Rényi: density ∝ `(n_in + n_out)/(n_in · n_out)`, counted in channels or features.
     ///
@@ -40,8 +40,8 @@ impl Distribution {
     ///
     /// # Errors
     ///
-    /// A sparsity out of [0, 1); [`Error::Infeasible`] if the layers forced to be dense exceed the budget, or if a layer would
-    /// be left without a live weight.
+    /// A sparsity out of [0, 1); [`Error::Infeasible`] if the layers forced to be dense exceed the
+    /// budget, or if a layer would be left without a live weight.
     ///
     /// ```
     /// use zosam::sparse::Distribution;
@@ -91,8 +91,9 @@ impl Distribution {
     }
 }
 
-/// The number of live weights of each layer at a sparsity, where layers may have a density of their own: that
-/// density at the sparsity `nominal`, in proportion at others. The other layers share the rest of the budget.
+/// The number of live weights of each layer at a sparsity, where layers may have a density of their
+/// own: that density at the sparsity `nominal`, in proportion at others. The other layers share the
+/// rest of the budget.
 pub(super) fn layer_counts(
     distribution: Distribution,
     weights: &[Weight],
@@ -232,7 +233,8 @@ fn erk(shape: &[usize]) -> f64 {
     sum as f64 / product as f64
 }
 
-/// Finds the factor by which raw densities are scaled, growing the set of dense layers until all fit.
+/// Finds the factor by which raw densities are scaled, growing the set of dense layers until all
+/// fit.
 fn solve(shapes: &[Vec<usize>], sparsity: f64, raw: fn(&[usize]) -> f64) -> Result<Vec<f64>> {
     let raw: Vec<f64> = shapes.iter().map(|shape| raw(shape)).collect();
     let sizes = sizes(shapes);

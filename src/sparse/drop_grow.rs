@@ -8,10 +8,10 @@ use crate::masks::{LiveSet, count};
 
 /// Drops `⌊fraction · live⌋` weights of a layer by one score and grows as many by another.
 ///
-/// A weight dropped in this call may be grown again by it, and then counts as never having been away:
-/// it keeps value and optimizer state (RigL's `reinit_when_same = False`). The number of live weights
-/// does not change. Ties go to the lower position; the published RigL code breaks them with noise, by
-/// which a dead weight can outrank a tiny live one.
+/// A weight dropped in this call may be grown again by it, and then counts as never having been
+/// away: it keeps value and optimizer state (RigL's `reinit_when_same = False`). The number of live
+/// weights does not change. Ties go to the lower position; the published RigL code breaks them with
+/// noise, by which a dead weight can outrank a tiny live one.
 ///
 /// # Errors
 ///

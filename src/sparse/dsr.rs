@@ -7,8 +7,8 @@ use crate::error::{Error, Result, check};
 
 /// Drops all weights below one threshold and grows as many at random, in layers that kept many.
 ///
-/// The threshold adapts after each change: it doubles where less than 0.9 of the share aimed at was dropped and
-/// halves where more than 1.1 of it was.
+/// The threshold adapts after each change: it doubles where less than 0.9 of the share aimed at was
+/// dropped and halves where more than 1.1 of it was.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -18,12 +18,13 @@ use crate::error::{Error, Result, check};
 /// | `share` | 0.1 of the live weights per change | (0, 0.5] |
 /// | `threshold` (at the start) | 0.001 | > 0, finite |
 ///
-/// Mostafa & Wang, "Parameter Efficient Training of Deep Convolutional Neural Networks by Dynamic Sparse
-/// Reparameterization", ICML 2019 (arXiv 1902.05967). The authors aim at a number of weights: 20,000 of the
-/// 147,000 that their WRN-28-2 has live at 90 %, hence the default. They keep the first convolution, the 1×1
-/// shortcuts and the classifier dense; choose the others with [`with_group`](super::Sparsity::with_group). As in
-/// their code a weight just dropped does not come back in the same change. Not in their code: no layer loses
-/// more than half of its weights at once, or more than it has dead ones; and the threshold stays in [1e-8, 1].
+/// Mostafa & Wang, "Parameter Efficient Training of Deep Convolutional Neural Networks by Dynamic
+/// Sparse Reparameterization", ICML 2019 (arXiv 1902.05967). The authors aim at a number of
+/// weights: 20,000 of the 147,000 that their WRN-28-2 has live at 90 %, hence the default. They
+/// keep the first convolution, the 1×1 shortcuts and the classifier dense; choose the others with
+/// [`with_group`](super::Sparsity::with_group). As in their code a weight just dropped does not
+/// come back in the same change. Not in their code: no layer loses more than half of its weights at
+/// once, or more than it has dead ones; and the threshold stays in [1e-8, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dsr {
     /// Share of dead weights.

@@ -117,7 +117,8 @@ fn survivors(weights: &[Weight], parts: &Parts, goals: &Goals, step: u64) -> Res
     Ok((0..weights.len()).map(one).collect())
 }
 
-/// The number of live weights with a score of at least a threshold; half of the live ones if that is more.
+/// The number of live weights with a score of at least a threshold; half of the live ones if that
+/// is more.
 fn at_least(weight: &Weight, scores: &[f32], threshold: f64) -> usize {
     let live = count(&weight.live);
     let positions = weight.live.iter().zip(scores);
@@ -166,7 +167,8 @@ fn places_of_the_lost(
         Redistribution::BySurvivors => stayed.iter().map(|kept| *kept as f64).collect(),
         Redistribution::ByGradient => weights.iter().map(mean_gradient).collect(),
     };
-    // What the budget lacks, so that the rounding of blocks does not add up; single weights: what was lost.
+    // What the budget lacks, so that the rounding of blocks does not add up; single weights: what
+    // was lost.
     let lacking = match everybody {
         true => {
             let size = weights.iter().map(Weight::len).sum();

@@ -10,16 +10,16 @@ use crate::error::{Error, Result};
 use crate::masks::{LiveSet, Masks, count};
 use crate::tree::{self, Leaf};
 
-/// How far the number of live weights may be from what a method asks for, relative to that: leaving a
-/// classifier out of the masks, or the rounding of another program, moves a sparsity by less.
+/// How far the number of live weights may be from what a method asks for, relative to that: leaving
+/// a classifier out of the masks, or the rounding of another program, moves a sparsity by less.
 const NEAR: f64 = 0.05;
 
 impl Masks {
-    /// Masks that say dead where a model's weights are zero, for the weights of convolutions and linear layers
-    /// that have a zero. The others have no mask: they are dense.
+    /// Masks that say dead where a model's weights are zero, for the weights of convolutions and
+    /// linear layers that have a zero. The others have no mask: they are dense.
     ///
-    /// A live weight that happens to be exactly zero, as one that has just been regrown is, counts as dead:
-    /// where masks were saved, load those.
+    /// A live weight that happens to be exactly zero, as one that has just been regrown is, counts
+    /// as dead: where masks were saved, load those.
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {
@@ -43,8 +43,8 @@ impl Masks {
     }
 }
 
-/// The weights that given masks are about, and their live sets: those of the group, or all that have a mask. A
-/// weight of the group without a mask begins dense.
+/// The weights that given masks are about, and their live sets: those of the group, or all that
+/// have a mask. A weight of the group without a mask begins dense.
 pub(super) fn given_sets<M: Module>(
     model: &M,
     given: &Masks,
@@ -91,7 +91,8 @@ pub(super) fn given_sets<M: Module>(
     }
 }
 
-/// Checks that masks do what single layers were told, and are about as sparse as the method asks for.
+/// Checks that masks do what single layers were told, and are about as sparse as the method asks
+/// for.
 pub(super) fn check_given(
     leaves: &[Leaf],
     rules: &[LayerRule],
@@ -114,8 +115,8 @@ pub(super) fn check_given(
     check_sparsity(live, method)
 }
 
-/// The masks decide how many weights of each layer live, the method how many of all: a method that prunes may
-/// start from anything denser than it ends, any other from about its own sparsity.
+/// The masks decide how many weights of each layer live, the method how many of all: a method that
+/// prunes may start from anything denser than it ends, any other from about its own sparsity.
 fn check_sparsity(live: &[LiveSet], method: &dyn SparsityMethod) -> Result<()> {
     let total: usize = live.iter().map(Vec::len).sum();
     let living: usize = live.iter().map(|live| count(live)).sum();

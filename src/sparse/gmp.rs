@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 
 /// Starts dense and removes the smallest weights little by little.
 ///
-/// `s_t = s · (1 − (1 − (t − t₀)/(t₁ − t₀))³)`: most of the pruning happens early, while the net can recover.
+/// `s_t = s · (1 − (1 − (t − t₀)/(t₁ − t₀))³)`: most of the pruning happens early, while the net
+/// can recover.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -16,9 +17,9 @@ use crate::error::{Error, Result};
 /// | `begin` (t₀), `end` (t₁) | | first and last step that prune |
 /// | `every` | | ≥ 1 |
 ///
-/// Zhu & Gupta, "To prune, or not to prune", 2017 (arXiv 1710.01878), which prunes each layer to the same
-/// sparsity: `with_budget(Budget::PerLayer(Distribution::Uniform))`. The last step prunes to `sparsity`, also
-/// where `every` does not divide the interval.
+/// Zhu & Gupta, "To prune, or not to prune", 2017 (arXiv 1710.01878), which prunes each layer to
+/// the same sparsity: `with_budget(Budget::PerLayer(Distribution::Uniform))`. The last step prunes
+/// to `sparsity`, also where `every` does not divide the interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GradualMagnitude {
     /// Share of dead weights at the end.

@@ -10,18 +10,18 @@ use crate::tree::{Axes, Leaf};
 
 /// The units in which the weights of a layer live and die.
 ///
-/// A weight is seen as a matrix of outputs by inputs: a linear layer's as it is, that of a convolution or
-/// a transposed convolution with all inputs `(channel, row, column)` of its kernel in a row. Of a grouped
-/// transposed convolution, whose weight does not tell its groups, an output stands for that output of
-/// every group.
+/// A weight is seen as a matrix of outputs by inputs: a linear layer's as it is, that of a
+/// convolution or a transposed convolution with all inputs `(channel, row, column)` of its kernel
+/// in a row. The weight of a grouped transposed convolution does not tell its groups, so there an
+/// output stands for that output of every group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Granularity {
     /// Each weight on its own. The default.
     #[default]
     Unstructured,
-    /// `live` of every `of` consecutive input channels, at each output and each position of the kernel: 2:4 is what
-    /// NVIDIA's sparse tensor cores run. It fixes the layer's density.
+    /// `live` of every `of` consecutive input channels, at each output and each position of the
+    /// kernel: 2:4 is what NVIDIA's sparse tensor cores run. It fixes the layer's density.
     NOfM {
         /// Live weights of a group.
         live: usize,
@@ -161,7 +161,8 @@ impl std::str::FromStr for Granularity {
     }
 }
 
-/// Adds the best `k` candidates of a layer to those kept, in whole units; of an N:M group never more than N.
+/// Adds the best `k` candidates of a layer to those kept, in whole units; of an N:M group never
+/// more than N.
 pub(super) fn choose(
     weight: &Weight,
     scores: &[f32],
@@ -238,8 +239,8 @@ fn unit_scores(
     (sums.collect(), open)
 }
 
-/// Keeps the best candidates of all layers together, about `k` of them in whole units: the best first, until `k` is
-/// reached as nearly as units allow.
+/// Keeps the best candidates of all layers together, about `k` of them in whole units: the best
+/// first, until `k` is reached as nearly as units allow.
 pub(super) fn choose_globally(
     weights: &[&Weight],
     scores: &[&Vec<f32>],

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{Budget, Draw, GradientFlow, Parts, Recipe};
 use crate::error::{Result, check};
 
-/// Removes the weights with the largest `−θ ⊙ H g`: those whose loss reduces the norm of the gradient least, or
-/// raises it.
+/// Removes the weights with the largest `−θ ⊙ H g`: those whose loss reduces the norm of the
+/// gradient least, or raises it.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -14,14 +14,16 @@ use crate::error::{Result, check};
 /// | `temperature` | 200 | > 0 |
 /// | `budget` | global | |
 ///
-/// `g` is the gradient of the cross-entropy of logits divided by the temperature, over all sparse weights, and `H` its
-/// Hessian, both in training mode and summed over the batches of a
-/// [`Classification`](super::Classification), which also says how the product is computed. The authors take ten
-/// images of each of CIFAR-10's classes, in two batches of disjoint classes, as `data::balanced` draws them.
+/// `g` is the gradient of the cross-entropy of logits divided by the temperature, over all sparse
+/// weights, and `H` its Hessian, both in training mode and summed over the batches of a
+/// [`Classification`](super::Classification), which also says how the product is computed. The
+/// authors take ten images of each of CIFAR-10's classes, in two batches of disjoint classes, as
+/// `data::balanced` draws them.
 ///
-/// Wang et al., "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR 2020 (arXiv 2002.07376).
-/// The authors' code scores a copy whose linear layers are drawn anew by Xavier's rule; here the weights that are
-/// scored are those that are trained, as in the paper's text.
+/// Wang et al., "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR 2020
+/// (arXiv 2002.07376). The authors' code scores a copy whose linear layers are drawn anew by
+/// Xavier's rule; here the weights that are scored are those that are trained, as in the paper's
+/// text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Grasp {
     /// Share of dead weights.

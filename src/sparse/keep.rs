@@ -10,8 +10,8 @@ use crate::masks::{LiveSet, count};
 /// [`Sparsity::starting_from`](super::Sparsity::starting_from) or
 /// [`Sparsity::from_masks`](super::Sparsity::from_masks), or else the zeros of the model.
 ///
-/// This is how a sparse net is fine-tuned. Without masks a weight is dead where it is ±0 when the method is
-/// attached; it is an error if none is.
+/// This is how a sparse net is fine-tuned. Without masks a weight is dead where it is ±0 when the
+/// method is attached; it is an error if none is.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

@@ -38,8 +38,8 @@ impl Latent {
         tree::float_values(model).filter(|id| masks.contains(id))
     }
 
-    /// The gradient where weights are moved, with the decay of live and of latent values; also for weights that
-    /// have no gradient or are frozen.
+    /// The gradient where weights are moved, with the decay of live and of latent values; also for
+    /// weights that have no gradient or are frozen.
     pub fn descent(&self, gradient: ParamVector, masks: &Masks) -> ParamVector {
         let Training {
             decay,
@@ -63,7 +63,7 @@ impl Latent {
     /// Takes over the values that were moved, and returns the model as its masks want it.
     pub fn conceal<M: Module>(&mut self, model: M, masks: &Masks) -> M {
         let old = std::mem::take(&mut self.values);
-        // Of a frozen weight the model shows what is live only.
+        // The model shows only what is live of a frozen weight.
         let stepped = tree::values(&model);
         let stepped = old.clone().map(|id, old| stepped.get(id).unwrap_or(old));
         let still = old.clone().add_scaled(&self.moved.project(old), -1.0);

@@ -13,21 +13,23 @@ use crate::masks::{LiveSet, count};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Perturbed {
-    /// On the last, which trains the ticket; the search before it costs what the base optimizer costs. The
-    /// default.
+    /// On the last, which trains the ticket; the search before it costs what the base optimizer
+    /// costs. The default.
     #[default]
     Ticket,
     /// On all.
     Everywhere,
 }
 
-/// Trains, removes the smallest weights of the whole net, rewinds the others to an early step, and starts over.
+/// Trains, removes the smallest weights of the whole net, rewinds the others to an early step, and
+/// starts over.
 ///
-/// Level 0 trains the dense net for `level_steps` steps. At the end of each level `⌈rate · live⌉` weights die, the
-/// last time just so many that `round((1 − S) N)` live; all other parameters and the running statistics
-/// return to what they were `rewind` steps after the attach, the optimizer starts afresh, and the next level goes on from
-/// step `rewind` of the schedule. There are `⌈ln(1 − S)/ln(1 − rate)⌉` prunings, see [`levels`](Self::levels),
-/// and [`total_steps`](Self::total_steps) steps. Everything happens inside
+/// Level 0 trains the dense net for `level_steps` steps. At the end of each level `⌈rate · live⌉`
+/// weights die, the last time just so many that `round((1 − S) N)` live; all other parameters and
+/// the running statistics return to what they were `rewind` steps after the attach, the optimizer
+/// starts afresh, and the next level goes on from step `rewind` of the schedule. There are
+/// `⌈ln(1 − S)/ln(1 − rate)⌉` prunings, see [`levels`](Self::levels), and
+/// [`total_steps`](Self::total_steps) steps. Everything happens inside
 /// [`step_with`](crate::SharpOptimizer::step_with); the caller takes learning rate and data from
 /// [`Sparsity::schedule_step`](super::Sparsity::schedule_step).
 ///
@@ -39,9 +41,9 @@ pub enum Perturbed {
 /// | `rate` | 0.2 | (0, 1) |
 /// | `perturbed` | on the last level | |
 ///
-/// Frankle & Carbin, "The Lottery Ticket Hypothesis", ICLR 2019 (arXiv 1803.03635); rewinding to a later step:
-/// Frankle et al., 2020 (arXiv 1912.05671), as in the authors' `open_lth`. How ZO-SAM enters is not said in its
-/// paper.
+/// Frankle & Carbin, "The Lottery Ticket Hypothesis", ICLR 2019 (arXiv 1803.03635); rewinding to a
+/// later step: Frankle et al., 2020 (arXiv 1912.05671), as in the authors' `open_lth`. How ZO-SAM
+/// enters is not said in its paper.
 ///
 /// ```
 /// use zosam::sparse::LotteryTicket;

@@ -6,8 +6,8 @@ use super::{Budget, Draw, Magnitude, Parts, Recipe};
 
 /// Keeps the largest weights of the model it is attached to, and never changes masks.
 ///
-/// On fresh weights this is a weak baseline, since their size says little; on a trained model it is one-shot
-/// pruning with the training that follows as fine-tuning.
+/// On fresh weights this is a weak baseline, since their size says little; on a trained model it is
+/// one-shot pruning with the training that follows as fine-tuning.
 ///
 /// | field | default | range |
 /// |---|---|---|

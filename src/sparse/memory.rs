@@ -6,12 +6,13 @@ use super::SparsityMethod;
 use crate::error::{Error, Result, check};
 use crate::tree::ParamVector;
 
-/// Every step looks this far ahead for a change of masks, so it must not be without bound.
+/// Every step looks this far ahead for a change of masks, so there has to be a bound.
 const MOST_STEPS: u64 = 10_000;
 
 /// Which gradient the scores of a method see.
 ///
-/// Every gradient is that of the loss with respect to all positions of the sparse weights, dead ones included.
+/// Every gradient is that of the loss with respect to all positions of the sparse weights, dead
+/// ones included.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GradientMemory {

@@ -32,9 +32,9 @@ pub struct MestPhase {
 
 /// Drops the least important weights and grows others, by less and less.
 ///
-/// Importance is `|w| + λ |∂L/∂w|` over live weights. *EM* drops below the budget and grows back to it; *EM&S*
-/// grows beyond the budget, trains the larger net, and drops back. In the authors' three phases (until 90/160
-/// and 120/160 of training, and to its end):
+/// Importance is `|w| + λ |∂L/∂w|` over live weights. *EM* drops below the budget and grows back to
+/// it; *EM&S* grows beyond the budget, trains the larger net, and drops back. In the authors' three
+/// phases (until 90/160 and 120/160 of training, and to its end):
 ///
 /// | sparsity S | EM drops to | EM&S grows to |
 /// |---|---|---|
@@ -50,12 +50,13 @@ pub struct MestPhase {
 /// | `lambda` | 0 | ≥ 0, finite |
 /// | `growth` | random | |
 ///
-/// Yuan et al., "MEST: Accurate and Fast Memory-Economic Sparse Training Framework on the Edge", NeurIPS 2021
-/// (arXiv 2110.14032). A last phase that is shorter than `every` begins with a change of masks, so that the
-/// net ends at `sparsity` whatever the length of a run. The first masks keep the largest of the initial weights. The public code runs with λ = 0
-/// and random growth, the paper's text has λ > 0. It masks only the 3×3 convolutions of the residual blocks;
-/// choose them with [`with_group`](super::Sparsity::with_group). It also rebuilds masks from non-zero
-/// weights, which silently drops a grown weight that is still 0; here masks are kept apart from weights.
+/// Yuan et al., "MEST: Accurate and Fast Memory-Economic Sparse Training Framework on the Edge",
+/// NeurIPS 2021 (arXiv 2110.14032). A last phase that is shorter than `every` begins with a change
+/// of masks, so that the net ends at `sparsity` whatever the length of a run. The first masks keep
+/// the largest of the initial weights. The public code runs with λ = 0 and random growth, the
+/// paper's text has λ > 0. It masks only the 3×3 convolutions of the residual blocks; choose them
+/// with [`with_group`](super::Sparsity::with_group). It also rebuilds masks from non-zero weights,
+/// which silently drops a grown weight that is still 0; here masks are kept apart from weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mest {
     /// Share of dead weights at the end.
@@ -133,8 +134,8 @@ impl Mest {
         self
     }
 
-    /// Every so many steps. The last phase brings the net to its sparsity: where it would pass without a change
-    /// of masks, because it is shorter than the interval, it begins with one.
+    /// Every so many steps. The last phase brings the net to its sparsity: where it would pass
+    /// without a change of masks, because it is shorter than the interval, it begins with one.
     fn schedule(&self) -> UpdateSchedule {
         let end = self.phases.last().map_or(0, |phase| phase.until);
         let regular = UpdateSchedule {

@@ -16,11 +16,12 @@ use crate::masks::LiveSet;
 pub struct Weight {
     /// Dotted path of the parameter.
     pub path: String,
-    /// Type name of the layer that owns the parameter, for example `ConvTranspose2d`; it decides which axes
-    /// are inputs and which outputs. If it is unknown, two axes are a linear layer's and more a convolution's.
+    /// Type name of the layer that owns the parameter, for example `ConvTranspose2d`; it decides
+    /// which axes are inputs and which outputs. If it is unknown, two axes are a linear layer's and
+    /// more a convolution's.
     pub layer: String,
-    /// Shape of the tensor in burn's layout: convolutions `[out, in, k, k]`, linear layers `[in, out]`,
-    /// transposed convolutions `[in, out, k, k]`.
+    /// Shape of the tensor in burn's layout: convolutions `[out, in, k, k]`, linear layers
+    /// `[in, out]`, transposed convolutions `[in, out, k, k]`.
     pub shape: Vec<usize>,
     /// Values, zero at dead positions.
     pub values: Vec<f32>,
@@ -34,8 +35,9 @@ pub struct Weight {
     pub granularity: Granularity,
     /// The layer's own density, where one was set; the other layers share the rest of the budget.
     pub density: Option<f64>,
-    /// Whether it takes no part in this change of masks, because it is frozen or got no gradient. Its live set
-    /// stays as it is, whatever an [update](SparsityMethod::update) returns for it. Default: it takes part.
+    /// Whether it takes no part in this change of masks, because it is frozen or got no gradient.
+    /// Its live set stays as it is, whatever an [update](SparsityMethod::update) returns for it.
+    /// Default: it takes part.
     pub sits_out: bool,
 }
 
@@ -71,7 +73,8 @@ pub enum Regrown {
 /// step, so a method without other memory resumes exactly from its configuration; one with memory
 /// keeps it in its [`state`](Self::state).
 ///
-/// Steps are the method's own: they count from the attach, whatever steps the optimizer has taken before.
+/// Steps are the method's own: they count from the attach, whatever steps the optimizer has taken
+/// before.
 pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// The method's name in reports.
     fn name(&self) -> &'static str;
@@ -98,8 +101,8 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// If the distribution cannot realise the sparsity.
     fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>>;
 
-    /// Checks, before the first masks are chosen or taken over, that all sparsities that training goes through
-    /// can be reached on these weights, some of which may have a density of their own.
+    /// Checks, before the first masks are chosen or taken over, that all sparsities that training
+    /// goes through can be reached on these weights, some of which may have a density of their own.
     ///
     /// # Errors
     ///
@@ -144,7 +147,8 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
         self.initial(weights, seed)
     }
 
-    /// Whether single layers may be given a density of their own, as N:M does; a density of 1 always may.
+    /// Whether single layers may be given a density of their own, as N:M does; a density of 1
+    /// always may.
     ///
     /// Methods that move weights between layers, or whose sparsity changes during training, say no.
     fn takes_layer_densities(&self) -> bool {
@@ -153,8 +157,8 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
 
     /// What is trained besides the live weights; `None` where dead weights have no value.
     ///
-    /// A method that returns something here sees latent values instead of zeros in [`update`](Self::update), which this
-    /// follows with the new live sets.
+    /// A method that returns something here sees latent values instead of zeros in
+    /// [`update`](Self::update), which this follows with the new live sets.
     ///
     /// # Errors
     ///
@@ -183,13 +187,15 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
         false
     }
 
-    /// Whether an update ranks dead weights by gradients, which therefore have to be computed for all weights.
+    /// Whether an update ranks dead weights by gradients, which therefore have to be computed for
+    /// all weights.
     fn needs_dense_gradient(&self) -> bool {
         true
     }
 
-    /// Whether an update looks at gradients at all. A layer whose gradient is missing or zero everywhere, because the
-    /// loss of that step did not depend on it, then [sits out](Weight::sits_out).
+    /// Whether an update looks at gradients at all. A layer whose gradient is missing or zero
+    /// everywhere, because the loss of that step did not depend on it, then [sits
+    /// out](Weight::sits_out).
     fn needs_gradient(&self) -> bool {
         true
     }
@@ -199,14 +205,15 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
         GradientMemory::Batch
     }
 
-    /// The step before which the model is kept, for every change of masks to return to: weights, biases,
-    /// norm parameters and running statistics. The optimizer starts afresh then. What is frozen by then stays.
+    /// The step before which the model is kept, for every change of masks to return to: weights,
+    /// biases, norm parameters and running statistics. The optimizer starts afresh then. What is
+    /// frozen by then stays.
     fn rewind_step(&self) -> Option<u64> {
         None
     }
 
-    /// The step of the learning-rate schedule and of the data that belongs to a step of the run; they
-    /// differ once a method has rewound.
+    /// The step of the learning-rate schedule and of the data that belongs to a step of the run;
+    /// they differ once a method has rewound.
     fn schedule_step(&self, step: u64) -> u64 {
         step
     }

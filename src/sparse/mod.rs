@@ -1,15 +1,21 @@
 //! Which weights live.
 //!
-//! A [`SparsityMethod`] chooses live weights: once, before training ([`RandomStatic`], [`MagnitudeStatic`],
-//! [`Snip`], [`Grasp`], [`SynFlow`]; [`Keep`] keeps masks that are given), fewer and fewer ([`GradualMagnitude`], [`LotteryTicket`]), or again and again ([`Set`], [`Dsr`], [`RigL`], [`Mest`],
-//! [`Svite`], [`Snfs`], [`TopKast`]). Methods see flat arrays on the host, never a module, a rank
-//! or an optimizer, so that a method is a few lines of ranking, is the same on every backend, and can
-//! rank all layers together as easily as each on its own. [`Sparsity`] connects one to a model.
+//! A [`SparsityMethod`] chooses live weights:
 //!
-//! The parts recombine: a [`Distribution`] says how many weights each layer keeps, a [`Score`] ranks
-//! them, an [`UpdateSchedule`] says when they change and how many. A method that exchanges weights is a
-//! [`Recipe`], a choice of such [`Parts`]: SET and RigL differ by the score that grows (and, as their codes do, by
-//! whether the optimizer steps when masks change).
+//! - once, before training: [`RandomStatic`], [`MagnitudeStatic`], [`Snip`], [`Grasp`],
+//!   [`SynFlow`]; [`Keep`] keeps masks that are given;
+//! - fewer and fewer: [`GradualMagnitude`], [`LotteryTicket`];
+//! - again and again: [`Set`], [`Dsr`], [`RigL`], [`Mest`], [`Svite`], [`Snfs`], [`TopKast`].
+//!
+//! Methods see flat arrays on the host, never a module, a rank or an optimizer. So a method is a
+//! few lines of ranking, is the same on every backend, and can rank all layers together as easily
+//! as each on its own. [`Sparsity`] connects one to a model. [Which one to
+//! choose](crate::guide::choosing_a_method) is in the guide.
+//!
+//! The parts recombine: a [`Distribution`] says how many weights each layer keeps, a [`Score`]
+//! ranks them, an [`UpdateSchedule`] says when they change and how many. A method that exchanges
+//! weights is a [`Recipe`], a choice of such [`Parts`]: SET and RigL differ by the score that grows
+//! (and, as their codes do, by whether the optimizer steps when masks change).
 
 mod apportion;
 mod dense;

@@ -27,8 +27,9 @@ pub(super) fn everybody(weights: &[Weight]) -> bool {
     weights.iter().all(|weight| !weight.sits_out)
 }
 
-/// How many of the weights that take part are to live at a sparsity over all weights: those of dense layers,
-/// and of the rest as large a share as they are of the other layers. With everybody it is the whole budget.
+/// How many of the weights that take part are to live at a sparsity over all weights: those of
+/// dense layers, and of the rest as large a share as they are of the other layers. With everybody
+/// it is the whole budget.
 pub(super) fn budget_of_participants(weights: &[Weight], sparsity: f64) -> usize {
     let size = |which: &dyn Fn(&Weight) -> bool| -> usize {
         let chosen = weights.iter().filter(|weight| which(weight));

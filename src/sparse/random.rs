@@ -12,8 +12,8 @@ use crate::error::{Result, check};
 /// | `sparsity` | | [0, 1) |
 /// | `distribution` | ERK | |
 ///
-/// Liu et al., "The Unreasonable Effectiveness of Random Pruning", 2022 (arXiv 2202.02643), with exact
-/// counts where their code draws each position on its own.
+/// Liu et al., "The Unreasonable Effectiveness of Random Pruning", 2022 (arXiv 2202.02643), with
+/// exact counts where their code draws each position on its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RandomStatic {
     /// Share of dead weights.

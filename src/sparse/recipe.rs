@@ -16,15 +16,16 @@ use crate::masks::LiveSet;
 pub enum Exchange {
     /// `⌊f · live⌋` of each layer, `f` from the schedule; as many grow.
     Fraction,
-    /// Down to one sparsity, then up to another, by the budget: equal ones without growth prune, a higher one
-    /// before a lower one explores.
+    /// Down to one sparsity, then up to another, by the budget: equal ones without growth prune, a
+    /// higher one before a lower one explores.
     Bounds {
         /// Share of dead weights after the drop.
         drop_to: f64,
         /// Share of dead weights after the growth, at most `drop_to`.
         grow_to: f64,
     },
-    /// All weights whose drop score is below a threshold, but at most half of a layer's; as many grow.
+    /// All weights whose drop score is below a threshold, but at most half of a layer's; as many
+    /// grow.
     Below(f64),
 }
 
@@ -36,13 +37,15 @@ pub enum Redistribution {
     None,
     /// In proportion to the number of weights a layer has left (DSR).
     BySurvivors,
-    /// In proportion to the mean size of the remembered gradient over a layer's live weights (SNFS).
+    /// In proportion to the mean size of the remembered gradient over a layer's live weights
+    /// (SNFS).
     ByGradient,
 }
 
 /// The parts of a method that exchanges weights during training.
 ///
-/// Build them from [`Parts::new`], which holds SET's: whatever a method does differently is one field.
+/// Build them from [`Parts::new`], which holds SET's: whatever a method does differently is one
+/// field.
 #[derive(Debug)]
 pub struct Parts {
     /// The method's name in reports.
@@ -104,7 +107,8 @@ impl Parts {
 }
 
 impl Parts {
-    /// Random masks that never change; [`start`](Self::start) is what the methods that prune before training set.
+    /// Random masks that never change; [`start`](Self::start) is what the methods that prune before
+    /// training set.
     pub fn once(name: &'static str, sparsity: f64, budget: Budget, draw: Draw) -> Self {
         let never = UpdateSchedule::constant(1, 0, 0.0);
         Self::new(name, sparsity, budget, never, draw)
@@ -140,8 +144,8 @@ impl Draw {
 
 /// A method that is a choice of [`Parts`]; every recipe is a [`SparsityMethod`].
 ///
-/// A new method is usually a struct of its settings and one function. This one drops by magnitude and grows by
-/// gradient, preferring rows that have few live weights:
+/// A new method is usually a struct of its settings and one function. This one drops by magnitude
+/// and grows by gradient, preferring rows that have few live weights:
 ///
 /// ```
 /// use zosam::sparse::{Budget, Decay, Distribution, Draw, Parts, Recipe, Score, UpdateSchedule, Weight};
@@ -195,17 +199,20 @@ pub trait Recipe: std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether changes of masks end at other sparsities than the one the method is named by. Default: no.
+    /// Whether changes of masks end at other sparsities than the one the method is named by.
+    /// Default: no.
     fn changes_sparsity(&self) -> bool {
         false
     }
 
-    /// The largest sparsity that a change of masks goes through. Default: the one the method is named by.
+    /// The largest sparsity that a change of masks goes through. Default: the one the method is
+    /// named by.
     fn highest_sparsity(&self) -> f64 {
         self.parts(Draw::default()).sparsity
     }
 
-    /// Learns how many of how many live weights a change of masks dropped, in the layers that took part.
+    /// Learns how many of how many live weights a change of masks dropped, in the layers that took
+    /// part.
     fn adapt(&mut self, _dropped: usize, _live: usize) {}
 
     /// Memory that must survive a checkpoint.

@@ -12,13 +12,14 @@ use crate::tree::Leaf;
 
 /// One sparse layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LayerReport {
     /// Dotted path of the weight.
     pub name: String,
     /// Shape in burn's layout.
     pub shape: Vec<usize>,
-    /// Output channels of a convolution (of a grouped transposed one, those of a group), output features of a
-    /// linear layer.
+    /// Output channels of a convolution (of a grouped transposed one, those of a group), output
+    /// features of a linear layer.
     #[serde(default)]
     pub outputs: usize,
     /// Density aimed at; absent where layers compete for one budget.
@@ -46,12 +47,12 @@ pub struct LayerReport {
     /// Number of changes of masks in which it kept its mask because it got no gradient.
     #[serde(default)]
     pub without_gradient: u64,
-    /// Multiply-adds that training has spent in this layer, relative to as many steps of SGD on a dense one; absent
-    /// before the first step. See [`Work`].
+    /// Multiply-adds that training has spent in this layer, relative to as many steps of SGD on a
+    /// dense one; absent before the first step. See [`Work`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_work: Option<f64>,
-    /// Share of the sparse network's multiply-adds in this layer, where the model says how often each
-    /// weight is used.
+    /// Share of the sparse network's multiply-adds in this layer, where the model says how often
+    /// each weight is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flops_share: Option<f64>,
 }
@@ -68,6 +69,7 @@ impl LayerReport {
 /// Published sparsities mix two denominators, so both are here: the weights that may be pruned, and
 /// all trainable parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SparsityReport {
     /// The method.
     pub method: String,
@@ -79,14 +81,14 @@ pub struct SparsityReport {
     pub live_weights: usize,
     /// Weights, live or dead, over all sparse layers.
     pub prunable_weights: usize,
-    /// Trainable parameters of the model, and frozen ones that have a mask: sparse weights, biases, norms and the
-    /// rest.
+    /// Trainable parameters of the model, and frozen ones that have a mask: sparse weights, biases,
+    /// norms and the rest.
     pub model_weights: usize,
     /// Multiply-adds of the sparse layers relative to the dense ones, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flops_ratio: Option<f64>,
-    /// Multiply-adds of training so far, in the sparse layers, relative to as many steps of SGD on dense ones, where
-    /// known; see [`Work`]. Lottery tickets count all their levels.
+    /// Multiply-adds of training so far, in the sparse layers, relative to as many steps of SGD on
+    /// dense ones, where known; see [`Work`]. Lottery tickets count all their levels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_flops_ratio: Option<f64>,
 }
@@ -225,8 +227,8 @@ impl SparsityReport {
         born as f64 / self.live_weights.max(1) as f64
     }
 
-    /// Layers without a live weight, with fewer than one for each of their outputs, or without a gradient when masks
-    /// changed, in words.
+    /// Layers without a live weight, with fewer than one for each of their outputs, or without a
+    /// gradient when masks changed, in words.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for layer in &self.layers {

@@ -6,8 +6,8 @@ use super::{
     Budget, Distribution, Draw, GradientMagnitude, GradientMemory, Parts, Recipe, UpdateSchedule,
 };
 
-/// Starts from random masks and every ΔT steps exchanges, in each layer, the live weights of smallest
-/// magnitude for the dead ones of largest gradient.
+/// Starts from random masks and every ΔT steps exchanges, in each layer, the live weights of
+/// smallest magnitude for the dead ones of largest gradient.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -19,10 +19,10 @@ use super::{
 /// | `schedule.decay` | cosine | |
 /// | `memory` | the gradient of one batch | |
 ///
-/// Evci et al., "Rigging the Lottery: Making All Tickets Winners", ICML 2020 (arXiv 1911.11134). As in
-/// the authors' code, a step that changes masks takes no optimizer step, a weight just dropped may grow
-/// again, and grown weights start at 0 with fresh optimizer state. With a perturbation the gradient is
-/// the one at `θ + ε`, which the step has computed anyway.
+/// Evci et al., "Rigging the Lottery: Making All Tickets Winners", ICML 2020 (arXiv 1911.11134). As
+/// in the authors' code, a step that changes masks takes no optimizer step, a weight just dropped
+/// may grow again, and grown weights start at 0 with fresh optimizer state. With a perturbation the
+/// gradient is the one at `θ + ε`, which the step has computed anyway.
 ///
 /// ```
 /// use zosam::sparse::{Distribution, RigL};

@@ -20,7 +20,8 @@ pub enum Decay {
 }
 
 impl Decay {
-    /// What is left at a progress from 0 to 1: 1 at the start and, but for a constant, 0 at the end.
+    /// What is left at a progress from 0 to 1: 1 at the start and, but for a constant, 0 at the
+    /// end.
     pub fn factor(self, progress: f64) -> f64 {
         match self {
             Self::Constant => 1.0,
@@ -66,8 +67,8 @@ pub struct UpdateSchedule {
 impl UpdateSchedule {
     /// Cosine decay, and a first change after `every` steps.
     ///
-    /// The published RigL code may change masks at step 0, where weights say nothing yet about their
-    /// worth; set `begin` to 0 for that.
+    /// The published RigL code may change masks at step 0, where weights say nothing yet about
+    /// their worth; set `begin` to 0 for that.
     pub fn new(every: u64, end: u64, fraction: f64) -> Self {
         Self {
             begin: every,

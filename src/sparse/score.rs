@@ -58,8 +58,8 @@ impl Score for Magnitude {
     }
 }
 
-/// The share of the live weights of the same sign that are no larger: dropping the lowest drops the same share of
-/// positive and of negative weights.
+/// The share of the live weights of the same sign that are no larger: dropping the lowest drops the
+/// same share of positive and of negative weights.
 #[derive(Debug, Clone, Copy)]
 pub struct MagnitudeBySign;
 

@@ -16,11 +16,12 @@ use super::{Budget, Distribution, Draw, MagnitudeBySign, Parts, Recipe, Regrown,
 /// | `by_sign` | `false` | |
 /// | `regrown` | zero | |
 ///
-/// Mocanu et al., "Scalable training of artificial neural networks with adaptive sparse connectivity", 2018
-/// (arXiv 1707.04780), in the form that convolutional nets are trained with since DSR and RigL: weights are dropped by
-/// `|w|`, grown ones are 0, and masks change beside the optimizer's step. The first code's ways are options: `by_sign`
-/// drops the share ζ of positive and of negative weights apart, `regrown` draws grown weights from `N(0, 0.1²)`. ER for
-/// fully connected nets: set `distribution`.
+/// Mocanu et al., "Scalable training of artificial neural networks with adaptive sparse
+/// connectivity", 2018 (arXiv 1707.04780), in the form that convolutional nets are trained with
+/// since DSR and RigL: weights are dropped by `|w|`, grown ones are 0, and masks change beside the
+/// optimizer's step. The first code's ways are options: `by_sign` drops the share ζ of positive and
+/// of negative weights apart, `regrown` draws grown weights from `N(0, 0.1²)`. ER for fully
+/// connected nets: set `distribution`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Set {
     /// Share of dead weights.
@@ -49,11 +50,12 @@ impl Set {
         }
     }
 
-    /// The settings of In-Time Over-Parameterization: half of the weights, falling to 0.5 % along a cosine.
+    /// The settings of In-Time Over-Parameterization: half of the weights, falling to 0.5 % along a
+    /// cosine.
     ///
-    /// Liu et al., "Do We Actually Need Dense Over-Parameterization?", ICML 2021 (arXiv 2102.02887), which
-    /// changes masks every 1,500 steps on CIFAR. Its exploration meter is in every method's
-    /// [report](super::SparsityReport).
+    /// Liu et al., "Do We Actually Need Dense Over-Parameterization?", ICML 2021 (arXiv
+    /// 2102.02887), which changes masks every 1,500 steps on CIFAR. Its exploration meter is in
+    /// every method's [report](super::SparsityReport).
     pub fn itop(sparsity: f64, every: u64, end: u64) -> Self {
         Self {
             schedule: UpdateSchedule::new(every, end, 0.5).with_last_fraction(0.005),

@@ -7,10 +7,11 @@ use super::{
     UpdateSchedule,
 };
 
-/// Drops by magnitude and grows by the momentum of the gradient, in the layers where momentum is largest.
+/// Drops by magnitude and grows by the momentum of the gradient, in the layers where momentum is
+/// largest.
 ///
-/// A layer's share of the places is its mean `|momentum|` over live weights. The momentum is the method's own,
-/// `m ← 0.9 m + g` over dense gradients, whatever the base optimizer keeps.
+/// A layer's share of the places is its mean `|momentum|` over live weights. The momentum is the
+/// method's own, `m ← 0.9 m + g` over dense gradients, whatever the base optimizer keeps.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -21,9 +22,9 @@ use super::{
 /// | `schedule.fraction` | 0.5, to 0 along a cosine | [0, 1] |
 /// | `decay` | 0.9 | [0, 1) |
 ///
-/// Dettmers & Zettlemoyer, "Sparse Networks from Scratch: Faster Training without Losing Performance", 2019
-/// (arXiv 1907.04840). Counts are rounded down, where the authors' code rounds up and tolerates counts that
-/// drift; the number of live weights is exact here.
+/// Dettmers & Zettlemoyer, "Sparse Networks from Scratch: Faster Training without Losing
+/// Performance", 2019 (arXiv 1907.04840). Counts are rounded down, where the authors' code rounds
+/// up and tolerates counts that drift; the number of live weights is exact here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snfs {
     /// Share of dead weights.

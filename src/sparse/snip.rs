@@ -11,12 +11,12 @@ use super::{Budget, Draw, Parts, Recipe, Saliency};
 /// | `sparsity` | | [0, 1) |
 /// | `budget` | global | |
 ///
-/// Lee et al., "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019 (arXiv
-/// 1810.02340). As in the later literature, and unlike the authors' code, biases are not pruned, the
-/// weights that were scored are the ones that are trained, and the gradient is that of a training
-/// forward pass, with batch statistics, on one batch or summed over several
-/// ([`attach_over`](super::Sparsity::attach_over)). A global budget can leave a layer without live weights at
-/// extreme sparsities, which the report warns of.
+/// Lee et al., "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019
+/// (arXiv 1810.02340). As in the later literature, and unlike the authors' code, biases are not
+/// pruned, the weights that were scored are the ones that are trained, and the gradient is that of
+/// a training forward pass, with batch statistics, on one batch or summed over several
+/// ([`attach_over`](super::Sparsity::attach_over)). A global budget can leave a layer without live
+/// weights at extreme sparsities, which the report warns of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snip {
     /// Share of dead weights.

@@ -14,11 +14,12 @@ use super::{Budget, Distribution, Draw, GradientMagnitude, Parts, Recipe, Update
 /// | `schedule.end` | | 80 % of the training steps |
 /// | `schedule.fraction` | 0.5, to 0.005 along a cosine | [0, 1] |
 ///
-/// Chen et al., "Chasing Sparsity in Vision Transformers", NeurIPS 2021 (arXiv 2106.04533): the unstructured
-/// method. Masks change after the optimizer's step, with its gradient, as in the authors' code. That code
-/// leaves the moments of AdamW alone when masks change and draws each position of the first masks on its own;
-/// here state of dropped and grown weights is zero and counts are exact. By default the weights of all
-/// convolutions and linear layers are sparse, the classifier's too, as there; class and position tokens are not.
+/// Chen et al., "Chasing Sparsity in Vision Transformers", NeurIPS 2021 (arXiv 2106.04533): the
+/// unstructured method. Masks change after the optimizer's step, with its gradient, as in the
+/// authors' code. That code leaves the moments of AdamW alone when masks change and draws each
+/// position of the first masks on its own; here state of dropped and grown weights is zero and
+/// counts are exact. By default the weights of all convolutions and linear layers are sparse, the
+/// classifier's too, as there; class and position tokens are not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Svite {
     /// Share of dead weights.

@@ -17,15 +17,15 @@ use crate::masks::LiveSet;
 /// | `sparsity` | | [0, 1) |
 /// | `rounds` | 100 | 1 to 10,000 |
 ///
-/// `R` sums the outputs of the network for an input of ones, with parameters and running statistics replaced by their
-/// absolute values and batch norm in inference mode. Before round `k` of `n` it is measured on the weights still
-/// live, of which the best `round(N (1 − S)^(k/n))` stay. Where the device can, it is computed in f64: in deep nets
-/// the flow outgrows f32.
+/// `R` sums the outputs of the network for an input of ones, with parameters and running statistics
+/// replaced by their absolute values and batch norm in inference mode. Before round `k` of `n` it
+/// is measured on the weights still live, of which the best `round(N (1 − S)^(k/n))` stay. Where
+/// the device can, it is computed in f64: in deep nets the flow outgrows f32.
 ///
 /// It looks at no image, but takes their shape from a [`Classification`](super::Classification).
 ///
-/// Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", NeurIPS 2020
-/// (arXiv 2006.05467), with the authors' code's treatment of buffers.
+/// Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic
+/// flow", NeurIPS 2020 (arXiv 2006.05467), with the authors' code's treatment of buffers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SynFlow {
     /// Share of dead weights.

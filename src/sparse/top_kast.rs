@@ -8,7 +8,8 @@ use super::{Budget, Distribution, Magnitude, SparsityMethod, Training, Weight, o
 use crate::error::{Error, Result, check};
 use crate::masks::LiveSet;
 
-/// Uses the largest weights and trains some more, which so can grow into use.
+/// Uses the largest weights in forward passes, and trains some more, so that these can grow large
+/// enough to be used.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -18,17 +19,19 @@ use crate::masks::LiveSet;
 /// | `decay` | 1e-4 | ≥ 0 |
 /// | `distribution` | uniform | |
 ///
-/// Every weight keeps a latent value. The largest of each layer, the set A, make up the model; the larger set B around
-/// it takes gradients, which are those of the sparse model, and moves. Every `every` steps both are chosen anew by the
-/// size of the latent values. Values in A decay by `decay`, those in B but not in A by `decay / D` with the
-/// density `D = 1 − sparsity`, so that what is not in use has to be wanted to stay; leave the optimizer's own weight
-/// decay at 0. Perturbations act on A alone.
+/// Every weight keeps a latent value. The largest of each layer, the set A, make up the model; the
+/// larger set B around it takes gradients, which are those of the sparse model, and moves. Every
+/// `every` steps both are chosen anew by the size of the latent values. Values in A decay by
+/// `decay`, those in B but not in A by `decay / D` with the density `D = 1 − sparsity`, so that
+/// what is not in use has to be wanted to stay; leave the optimizer's own weight decay at 0.
+/// Perturbations act on A alone.
 ///
-/// The model that comes out of each step is sparse, but the latent values are as many as a dense model's: this saves
-/// arithmetic, not memory.
+/// The model that comes out of each step is sparse, but the latent values are as many as a dense
+/// model's: this saves arithmetic, not memory.
 ///
-/// Jayakumar et al., "Top-KAST: Top-K Always Sparse Training", NeurIPS 2020 (arXiv 2106.03517), section 2 with its L2
-/// penalty. There is no public code of the authors; the size of the penalty is ours.
+/// Jayakumar et al., "Top-KAST: Top-K Always Sparse Training", NeurIPS 2020 (arXiv 2106.03517),
+/// section 2 with its L2 penalty. There is no public code of the authors; the size of the penalty
+/// is ours.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TopKast {
     /// Share of weights that are dead in forward passes.

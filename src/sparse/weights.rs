@@ -36,8 +36,8 @@ pub(super) fn matches(group: &ParamGroup, leaf: &Leaf) -> bool {
     paths.any(|path| group.matches(&leaf.id, Some(path)))
 }
 
-/// Whether a parameter is to be sparse if it is trainable: one of the group or, by default, the weight of a
-/// convolution or linear layer.
+/// Whether a parameter is to be sparse if it is trainable: one of the group or, by default, the
+/// weight of a convolution or linear layer.
 pub(super) fn is_sparse(group: Option<&ParamGroup>, leaf: &Leaf) -> bool {
     match group {
         Some(group) => matches(group, leaf),

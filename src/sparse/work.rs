@@ -6,10 +6,11 @@ use crate::objective::Passes;
 
 /// Multiply-adds per use of a weight, added up over the steps of a run.
 ///
-/// By the accounting of RigL's appendix: a forward pass takes a multiply-add for each live weight, a backward pass one
-/// for the gradient of the inputs and one for each weight whose gradient is needed. That is the live ones, all of them
-/// on steps whose dense gradient grows weights (which makes RigL's `(3 f_S ΔT + 2 f_S + f_D)/(ΔT + 1)` and SNFS's
-/// `2 f_S + f_D`), and those that are trained under Top-KAST. Norms, activations and one-off scoring are left out.
+/// By the accounting of RigL's appendix: a forward pass takes a multiply-add for each live weight,
+/// a backward pass one for the gradient of the inputs and one for each weight whose gradient is
+/// needed. That is the live ones, all of them on steps whose dense gradient grows weights (which
+/// makes RigL's `(3 f_S ΔT + 2 f_S + f_D)/(ΔT + 1)` and SNFS's `2 f_S + f_D`), and those that are
+/// trained under Top-KAST. Norms, activations and one-off scoring are left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Work {
     /// Number of steps.
@@ -19,7 +20,8 @@ pub struct Work {
 }
 
 impl Work {
-    /// Adds a step: for each layer the number of live weights and of those whose gradient is needed.
+    /// Adds a step: for each layer the number of live weights and of those whose gradient is
+    /// needed.
     pub(super) fn add(&mut self, passes: Passes, layers: impl Iterator<Item = (usize, usize)>) {
         self.steps += 1;
         let Passes {
@@ -35,7 +37,8 @@ impl Work {
         }
     }
 
-    /// The share of what as many steps of SGD on the dense layer would have taken; `None` before the first step.
+    /// The share of what as many steps of SGD on the dense layer would have taken; `None` before
+    /// the first step.
     pub(super) fn of_dense(&self, layer: usize, total: usize) -> Option<f64> {
         let dense = 3 * self.steps * total as u64;
         let spent = self.layers.get(layer)?;

@@ -32,7 +32,8 @@ impl<const D: usize> Dual<D> {
         }
     }
 
-    /// Applies a linear function: a reshape, a mean, a pooling by means, a slice, a padding by zeros.
+    /// Applies a linear function: a reshape, a mean, a pooling by means, a slice, a padding by
+    /// zeros.
     pub fn linear<const E: usize>(self, f: impl Fn(Tensor<D>) -> Tensor<E>) -> Dual<E> {
         Dual {
             value: f(self.value),
@@ -88,8 +89,8 @@ impl<const D: usize> Dual<D> {
 }
 
 impl Dual<4> {
-    /// The largest value of each window, with the derivative of the place that it came from (the first, if several
-    /// are equal).
+    /// The largest value of each window, with the derivative of the place that it came from (the
+    /// first, if several are equal).
     pub fn max_pool2d(self, options: MaxPoolOptions<2>) -> Self {
         let (value, places) = max_pool2d_with_indices(self.value, options);
         let shape = value.dims();

@@ -8,7 +8,8 @@ use super::Dual;
 
 /// A layer that carries derivatives along.
 pub trait ForwardTangent<const D: usize> {
-    /// The layer's output and its derivative, where `direction` holds the derivatives of the parameters.
+    /// The layer's output and its derivative, where `direction` holds the derivatives of the
+    /// parameters.
     fn forward_tangent(&self, direction: &Self, input: Dual<D>) -> Dual<D>;
 }
 
@@ -61,7 +62,8 @@ impl<const D: usize> ForwardTangent<D> for BatchNorm {
     }
 }
 
-/// `γ x̂ + β` with `x̂ = (x − mean) / √(var + ε)`, mean and variance over everything but the channels.
+/// `γ x̂ + β` with `x̂ = (x − mean) / √(var + ε)`, mean and variance over everything but the
+/// channels.
 pub fn batch_norm<const D: usize>(
     input: Dual<D>,
     gamma: Dual<1>,

@@ -1,12 +1,13 @@
 //! Derivatives along a direction, by dual numbers.
 //!
-//! burn differentiates once. Products with the Hessian come all the same: push a [`Dual`] `(x, ẋ)` through the
-//! network along a direction `v` of its weights, which gives `⟨∇L(θ), v⟩` as an ordinary expression, and run one
-//! backward pass through it: `∇⟨∇L(θ), v⟩ = H v` (Pearlmutter, "Fast exact multiplication by the Hessian", 1994).
-//! The result is exact, kinks of ReLU included, where differences of gradients see little but the kinks.
+//! burn differentiates once. Products with the Hessian come all the same: push a [`Dual`] `(x, ẋ)`
+//! through the network along a direction `v` of its weights, which gives `⟨∇L(θ), v⟩` as an
+//! ordinary expression, and run one backward pass through it: `∇⟨∇L(θ), v⟩ = H v` (Pearlmutter,
+//! "Fast exact multiplication by the Hessian", 1994). The result is exact, kinks of ReLU included,
+//! where differences of gradients see little but the kinks.
 //!
-//! A model that offers this has, beside `forward`, a `forward_tangent` that takes a model of the same shape whose
-//! parameters are the direction:
+//! A model that offers this has, beside `forward`, a `forward_tangent` that takes a model of the
+//! same shape whose parameters are the direction:
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {

@@ -1,8 +1,9 @@
 //! Inside burn's own trainer.
 //!
-//! burn's `Learner` keeps its data loaders, metrics, checkpoints, early stopping, interface, gradient accumulation and
-//! multi-device strategies; the model is wrapped once. [`SparseModel`] measures the gradient at `θ + ε`, keeps dead weights at
-//! zero, and changes masks. Masks, history and the number of steps travel in the learner's own checkpoints of the model.
+//! burn's `Learner` keeps its data loaders, metrics, checkpoints, early stopping, interface,
+//! gradient accumulation and multi-device strategies; the model is wrapped once. [`SparseModel`]
+//! measures the gradient at `θ + ε`, keeps dead weights at zero, and changes masks. Masks, history
+//! and the number of steps travel in the learner's own checkpoints of the model.
 //!
 //! | what | how it goes with the learner |
 //! |---|---|
@@ -102,12 +103,13 @@ impl<M: Clone, P> Clone for SparseModel<M, P> {
 }
 
 impl<M: Module, P: Perturbation> SparseModel<M, P> {
-    /// Wraps a model whose masks are chosen. `seed` decides random directions and stochastic layers' draws.
+    /// Wraps a model whose masks are chosen. `seed` decides random directions and stochastic
+    /// layers' draws.
     ///
     /// # Errors
     ///
-    /// If `sparsity` is not attached to the model, or if the perturbation looks at samples, which the
-    /// learner does not show.
+    /// If `sparsity` is not attached to the model, or if the perturbation looks at samples, which
+    /// the learner does not show.
     pub fn new(model: M, sparsity: Sparsity, perturbation: P, seed: u64) -> Result<Self> {
         usable_leaves(&model, &sparsity)?;
         if perturbation.needs_samples() {
@@ -175,8 +177,8 @@ impl<M: LossStep + Module, P: Perturbation> TrainStep for SparseModel<M, P> {
         let course = self.shared.begin(&self.model);
         let worker = self.lineage.worker();
         let first = self.shared.next_batch(worker);
-        // The copies of burn's workers share running statistics, whatever their device: those of the
-        // first worker's batches count, and not those of the fastest.
+        // The copies of burn's workers share running statistics, whatever their device: those of
+        // the first worker's batches count, and not those of the fastest.
         let model = match worker {
             0 => self.model.clone(),
             _ => tree::twin(&self.model),

@@ -13,8 +13,8 @@ use crate::perturb::Perturbation;
 const STATE: &str = "sparsity";
 const CONTAINER: &str = "Struct:SparseModel";
 
-/// The inner model's parameters under their own paths, and one more that holds masks, history and steps. It is made when a record
-/// is, so that it costs nothing otherwise.
+/// The inner model's parameters under their own paths, and one more that holds masks, history and
+/// steps. It is made when a record is, so that it costs nothing otherwise.
 impl<M: Module, P: Perturbation> Module for SparseModel<M, P> {
     fn collect_devices(&self, devices: Devices) -> Devices {
         self.model.collect_devices(devices)

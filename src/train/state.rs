@@ -35,7 +35,8 @@ struct Inner<P> {
     /// The record's parameter.
     id: ParamId,
     device: Device,
-    /// Size of the parameter: records only load into parameters of one size, the state's own varies.
+    /// Size of the parameter: records only load into parameters of one size, the state's own
+    /// varies.
     words: usize,
 }
 
@@ -278,8 +279,8 @@ fn decoded(bytes: &[u8]) -> Option<(Saved, [Vec<u8>; 3])> {
     fits.then(|| (saved, [masks, history, memory].map(<[u8]>::to_vec)))
 }
 
-/// Bytes that the state never exceeds: four sets of a byte per position deflate to less than a bit each and a byte together,
-/// numbers to no more than themselves.
+/// Bytes that the state never exceeds: four sets of a byte per position deflate to less than a bit
+/// each and a byte together, numbers to no more than themselves.
 fn capacity<M: Module>(model: &M, sparsity: &Sparsity, vectors: usize) -> usize {
     let (weights, method) = (sparsity.masks().prunable_weights(), sparsity.method());
     let layers = sparsity.masks().leaves().count();

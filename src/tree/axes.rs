@@ -4,12 +4,13 @@ use super::Leaf;
 
 /// A weight as a matrix of outputs by inputs, the kernel of a convolution within its input channel.
 ///
-/// burn keeps linear layers as `[inputs, outputs]`, convolutions as `[outputs, inputs / groups, kernel…]`
-/// and transposed convolutions as `[inputs, outputs / groups, kernel…]`. A weight of any other layer is
-/// taken for a linear layer's if it has two axes, and else for a convolution's.
+/// burn keeps linear layers as `[inputs, outputs]`, convolutions as
+/// `[outputs, inputs / groups, kernel…]` and transposed convolutions as
+/// `[inputs, outputs / groups, kernel…]`. A weight of any other layer is taken for a linear layer's
+/// if it has two axes, and else for a convolution's.
 ///
-/// A weight does not tell the groups of its convolution. Of a grouped transposed one, `outputs` are those
-/// of a group, and each row holds the weights of one output of every group.
+/// A weight does not tell the groups of its convolution. Of a grouped transposed one, `outputs` are
+/// those of a group, and each row holds the weights of one output of every group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Axes {
     pub outputs: usize,
@@ -78,7 +79,8 @@ mod tests {
         assert_eq!(axes("", &[7]), (7, 1, 1));
     }
 
-    /// `[inputs, outputs, kernel]` and `[outputs, inputs, kernel]` put the same weight into the same place.
+    /// `[inputs, outputs, kernel]` and `[outputs, inputs, kernel]` put the same weight into the
+    /// same place.
     #[test]
     fn places_agree() {
         let transposed = Axes::of("ConvTranspose1d", &[3, 5, 2]);

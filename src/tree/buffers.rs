@@ -25,8 +25,8 @@ impl ModuleVisitor for Contexts {
 
 /// A copy of a model that shares weights but not running statistics.
 ///
-/// Ids, `require_grad`, training flags and checkpointing strategy are those of the original. Weights
-/// are reference-counted, so a twin costs no copy of them.
+/// Ids, `require_grad`, training flags and checkpointing strategy are those of the original.
+/// Weights are reference-counted, so a twin costs no copy of them.
 pub fn twin<M: Module>(model: &M) -> M {
     if !super::device(model).is_some_and(|device| device.is_autodiff()) {
         // There is no training state to bring back.
@@ -103,8 +103,8 @@ pub(crate) fn blend<M: Module>(model: M, from: &M, share: f64) -> M {
     }))
 }
 
-/// Gives float tensors back the values that [`named_tensors`](super::named_tensors) read, flattened, running
-/// statistics included; clones of the model keep theirs.
+/// Gives float tensors back the values that [`named_tensors`](super::named_tensors) read,
+/// flattened, running statistics included; clones of the model keep theirs.
 pub(crate) fn restore<M: Module>(model: &M, tensors: &HashMap<String, TensorData>) -> M {
     twin(model).map(&mut Walk::new(|place| {
         let data = tensors.get(&place.path.dotted())?;

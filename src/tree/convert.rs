@@ -51,7 +51,8 @@ impl<F: Fn(ParamId) -> Option<FloatDType>> ModuleMapper for Convert<F> {
     }
 }
 
-/// The isolated twin of a model with all float tensors, running statistics included, of another type.
+/// The isolated twin of a model with all float tensors, running statistics included, of another
+/// type.
 pub(crate) fn cast<M: Module>(model: &M, dtype: FloatDType) -> M {
     twin(model).map(&mut Convert::new(|_| Some(dtype)))
 }
@@ -107,7 +108,8 @@ pub(crate) fn narrowed<M: Module>(model: M, types: &Types) -> M {
     }
 }
 
-/// A model whose trainable parameters are the components of a vector, zero where it has none, and need no gradient.
+/// A model whose trainable parameters are the components of a vector, zero where it has none, and
+/// need no gradient.
 pub(crate) fn direction<M: Module>(model: &M, vector: &ParamVector) -> M {
     let component = |id, value: Tensor<1>| {
         let component = vector.get(id);

@@ -19,12 +19,13 @@ const BLOCK: usize = 4096;
 /// Draws the direction that belongs to a key, one component per leaf.
 ///
 /// On the host parameters are told apart by their path, because burn's parameter ids differ between
-/// processes, and all CPU backends share one definition (ChaCha8 by block). Any other device draws all leaves together by burn's
-/// own generator there, which is [seeded](crate::objective::seeded) with the key and the leaves' paths: one operation, where a generator of
-/// ours in tensor operations is two hundred. The two definitions give different directions, and the second one may change with burn's release.
-/// Components are f32: what makes a direction good is its distribution, not the last bits of its numbers. A
-/// [`DirectionDistribution::Sphere`] direction is returned as a Gaussian one: the caller normalises it
-/// after masking.
+/// processes, and all CPU backends share one definition (ChaCha8 by block). Any other device draws
+/// all leaves together by burn's own generator there, which is [seeded](crate::objective::seeded)
+/// with the key and the leaves' paths: one operation, where a generator of ours in tensor
+/// operations is two hundred. The two definitions give different directions, and the second one may
+/// change with burn's release. Components are f32: what makes a direction good is its distribution,
+/// not the last bits of its numbers. A [`DirectionDistribution::Sphere`] direction is returned as a
+/// Gaussian one: the caller normalises it after masking.
 pub fn draw(
     leaves: &[Leaf],
     key: DirectionKey,
@@ -36,8 +37,8 @@ pub fn draw(
     drawn(places.collect(), key, distribution)
 }
 
-/// As [`draw`], each component of the float type and on the device of that of another vector, where it
-/// has one.
+/// As [`draw`], each component of the float type and on the device of that of another vector, where
+/// it has one.
 pub(crate) fn draw_like<'a>(
     like: &ParamVector,
     leaves: impl IntoIterator<Item = &'a Leaf>,

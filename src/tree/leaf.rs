@@ -10,9 +10,9 @@ use super::tied::First;
 
 /// One trainable parameter of a module.
 ///
-/// A parameter that the module uses in several places (an embedding that is the output's weight, say)
-/// is one leaf: its first place, in the order of the module's fields, names it, says which layer owns it and whether it is
-/// trainable.
+/// A parameter that the module uses in several places (an embedding that is the output's weight,
+/// say) is one leaf: its first place, in the order of the module's fields, names it, says which
+/// layer owns it and whether it is trainable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
     /// The parameter's id, which survives records and device moves.
@@ -45,7 +45,8 @@ impl Leaf {
     }
 }
 
-/// Keeps track of where in the tree a visitor is. Walks are made several times in a step, so that it holds two strings, not two for each module.
+/// Keeps track of where in the tree a visitor is. Walks are made several times in a step, so that
+/// it holds two strings, not two for each module.
 #[derive(Default)]
 pub(super) struct Path {
     dotted: String,
@@ -250,7 +251,8 @@ impl ModuleVisitor for NamedVisitor {
     }
 }
 
-/// Every float tensor of a module with its path, running statistics included; a tied weight under its first path.
+/// Every float tensor of a module with its path, running statistics included; a tied weight under
+/// its first path.
 ///
 /// Updates of running statistics that burn keeps pending are folded in first.
 pub fn named_tensors<M: Module>(model: &M) -> Vec<(String, TensorData)> {

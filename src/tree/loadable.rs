@@ -24,11 +24,11 @@ impl ModuleMapper for Unread {
 
 /// The isolated twin of a model, into which a record of it can be loaded.
 ///
-/// burn holds a record's shapes against those that parameters announce before they are initialised, and
-/// against their values' afterwards. The two differ where a weight is stored transposed, as burn's
-/// `Linear` does in `LinearLayout::Col`, so that burn cannot load into a model that has been used. Such
-/// weights are put back to where their values are still to be made. Loading writes running statistics
-/// through a lock that clones share, hence the twin.
+/// burn holds a record's shapes against those that parameters announce before they are initialised,
+/// and against their values' afterwards. The two differ where a weight is stored transposed, as
+/// burn's `Linear` does in `LinearLayout::Col`, so that burn cannot load into a model that has been
+/// used. Such weights are put back to where their values are still to be made. Loading writes
+/// running statistics through a lock that clones share, hence the twin.
 pub(crate) fn loadable<M: Module>(model: &M) -> M {
     twin(model).map(&mut Unread)
 }

@@ -48,8 +48,8 @@ pub(crate) fn read(numbers: Vec<Tensor<1>>) -> Vec<f64> {
     }
 }
 
-/// Accumulates in f64 and in element order, so that the sum depends neither on the number of threads nor on how
-/// a backend splits a reduction.
+/// Accumulates in f64 and in element order, so that the sum depends neither on the number of
+/// threads nor on how a backend splits a reduction.
 fn on_the_host(pairs: &[(Tensor<1>, Tensor<1>)], equal: bool) -> f64 {
     fn one<E: Element + Into<f64>>(a: &Tensor<1>, b: &Tensor<1>, equal: bool) -> f64 {
         let left = a.to_data_as::<E>();
@@ -68,8 +68,8 @@ fn on_the_host(pairs: &[(Tensor<1>, Tensor<1>)], equal: bool) -> f64 {
     dots.sum()
 }
 
-/// Reduces on the devices, in f32 or, where a component is, in f64, so that one number travels: for components of several
-/// float types or devices.
+/// Reduces on the devices, in f32 or, where a component is, in f64, so that one number travels: for
+/// components of several float types or devices.
 fn on_the_device(pairs: &[(Tensor<1>, Tensor<1>)]) -> f64 {
     let kind = match pairs.iter().any(|(a, b)| is_double(a) || is_double(b)) {
         true => FloatDType::F64,

@@ -12,8 +12,8 @@ use super::{ParamVector, twin};
 
 /// Gives trainable parameters new values; `None` keeps the old one.
 ///
-/// Ids, float types, `require_grad`, checkpointing strategy and everything that is not trainable stay
-/// as they are. All places of a tied weight get the same tensor.
+/// Ids, float types, `require_grad`, checkpointing strategy and everything that is not trainable
+/// stay as they are. All places of a tied weight get the same tensor.
 pub fn replace<M: Module>(
     model: M,
     mut new_value: impl FnMut(ParamId, Tensor<1>) -> Option<Tensor<1>>,
@@ -56,8 +56,9 @@ pub fn retied<M: Module>(model: M) -> M {
 
 /// The isolated twin of a model at `θ + scale · direction`.
 ///
-/// Where `record` is false the twin's parameter does not require a gradient; if it is false for all, a forward pass
-/// through the twin records no graph and keeps no activation. A model in validation mode is moved where the direction has a component.
+/// Where `record` is false the twin's parameter does not require a gradient; if it is false for
+/// all, a forward pass through the twin records no graph and keeps no activation. A model in
+/// validation mode is moved where the direction has a component.
 pub fn perturbed<M: Module>(
     model: &M,
     direction: &ParamVector,

@@ -1,9 +1,10 @@
 //! Parameters that a module uses in several places: tied weights.
 //!
-//! burn tells parameters apart by id, so a tied weight is one id in several places. After burn's own
-//! steps and after loading a record each place has a tensor of its own. Here they are one parameter:
-//! whatever reads a module counts its first place, and whatever maps one gives all places the same
-//! tensor, the same node of the graph, so that its gradient is the sum over its uses.
+//! burn tells parameters apart by id, so a tied weight is one id in several places. After burn's
+//! own steps and after loading a record each place has a tensor of its own. Here they are one
+//! parameter: whatever reads a module counts its first place, and whatever maps one gives all
+//! places the same tensor, the same node of the graph, so that its gradient is the sum over its
+//! uses.
 
 use std::any::Any;
 use std::collections::hash_map::Entry;

@@ -10,22 +10,24 @@ use super::{on_host, product};
 
 /// A vector in parameter space: one flat component per trainable parameter, in the module's order.
 ///
-/// Weights, gradients, random directions and perturbations are all of this type. Tensors are detached
-/// and live on their parameters' devices.
+/// Weights, gradients, random directions and perturbations are all of this type. Tensors are
+/// detached and live on their parameters' devices.
 ///
-/// A component has its parameter's float type, except that those of half-precision parameters are kept
-/// in f32, so that norms, sums and scalings have its precision and its range. Sums of an f32 and an f64
-/// component are in f64. What is written back into a model takes the parameter's own type.
+/// A component has its parameter's float type, except that those of half-precision parameters are
+/// kept in f32, so that norms, sums and scalings have its precision and its range. Sums of an f32
+/// and an f64 component are in f64. What is written back into a model takes the parameter's own
+/// type.
 ///
-/// On the host the components are tensors of their own. On any other device arithmetic puts them into one
-/// tensor first, so that it costs a few operations whatever the number of parameters; there a component is
-/// a slice.
+/// On the host the components are tensors of their own. On any other device arithmetic puts them
+/// into one tensor first, so that it costs a few operations whatever the number of parameters;
+/// there a component is a slice.
 #[derive(Debug, Clone)]
 pub struct ParamVector(Store);
 
 #[derive(Debug, Clone)]
 enum Store {
-    /// A tensor per parameter, and all of them in one piece once an operation has asked for it; clones share that.
+    /// A tensor per parameter, and all of them in one piece once an operation has asked for it;
+    /// clones share that.
     Parts(Vec<(ParamId, Tensor<1>)>, Arc<OnceLock<Option<Joined>>>),
     Joined(Box<Joined>),
 }
@@ -126,7 +128,8 @@ impl ParamVector {
     ///
     /// # Panics
     ///
-    /// Panics if the parameters differ, which means that the two vectors belong to different models.
+    /// Panics if the parameters differ, which means that the two vectors belong to different
+    /// models.
     pub fn add_scaled(self, other: &Self, factor: f64) -> Self {
         if let Some(sum) = self.joined_sum(other, factor) {
             return sum;
@@ -146,8 +149,8 @@ impl ParamVector {
         Self::of_parts(sums.collect())
     }
 
-    /// `self + factor · other` for gradients: a parameter that one of the two lacks, because a loss did not
-    /// depend on it, counts as zero there.
+    /// `self + factor · other` for gradients: a parameter that one of the two lacks, because a loss
+    /// did not depend on it, counts as zero there.
     pub(crate) fn plus_scaled(self, other: &Self, factor: f64) -> Self {
         if let Some(sum) = self.joined_sum(other, factor) {
             return sum;
@@ -190,7 +193,8 @@ impl ParamVector {
         }
     }
 
-    /// `⟨self, other⟩`, left on the device; `None` on the host, or where the two are not in one piece of one layout.
+    /// `⟨self, other⟩`, left on the device; `None` on the host, or where the two are not in one
+    /// piece of one layout.
     pub(crate) fn product(&self, other: &Self) -> Option<Tensor<1>> {
         let (own, other) = (self.joined()?, other.joined()?);
         own.matches(&other)
@@ -224,7 +228,8 @@ impl ParamVector {
         }
     }
 
-    /// The vector with its components at hand: where it is in one piece they are cut out now, all of them, and the piece is kept, too.
+    /// The vector with its components at hand: where it is in one piece they are cut out now, all
+    /// of them, and the piece is kept, too.
     ///
     /// A slice among other operations breaks up what burn would have fused.
     pub(crate) fn cut(self) -> Self {

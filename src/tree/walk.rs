@@ -152,9 +152,10 @@ where
                 Some(New::Value(new)) => new.reshape(plain.shape()).cast(plain.dtype()),
                 Some(New::Sum(step)) => sum(plain.clone(), step, on_host()),
                 None if D == 1 => plain,
-                // On the host also an old value is laid out by rows. A weight that was transposed when it was made or
-                // loaded would be multiplied in another order than after its first step. Elsewhere equal bits are not
-                // promised, and each operation is a launch.
+                // On the host also an old value is laid out by rows. A weight that was transposed
+                // when it was made or loaded would be multiplied in another order than after its
+                // first step. Elsewhere equal bits are not promised, and each operation is a
+                // launch.
                 None if !on_host() => plain,
                 None => flatten(plain.clone()).reshape(plain.shape()),
             };

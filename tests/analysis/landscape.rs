@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use zosam::analysis::{LandscapeConfig, filter_normalised, worst_rise};
+use zosam::analysis::{
+    LandscapeConfig, filter_normalised, gradient_noise, rise_profile, worst_rise,
+};
 use zosam::masks::Masks;
 use zosam::tree::{self, ParamVector};
 use zosam::{RandomStatic, Sparsity};
@@ -113,6 +115,12 @@ fn the_plane_of_a_parabola_is_known() {
             assert!((plane.loss[row][column] / expected - 1.0).abs() < 1e-5);
         }
     }
+    // A slice along the first direction is the row through the middle.
+    let slice = config.slice(&net, &directions[0], loss).unwrap();
+    for (slice, plane) in slice.iter().zip(&plane.loss[2]) {
+        // The second direction adds nothing there but its rounding.
+        assert!((slice / plane - 1.0).abs() < 1e-6);
+    }
     assert!(
         LandscapeConfig::new()
             .with_points(1)
@@ -125,6 +133,35 @@ fn the_plane_of_a_parabola_is_known() {
             .measure(&net, &directions, loss)
             .is_err()
     );
+}
+
+/// On `½ Σ hᵢ wᵢ²` at `w` the rises have closed forms.
+#[test]
+fn rises_of_a_quadratic_are_known() {
+    let linear = LinearConfig::new(8, 1).with_bias(false).init(&device());
+    let curvatures: Vec<f32> = (1..=8).map(|i| i as f32).collect();
+    let loss = |linear: &Linear| {
+        let weight = linear.weight.val();
+        let h = Tensor::<1>::from_floats(curvatures.as_slice(), &weight.device());
+        (weight.powi_scalar(2) * h.unsqueeze_dim(1)).sum() * 0.5
+    };
+    let weights: Vec<f64> = linear.weight.val().to_data().iter::<f64>().collect();
+    let h: Vec<f64> = curvatures.iter().map(|h| f64::from(*h)).collect();
+    let gradient: Vec<f64> = weights.iter().zip(&h).map(|(w, h)| w * h).collect();
+    let squares = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>();
+    let along = gradient.iter().zip(&h).map(|(g, h)| h * g * g).sum::<f64>() / squares(&gradient);
+    let radii = [0.1, 0.4];
+    let rises = rise_profile(&linear, &Masks::dense(), &radii, 2000, 3, loss);
+    for (place, rho) in radii.iter().enumerate() {
+        let expected = rho * squares(&gradient).sqrt() + 0.5 * rho * rho * along;
+        // Losses of about ten in f32.
+        assert!((rises.gradient[place] - expected).abs() < 1e-4);
+        // ρ²/2n tr H is 2.25 ρ². 2,000 directions: a curvature's standard deviation of about 1 / √2000, three times.
+        let mean = rises.random_sign[place] / (rho * rho);
+        assert!((mean - 2.25).abs() < 0.035, "{mean}");
+        assert!(rises.measured_sign[place] > rises.random_sign[place]);
+        assert!(rises.gradient[place] > rises.measured_sign[place]);
+    }
 }
 
 /// burn lets nothing require a gradient in validation mode; the plane is the same there.
@@ -143,5 +180,13 @@ fn a_model_in_validation_is_moved_too() {
     assert_ne!(expected.loss[0][0], expected.loss[1][1]);
     let worst = |net: &Net| worst_rise(net, &Masks::dense(), 0.5, 3, 1, loss);
     assert_eq!(worst(&net.valid()), worst(&net));
+    // Where burn takes no gradient, what needs one is not a number instead of zero.
+    let rises = rise_profile(&net.valid(), &Masks::dense(), &[0.5], 2, 1, loss);
+    assert!(rises.gradient[0].is_nan() && rises.random_sign[0] > 0.0);
+    assert!(
+        gradient_noise(&net.valid(), &Masks::dense(), [loss])
+            .norm
+            .is_nan()
+    );
     assert!(worst(&net) > 0.0);
 }

@@ -15,6 +15,7 @@ mod recipes;
 mod runs;
 mod sharpness;
 mod standalone;
+mod study;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

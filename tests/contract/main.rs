@@ -1,6 +1,6 @@
 //! The laws that every perturbation keeps with every sparsity method and base optimizer.
 //!
-//! The numbers are those of the list in `docs/ARCHITECTURE.md`. A law that a plain optimizer also
+//! The numbers are those of the list in `docs/VERIFICATION.md`. A law that a plain optimizer also
 //! satisfies, like "the loss falls", is not among them.
 #![cfg(feature = "flex")]
 

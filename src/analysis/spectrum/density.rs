@@ -7,6 +7,7 @@ use super::lanczos::Krylov;
 /// How the eigenvalues of a matrix are distributed: for each probe the nodes and weights of a
 /// quadrature, `∫ f dφ ≈ Σᵢ τᵢ² f(λᵢ)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SpectralDensity {
     /// `(λᵢ, τᵢ²)` by probe; the weights of a probe add up to 1.
     pub probes: Vec<Vec<(f64, f64)>>,

@@ -16,6 +16,7 @@ use lanczos::{Krylov, krylov};
 
 /// An eigenvalue as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Eigenvalue {
     /// `λ`.
     pub value: f64,
@@ -26,6 +27,7 @@ pub struct Eigenvalue {
 
 /// A number that was estimated from random probes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Estimated {
     /// The mean over the probes.
     pub mean: f64,
@@ -151,6 +153,7 @@ impl SpectrumConfig {
 /// Hutchinson's estimate, the density stochastic Lanczos quadrature (Ubaru, Chen, Saad, 2017;
 /// Ghorbani, Krishnan, Xiao, arXiv 1901.10159), here with every vector made orthogonal to all others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Spectrum {
     /// Number of live weights: of rows of the matrix.
     pub weights: usize,

@@ -74,7 +74,8 @@ impl Lowering<'_> {
         made
     }
 
-    /// A tensor that is there: an input, the output of an operation, or a constant, which is added when it is first read.
+    /// A tensor that is there: an input, the output of an operation, or a constant, which is added
+    /// when it is first read.
     fn read(&mut self, id: TensorId) -> Result<Id> {
         if let Some(id) = self.ids.get(&id) {
             return Ok(*id);
@@ -180,7 +181,8 @@ impl IrVisitorMut for Renamed<'_> {
         }
     }
 
-    /// JSON has no infinite numbers; the largest finite ones of `f64` are infinite in `f32`, which is what tensors hold.
+    /// JSON has no infinite numbers; the largest finite ones of `f64` are infinite in `f32`, which
+    /// is what tensors hold.
     fn visit_scalar_mut(&mut self, scalar: &mut ScalarIr) {
         if let ScalarIr::Float(number) = scalar
             && number.is_infinite()

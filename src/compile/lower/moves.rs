@@ -60,7 +60,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// Numbers times 0 and plus a value where a constant mask says so, times 1 and plus 0 elsewhere.
+    /// Numbers times 0 and plus a value where a constant mask says so, times 1 and plus 0
+    /// elsewhere.
     fn mask_fill(
         &mut self,
         tensor: &TensorIr,

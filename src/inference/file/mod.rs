@@ -1,11 +1,13 @@
-//! Networks in files: the graph and the weights in one safetensors file, run without the Rust type that made it.
+//! Networks in files: the graph and the weights in one safetensors file, run without the Rust type
+//! that made it.
 //!
 //! | tensor | type | holds |
 //! |---|---|---|
 //! | `N` | `F32`, `I32` | the constant of tensor N |
 //! | `N.live`, `N.values` | `U8`, `F32` | the same where many numbers are zero: one bit for each, the lowest first, and the others in order |
 //!
-//! The format's version, the graph and a SHA-256 over everything are in the file's metadata, as one JSON document under one key.
+//! The format's version, the graph and a SHA-256 over everything are in the file's metadata, as one
+//! JSON document under one key.
 
 mod read;
 mod tensors;
@@ -20,7 +22,8 @@ use super::graph::{Id, Node, Tensor};
 
 /// The version that this crate writes and reads.
 const VERSION: u32 = 1;
-/// The only key of the metadata: safetensors keeps keys in a hash map, whose order differs from file to file.
+/// The only key of the metadata: safetensors keeps keys in a hash map, whose order differs from
+/// file to file.
 const KEY: &str = "zosam.network";
 const LIVE: &str = ".live";
 const VALUES: &str = ".values";

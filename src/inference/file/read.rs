@@ -15,13 +15,14 @@ use crate::inference::graph::{Constant, Graph};
 impl SparseNetwork {
     /// Loads a network that [`save`](Self::save) wrote.
     ///
-    /// Everything is checked before anything is computed: the sum, the order of operations, shapes, sizes and numbers of
-    /// values. A file takes time and memory in proportion to its size to load; what a run takes, its operations say.
+    /// Everything is checked before anything is computed: the sum, the order of operations, shapes,
+    /// sizes and numbers of values. A file takes time and memory in proportion to its size to load;
+    /// what a run takes, its operations say.
     ///
     /// # Errors
     ///
-    /// If the file is damaged, of another version, or has operations that this build does not have (burn's, without the
-    /// feature `interpreter`).
+    /// If the file is damaged, of another version, or has operations that this build does not have
+    /// (burn's, without the feature `interpreter`).
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;

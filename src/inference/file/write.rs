@@ -12,7 +12,8 @@ use crate::inference::SparseNetwork;
 impl SparseNetwork {
     /// Writes the network to a file, from which [`load`](Self::load) makes it without the module.
     ///
-    /// Weights of which few live take a bit each and 4 bytes for those that do. The file appears whole or not at all.
+    /// Weights of which few live take a bit each and 4 bytes for those that do. The file appears
+    /// whole or not at all.
     ///
     /// ```
     /// # #[cfg(feature = "compile")] {

@@ -1,7 +1,7 @@
 //! A network as data: operations on numbered tensors, in an order in which they can be done.
 //!
-//! Shapes are constants and have the batch axis in front, of size 1 where the network works image by image. Nothing here knows
-//! burn: a graph is what a file holds.
+//! Shapes are constants and have the batch axis in front, of size 1 where the network works image
+//! by image. Nothing here knows burn: a graph is what a file holds.
 
 mod index;
 mod operation;
@@ -170,7 +170,8 @@ impl Graph {
         self.constants.retain(|id, _| needed[*id]);
     }
 
-    /// Checks that everything is there before it is used, and that shapes are what the operations make.
+    /// Checks that everything is there before it is used, and that shapes are what the operations
+    /// make.
     pub fn check(&self) -> std::result::Result<(), String> {
         let mut known = vec![false; self.tensors.len()];
         for (id, tensor) in self.tensors.iter().enumerate() {

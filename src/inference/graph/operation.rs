@@ -7,13 +7,15 @@ use crate::kernels::elementwise::{Binary, Instruction};
 /// An operation. Names of fields and axes are ONNX's where it has the operation, too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Operation {
-    /// `x [N, C, (H,) W] ⋆ weight [O, C / groups, (kh,) kw]`, then what [`After`] says. Constant weights.
+    /// `x [N, C, (H,) W] ⋆ weight [O, C / groups, (kh,) kw]`, then what [`After`] says. Constant
+    /// weights.
     Conv {
         window: Window,
         groups: usize,
         after: After,
     },
-    /// The transpose of a convolution: `x [N, C, (H,) W]`, weight `[C, O / groups, (kh,) kw]`. Constant weights.
+    /// The transpose of a convolution: `x [N, C, (H,) W]`, weight `[C, O / groups, (kh,) kw]`.
+    /// Constant weights.
     ConvTranspose {
         window: Window,
         groups: usize,
@@ -25,8 +27,9 @@ pub(crate) enum Operation {
     },
     /// `a [.., M, K] b [.., K, N]`, the axes before the last two broadcast.
     MatMul,
-    /// `softmax(factor q kᵀ) v` over the last two axes: q `[.., T, d]`, k `[.., S, d]`, v `[.., S, e]`. With `masked`, scores
-    /// are first multiplied by one constant and added to another, both `[.., T, S]`, broadcast.
+    /// `softmax(factor q kᵀ) v` over the last two axes: q `[.., T, d]`, k `[.., S, d]`, v
+    /// `[.., S, e]`. With `masked`, scores are first multiplied by one constant and added to
+    /// another, both `[.., T, S]`, broadcast.
     Attention {
         factor: f32,
         masked: bool,
@@ -43,7 +46,8 @@ pub(crate) enum Operation {
     BatchNorm {
         epsilon: f64,
     },
-    /// `γ (x − μ) / √(σ² + ε) + β` over the last axis; RMS norm if not `centred`. Constants gamma and beta.
+    /// `γ (x − μ) / √(σ² + ε) + β` over the last axis; RMS norm if not `centred`. Constants gamma
+    /// and beta.
     LayerNorm {
         epsilon: f32,
         centred: bool,
@@ -62,7 +66,8 @@ pub(crate) enum Operation {
     MaxPool {
         window: Window,
     },
-    /// As [`MaxPool`](Self::MaxPool); what lies outside counts as zeros if `counts_padding`, else not.
+    /// As [`MaxPool`](Self::MaxPool); what lies outside counts as zeros if `counts_padding`, else
+    /// not.
     AveragePool {
         window: Window,
         counts_padding: bool,

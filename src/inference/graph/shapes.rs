@@ -409,7 +409,8 @@ fn swapped(shape: &[usize]) -> Checked<Vec<usize>> {
     Ok(shape)
 }
 
-/// Whether every `steps`th element of a shape from `starts` on, as many as the first shape has, lies in the second.
+/// Whether every `steps`th element of a shape from `starts` on, as many as the first shape has,
+/// lies in the second.
 fn inside(starts: &[usize], steps: &[usize], part: &[usize], whole: &[usize]) -> Checked {
     let fits = |axis: usize| {
         let last = part[axis].saturating_sub(1).saturating_mul(steps[axis]);

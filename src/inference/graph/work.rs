@@ -2,8 +2,8 @@
 
 use super::{Graph, Id, Node, Operation};
 
-/// How often a product uses each of its weights for the graph's inputs: once for each output pixel of a convolution, each input
-/// pixel of a transposed one, each row of a linear layer.
+/// How often a product uses each of its weights for the graph's inputs: once for each output pixel
+/// of a convolution, each input pixel of a transposed one, each row of a linear layer.
 pub(crate) fn uses(graph: &Graph, node: &Node) -> Option<u64> {
     let (x, y) = (*node.inputs.first()?, *node.outputs.first()?);
     let per = |id: Id, axis: usize| {

@@ -144,7 +144,8 @@ impl Writer<'_> {
         self.make("Add", &[&value, &beta], Vec::new(), node.outputs[0]);
     }
 
-    /// By the norm of instances, of groups that are made channels; ONNX's own group norm changed its meaning.
+    /// By the norm of instances, of groups that are made channels; ONNX's own group norm changed
+    /// its meaning.
     pub fn group_norm(&mut self, node: &Node, epsilon: f32, groups: usize) {
         let shape = self.shape(node.inputs[0]);
         let x = self.name(node.inputs[0]);

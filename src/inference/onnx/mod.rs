@@ -24,7 +24,8 @@ impl SparseNetwork {
     ///
     /// # Errors
     ///
-    /// If operations were left to burn that have no words in ONNX here (the message names them), or the file cannot be written.
+    /// If operations were left to burn that have no words in ONNX here (the message names them), or
+    /// the file cannot be written.
     pub fn save_onnx(&self, path: impl AsRef<Path>) -> Result<()> {
         write_atomically(path.as_ref(), &self.to_onnx()?)
     }

@@ -1,4 +1,5 @@
-//! The messages of ONNX that are written, by the numbers of their fields (onnx.proto, IR version 8).
+//! The messages of ONNX that are written, by the numbers of their fields (onnx.proto, IR version
+//! 8).
 
 use prost::Message;
 

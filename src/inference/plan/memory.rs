@@ -49,7 +49,8 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
-    /// Gives every slot its memory. What was freed last is taken first: it is likely to be in a cache.
+    /// Gives every slot its memory. What was freed last is taken first: it is likely to be in a
+    /// cache.
     pub(super) fn assign(
         steps: &[Step],
         slots: Vec<Slot>,

@@ -1,4 +1,5 @@
-//! From a graph to steps: what each operation computes with, how tensors lie between them, and what memory they share.
+//! From a graph to steps: what each operation computes with, how tensors lie between them, and what
+//! memory they share.
 
 mod burn;
 mod memory;

@@ -1,4 +1,5 @@
-//! Operations that only move numbers: most of them need no step, only another way to look at what is there.
+//! Operations that only move numbers: most of them need no step, only another way to look at what
+//! is there.
 
 use std::sync::Arc;
 
@@ -118,7 +119,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// As the first computed part lies: in frames if all parts do and channels are put together, or in columns.
+    /// As the first computed part lies: in frames if all parts do and channels are put together, or
+    /// in columns.
     fn manner_of_parts(&mut self, node: &Node, axis: usize) -> Result<Manner> {
         let shape = self.shape(node.outputs[0]);
         let mut frames = node.inputs.iter().map(|id| self.frame(*id));

@@ -16,7 +16,8 @@ use crate::kernels::standardise::Statistics;
 use crate::kernels::strided::Axes;
 
 impl Planner<'_> {
-    /// A tensor without gaps, as it lies if it has none; in frames only if those may be computed with.
+    /// A tensor without gaps, as it lies if it has none; in frames only if those may be computed
+    /// with.
     fn dense(&mut self, id: Id, framed: bool) -> Result<View> {
         self.any(id)?;
         let shape = self.shape(id);

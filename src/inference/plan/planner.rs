@@ -70,7 +70,8 @@ pub(crate) struct Planner<'g> {
     views: Vec<Vec<View>>,
     /// Constants that a step's kernel has taken over, with that step.
     pub taken: Vec<(Id, usize)>,
-    /// Kernels with weights, which operations share that have everything in common: the steps of a recurrent layer.
+    /// Kernels with weights, which operations share that have everything in common: the steps of a
+    /// recurrent layer.
     pub products: HashMap<String, Arc<Product>>,
     /// Operations that are left to burn.
     pub program: Program,

@@ -142,7 +142,8 @@ impl Planner<'_> {
         let none = vec![0; before.len()];
         let [q, k, v] = [0, 1, 2].map(|at| &strides[at][..]);
         let [by, plus] = [3, 4].map(|at| strides.get(at).unwrap_or(&none).as_slice());
-        // Masks are repeated to the scores; their rows are queries, the scores' rows in the kernel keys.
+        // Masks are repeated to the scores; their rows are queries, the scores' rows in the kernel
+        // keys.
         let mask = |at: usize| {
             let Matrices { size, strides } = matrices[at];
             let step = |axis: usize| if size[axis] == 1 { 0 } else { strides[axis] };

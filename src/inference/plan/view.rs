@@ -40,7 +40,8 @@ impl Layout {
         }
     }
 
-    /// The last axis outermost: tokens `[tokens, width]` as the positions of an image, `[width, tokens]`.
+    /// The last axis outermost: tokens `[tokens, width]` as the positions of an image,
+    /// `[width, tokens]`.
     pub fn columns(shape: &[usize]) -> Self {
         let Some((_, others)) = shape.split_last() else {
             return Self::plain(shape);

@@ -1,4 +1,5 @@
-//! An output that is written part by part is put together once: the outputs of a recurrent layer's steps.
+//! An output that is written part by part is put together once: the outputs of a recurrent layer's
+//! steps.
 
 use crate::inference::graph::{Graph, Id, Index, Operation};
 
@@ -23,7 +24,8 @@ fn is_assign(operation: &Operation) -> bool {
     matches!(operation, Operation::Assign { .. })
 }
 
-/// The axis and the parts in its order, if those that are written, up to an operation, are the whole.
+/// The axis and the parts in its order, if those that are written, up to an operation, are the
+/// whole.
 fn parts(graph: &Graph, index: &Index, at: usize) -> Option<(usize, Vec<Id>)> {
     let mut at = at;
     let shape = graph.shape(graph.nodes[at].outputs[0]);

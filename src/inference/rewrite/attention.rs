@@ -116,7 +116,8 @@ fn scale(graph: &Graph, index: &Index, id: &mut Id) -> f32 {
     factor
 }
 
-/// Passes a mask, upwards: a constant that is added and, before it, one that scores are multiplied by.
+/// Passes a mask, upwards: a constant that is added and, before it, one that scores are multiplied
+/// by.
 fn mask(graph: &Graph, index: &Index, id: &mut Id) -> Option<(Option<Id>, Id)> {
     let constant = |id: Id, function: Binary| -> Option<(Id, Id)> {
         let node = alone(graph, index, id)?;

@@ -19,7 +19,8 @@ fn factors(graph: &Graph, node: &Node, epsilon: f64) -> Option<Vec<(f64, f64)>> 
 pub(super) fn absorb(graph: &mut Graph) {
     let index = Index::new(graph);
     for at in 0..graph.nodes.len() {
-        // The product moves to where the last operation stood that it absorbs: there, everything that it reads is known.
+        // The product moves to where the last operation stood that it absorbs: there, everything
+        // that it reads is known.
         let mut at = at;
         while let Some(next) = index.only_reader(graph.nodes[at].outputs[0]) {
             let Some(node) = absorbed(graph, &graph.nodes[at].clone(), next) else {

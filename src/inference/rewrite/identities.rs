@@ -3,8 +3,8 @@
 use crate::inference::graph::{Graph, Id, Index, Node, Operation};
 use crate::kernels::elementwise::{Instruction, Unary};
 
-/// Leaves out operations whose output is their input; functions of two tensors of one shape become programs; means of means
-/// one mean.
+/// Leaves out operations whose output is their input; functions of two tensors of one shape become
+/// programs; means of means one mean.
 pub(super) fn drop_identities(graph: &mut Graph) {
     let mut same: Vec<Id> = (0..graph.tensors.len()).collect();
     let mut nodes = Vec::with_capacity(graph.nodes.len());

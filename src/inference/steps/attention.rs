@@ -50,7 +50,8 @@ impl Kernel for MatMul {
 /// `softmax(factor q kᵀ) v` of each head; the output has its last two axes swapped.
 #[derive(Debug)]
 pub(crate) struct Attention {
-    /// Where queries, keys, values and the masks' factors and summands begin, by the axes before the last two.
+    /// Where queries, keys, values and the masks' factors and summands begin, by the axes before
+    /// the last two.
     pub places: Axes<5>,
     /// Of queries, keys and values.
     pub matrices: [Matrices; 3],
@@ -68,7 +69,8 @@ impl Kernel for Attention {
             let places = self.places.at(index);
             let matrix = |at: usize| self.matrices[at].at(from.floats(at), places[at]);
             let (tokens, others) = (queries.size[0], keys.size[0]);
-            // A row per key, so that softmax goes down the columns and the last product needs no transpose.
+            // A row per key, so that softmax goes down the columns and the last product needs no
+            // transpose.
             let mut weights = vec![0.0; tokens * others];
             product(matrix(1), matrix(0).transposed(), self.factor, &mut weights)?;
             if let Some([factors, summands]) = self.masks {

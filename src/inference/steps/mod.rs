@@ -42,7 +42,8 @@ pub(crate) trait Kernel: Debug + Send + Sync {
         Arithmetic::Direct
     }
 
-    /// The dense weight that it was made of, in the order of the graph's constant, if the kernel has taken it over.
+    /// The dense weight that it was made of, in the order of the graph's constant, if the kernel
+    /// has taken it over.
     fn weight(&self) -> Option<Vec<f32>> {
         None
     }

@@ -32,7 +32,8 @@ impl Planes {
     }
 }
 
-/// `relu(scale x + shift)` of each channel, as it lies: batch norm *before* a convolution, whose padding is zero behind it.
+/// `relu(scale x + shift)` of each channel, as it lies: batch norm *before* a convolution, whose
+/// padding is zero behind it.
 #[derive(Debug)]
 pub(crate) struct Channels {
     /// Scale and shift of each channel.

@@ -6,13 +6,15 @@ use crate::inference::report::Arithmetic;
 use crate::inference::run::Sources;
 use crate::kernels::{ConvShape, DenseConv, Epilogue, Frame, FramedConv, PackedConv};
 
-/// The density of live output channels from which on the dense product is faster, or sparse no longer much faster: measured on AVX2, one thread, by
+/// The density of live output channels from which on the dense product is faster, or sparse no
+/// longer much faster: measured on AVX2, one thread, by
 /// `RAYON_NUM_THREADS=1 cargo bench --bench crossover -- inference`.
 fn crossover(shape: &ConvShape) -> f64 {
     let [rows, columns] = shape.output_size();
     let has_patches = shape.kernel != [1, 1] && shape.stride[0] <= 2;
     match has_patches {
-        // Most lanes of a vector of positions are idle. From 0.5 on, dense weights are smaller, too.
+        // Most lanes of a vector of positions are idle. From 0.5 on, dense weights are smaller,
+        // too.
         _ if rows * columns < 16 => 0.4,
         // Patches that overlap cost more to write than few outputs gain.
         true if shape.channels[1] <= 64 => f64::INFINITY,

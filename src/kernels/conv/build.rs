@@ -83,7 +83,8 @@ pub(super) fn forward_offset(shape: &ConvShape, plane: &Plane, tap: &Tap) -> usi
     tap.channel * plane.phases() * plane.length + plane.offset(row, column)
 }
 
-/// The phase of the inputs that a weight is for in [`backward`], and where it finds its source in the planes.
+/// The phase of the inputs that a weight is for in [`backward`], and where it finds its source in
+/// the planes.
 pub(super) fn backward_place(
     shape: &ConvShape,
     plane: &Plane,
@@ -96,8 +97,8 @@ pub(super) fn backward_place(
     (phase, output * plane.length + y * plane.pitch + x)
 }
 
-/// What a weight at a place of the kernel says of its phase: the first input of it, and where that finds its gradient.
-/// Input `stride · i + y` gets `g[i + (y + padding − k · dilation) / stride]`.
+/// What a weight at a place of the kernel says of its phase: the first input of it, and where that
+/// finds its gradient. Input `stride · i + y` gets `g[i + (y + padding − k · dilation) / stride]`.
 fn phase(shape: &ConvShape, axis: usize, at: usize) -> (usize, isize) {
     let (stride, distance) = (shape.stride[axis], at * shape.dilation[axis]);
     let start = distance as isize - shape.padding[axis] as isize;
@@ -105,7 +106,8 @@ fn phase(shape: &ConvShape, axis: usize, at: usize) -> (usize, isize) {
     (phase, (phase as isize - start) / stride as isize)
 }
 
-/// The zeros before the outputs that the largest shift reads, and the outputs before the first input.
+/// The zeros before the outputs that the largest shift reads, and the outputs before the first
+/// input.
 fn reach(shape: &ConvShape, axis: usize) -> usize {
     let shift = (shape.kernel[axis] - 1) * shape.dilation[axis] / shape.stride[axis];
     shift.max(shape.padding[axis] / shape.stride[axis])
@@ -113,9 +115,10 @@ fn reach(shape: &ConvShape, axis: usize) -> usize {
 
 /// Input gradients from output gradients.
 ///
-/// Input `y` gets `w[k] · g[(y + padding − k · dilation) / stride]` where that is whole. Inputs of one phase,
-/// `y + padding = stride · t + phase`, see the weights with `k · dilation = stride · shift + phase`, at `g[t − shift]`:
-/// within a phase it is a convolution of stride one again.
+/// Input `y` gets `w[k] · g[(y + padding − k · dilation) / stride]` where that is whole. Inputs of
+/// one phase, `y + padding = stride · t + phase`, see the weights with
+/// `k · dilation = stride · shift + phase`, at `g[t − shift]`: within a phase it is a convolution
+/// of stride one again.
 pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direction {
     let live = live(mask);
     let outputs = shape.output_size();
@@ -148,7 +151,8 @@ pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direct
         true => blocks(&interleaved, run, [channels, targets], lanes, live / phases),
         false => 1,
     };
-    // Phases without a weight have no part: there are up to stride × stride of them, and their gradients are zero.
+    // Phases without a weight have no part: there are up to stride × stride of them, and their
+    // gradients are zero.
     let mut parts: BTreeMap<[usize; 2], Vec<Vec<Weight>>> = BTreeMap::new();
     for output in 0..channels {
         let block = output * blocks / channels * targets;
@@ -165,7 +169,8 @@ pub(super) fn backward(shape: &ConvShape, mask: &[bool], lanes: usize) -> Direct
             });
         }
     }
-    // Targets may begin before the plane: the first index of a run is that of the first input of any phase.
+    // Targets may begin before the plane: the first index of a run is that of the first input of
+    // any phase.
     let target = |axis: usize, phase: usize| {
         let (stride, padding) = (shape.stride[axis], shape.padding[axis]);
         let within = (phase + padding) % stride;
@@ -218,7 +223,8 @@ fn rows(segments: Vec<Vec<Weight>>, targets: usize) -> Rows {
     rows.finish(targets)
 }
 
-/// A weight of an output channel: the input channel, the place in the kernel, and the index in the dense weights.
+/// A weight of an output channel: the input channel, the place in the kernel, and the index in the
+/// dense weights.
 pub(super) struct Tap {
     pub(super) channel: usize,
     pub(super) at: [usize; 2],

@@ -1,5 +1,5 @@
-//! A convolution whose output channels are nearly all live, or wholly dead: a dense product with those that live, of patches
-//! unless the kernel is 1×1.
+//! A convolution whose output channels are nearly all live, or wholly dead: a dense product with
+//! those that live, of patches unless the kernel is 1×1.
 
 use rayon::prelude::*;
 
@@ -12,10 +12,11 @@ use crate::error::{Result, check};
 /// Output channels of a task. Fixed, so that results do not depend on the number of threads.
 const TOGETHER: usize = 64;
 
-/// A convolution for inference of which too few weights are dead to skip them one by one: output channels that are wholly dead are
-/// left out, the others multiplied densely, 4 bytes a weight.
+/// A convolution for inference of which too few weights are dead to skip them one by one: output
+/// channels that are wholly dead are left out, the others multiplied densely, 4 bytes a weight.
 ///
-/// One group, no dilation. A dead weight of a channel that lives counts as a zero that is multiplied.
+/// One group, no dilation. A dead weight of a channel that lives counts as a zero that is
+/// multiplied.
 ///
 /// ```
 /// use zosam::kernels::{ConvShape, DenseConv, Epilogue};
@@ -55,7 +56,8 @@ impl DenseConv {
     /// Takes dense weights, of which those that the mask calls dead are zero.
     ///
     /// # Errors
-    /// A shape that is not valid or not one of those above, or weights or a mask of the wrong length.
+    /// A shape that is not valid or not one of those above, or weights or a mask of the wrong
+    /// length.
     pub fn new(shape: ConvShape, weight: &[f32], live: &[bool]) -> Result<Self> {
         shape.check()?;
         check("groups", shape.groups as f64, shape.groups == 1, "1")?;

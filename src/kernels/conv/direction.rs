@@ -8,8 +8,8 @@ use crate::error::Result;
 
 /// A product with the weights: from planes of one side to the planes of the other.
 ///
-/// Images are taken one by one, a lane being an output position, or a vector of them at once, a lane being an image. Live weights
-/// are in the same order in both.
+/// Images are taken one by one, a lane being an output position, or a vector of them at once, a
+/// lane being an image. Live weights are in the same order in both.
 #[derive(Clone, Debug)]
 pub(super) struct Direction {
     pub(super) plane: Plane,
@@ -32,7 +32,8 @@ pub(super) struct Direction {
     pub(super) fills: bool,
 }
 
-/// Rows of weights, by block and in it a row per target channel, and the target positions that they compute.
+/// Rows of weights, by block and in it a row per target channel, and the target positions that they
+/// compute.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) rows: Rows,
@@ -70,7 +71,8 @@ impl Direction {
     /// Packs a band of `LANES` images, from row `band` of the run on.
     ///
     /// # Safety
-    /// `source` has these images, `packed` a band of all channels, zero at the sides; the CPU has the instructions of `S`.
+    /// `source` has these images, `packed` a band of all channels, zero at the sides; the CPU has
+    /// the instructions of `S`.
     #[inline(always)]
     pub(super) unsafe fn pack_many<S: Simd>(
         &self,
@@ -98,11 +100,12 @@ impl Direction {
 /// Numbers that a tile should read of one block of channels: half of a first cache of 32 KiB.
 const BLOCK: usize = 4 << 10;
 
-/// Below this many weights per row and block, more blocks would cost more loads and stores of sums than they save.
+/// Below this many weights per row and block, more blocks would cost more loads and stores of sums
+/// than they save.
 const WEIGHTS: usize = 16;
 
-/// The number of blocks of channels. A tile passes all rows of a block before the next, so that what it reads stays in the first
-/// cache.
+/// The number of blocks of channels. A tile passes all rows of a block before the next, so that
+/// what it reads stays in the first cache.
 pub(super) fn blocks(
     interleaved: &Interleaved,
     run: [usize; 2],
@@ -115,12 +118,14 @@ pub(super) fn blocks(
     (channels * per_channel).div_ceil(BLOCK).min(most)
 }
 
-/// Positions of a plane below which, and weights per row from which on, a vector of images at once is faster.
+/// Positions of a plane below which, and weights per row from which on, a vector of images at once
+/// is faster.
 const FEW_POSITIONS: usize = 256;
 const MANY_WEIGHTS: usize = 32;
 
-/// Which layout is faster, as measured on 8 lanes: lanes that are images waste none on small planes, need no phases for a stride,
-/// and load faster; but they take longer to pack and to write, which pays where enough is computed in between.
+/// Which layout is faster, as measured on 8 lanes: lanes that are images waste none on small
+/// planes, need no phases for a stride, and load faster; but they take longer to pack and to write,
+/// which pays where enough is computed in between.
 pub(super) fn interleaves(target: [usize; 2], strided: bool, targets: usize, live: usize) -> bool {
     strided || target[0] * target[1] < FEW_POSITIONS || live >= MANY_WEIGHTS * targets
 }

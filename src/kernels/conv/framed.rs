@@ -13,11 +13,12 @@ use super::build::{Tap, taps};
 use super::multiply::Epilogue;
 use crate::error::{Error, Result, check};
 
-/// A convolution for inference whose images lie in [`Frame`]s: nothing is copied before it or behind it, and what follows the
-/// product is done before a number is written. Live weights with their values, 8 bytes each.
+/// A convolution for inference whose images lie in [`Frame`]s: nothing is copied before it or
+/// behind it, and what follows the product is done before a number is written. Live weights with
+/// their values, 8 bytes each.
 ///
-/// Stride 1, outputs of the input's size, and no weight further than one pixel away from the middle: kernels 1×1 and 3×3 with
-/// padding, among others.
+/// Stride 1, outputs of the input's size, and no weight further than one pixel away from the
+/// middle: kernels 1×1 and 3×3 with padding, among others.
 ///
 /// ```
 /// use zosam::kernels::{ConvShape, Epilogue, Frame, FramedConv};
@@ -110,8 +111,8 @@ impl FramedConv {
         })
     }
 
-    /// `y = relu(W ⋆ x + bias + residual)`, the last three if wanted, on `[N, channels, length]` with the frame's length; the
-    /// residual, too, lies in frames. All of the output is written.
+    /// `y = relu(W ⋆ x + bias + residual)`, the last three if wanted, on `[N, channels, length]`
+    /// with the frame's length; the residual, too, lies in frames. All of the output is written.
     ///
     /// # Errors
     /// A slice of the wrong length.
@@ -143,7 +144,8 @@ impl FramedConv {
         self.shape.channels.map(|count| count * self.frame.length())
     }
 
-    /// The dense weights, zero where dead; weights that read padding only as in [`PackedConv::weight`](super::PackedConv::weight).
+    /// The dense weights, zero where dead; weights that read padding only as in
+    /// [`PackedConv::weight`](super::PackedConv::weight).
     pub fn weight(&self) -> Vec<f32> {
         let mut weight = vec![0.0; self.shape.weights()];
         for output in 0..self.shape.channels[1] {
@@ -181,7 +183,8 @@ impl FramedConv {
     }
 }
 
-/// From the place of a pixel in its plane to what a weight reads, shifted so that it is never negative.
+/// From the place of a pixel in its plane to what a weight reads, shifted so that it is never
+/// negative.
 fn offset(shape: &ConvShape, frame: &Frame, tap: &Tap) -> usize {
     let step = |axis: usize| 1 + tap.at[axis] * shape.dilation[axis] - shape.padding[axis];
     tap.channel * frame.length() + step(0) * frame.pitch() + step(1)
@@ -212,8 +215,8 @@ impl Job for Multiply<'_> {
         for image in self.images.clone() {
             for (start, count) in tiles(frame.vectors(S::LANES)) {
                 let at = image * outputs + frame.first() + start * S::LANES;
-                // SAFETY: a frame's length covers every vector at every offset; no other task writes these channels of these
-                // images; the residual has the output's length.
+                // SAFETY: a frame's length covers every vector at every offset; no other task
+                // writes these channels of these images; the residual has the output's length.
                 unsafe {
                     let tile = Tile {
                         from: self.input.as_ptr().add(image * inputs + start * S::LANES),

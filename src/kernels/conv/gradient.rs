@@ -11,17 +11,21 @@ use super::super::simd::{Job, Simd};
 use super::structure::ConvStructure;
 use crate::error::Result;
 
-/// Parts of a batch whose sums are added at the end, in order. Fixed, so that results do not depend on the threads.
+/// Parts of a batch whose sums are added at the end, in order. Fixed, so that results do not depend
+/// on the threads.
 const PARTS: usize = 4;
 
-/// Images are taken together until their planes fill this many vectors: sums are read and written once for all of them.
+/// Images are taken together until their planes fill this many vectors: sums are read and written
+/// once for all of them.
 const VECTORS: usize = 64;
 
 impl ConvStructure {
-    /// Gradient of the live weights: `∂L/∂w[o, c, k] = Σ_{n, p} ∂L/∂y[n, o, p] · x[n, c, p · stride + k · dilation − padding]`.
+    /// Gradient of the live weights:
+    /// `∂L/∂w[o, c, k] = Σ_{n, p} ∂L/∂y[n, o, p] · x[n, c, p · stride + k · dilation − padding]`.
     ///
-    /// `input` is `[N, channels, height, width]`, `output_gradient` `[N, outputs, …]`, `weight_gradient` has the shape of the
-    /// dense weights; all of it is written, zero where a weight is dead.
+    /// `input` is `[N, channels, height, width]`, `output_gradient` `[N, outputs, …]`,
+    /// `weight_gradient` has the shape of the dense weights; all of it is written, zero where a
+    /// weight is dead.
     ///
     /// # Errors
     /// A slice of the wrong length.
@@ -119,13 +123,15 @@ impl Job for Gradient<'_> {
         let mut image = whole;
         while image < self.images.end {
             let end = self.images.end.min(image + together);
-            // SAFETY: the scratch has the sizes of `together` images; slices were checked to hold all images.
+            // SAFETY: the scratch has the sizes of `together` images; slices were checked to hold
+            // all images.
             unsafe { self.accumulate::<S>(image..end, source, gradient, totals) };
             image = end;
         }
         let positions = segments().flat_map(|s| starts[s.start]..starts[s.end]);
         for (index, at) in positions.enumerate() {
-            // SAFETY: a vector per live weight of these rows; no other task writes their sums of this part.
+            // SAFETY: a vector per live weight of these rows; no other task writes their sums of
+            // this part.
             unsafe {
                 let total = S::sum(S::load(totals.as_ptr().add(index * S::LANES)));
                 *self.sums.pointer().add(self.first + at) = total;

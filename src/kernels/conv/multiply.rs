@@ -12,7 +12,8 @@ use super::multiply_one::MultiplyOne;
 use super::structure::ConvStructure;
 use crate::error::Result;
 
-/// What is done to an output before it is written: `y = relu(W ⋆ x + bias + residual)`, each part optional.
+/// What is done to an output before it is written: `y = relu(W ⋆ x + bias + residual)`, each part
+/// optional.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Epilogue<'a> {
     /// One number per output channel.
@@ -39,8 +40,8 @@ impl Epilogue<'_> {
 impl ConvStructure {
     /// Forward: `y[n, o] = Σ_c W[o, c] ⋆ x[n, c]` over the live weights, then the epilogue.
     ///
-    /// `input` is `[N, channels, height, width]`, `weight` the dense weights, of which only live ones are read, `output`
-    /// `[N, outputs, …]`, all of it written.
+    /// `input` is `[N, channels, height, width]`, `weight` the dense weights, of which only live
+    /// ones are read, `output` `[N, outputs, …]`, all of it written.
     ///
     /// # Errors
     /// A slice of the wrong length.
@@ -65,7 +66,8 @@ impl ConvStructure {
         let write = |output: &mut [Place]| {
             self.multiply(&self.forward, input, weight, none, images, output)
         };
-        // SAFETY: a product writes every position of its target, which the tests check on outputs filled with NaN.
+        // SAFETY: a product writes every position of its target, which the tests check on outputs
+        // filled with NaN.
         unsafe {
             super::super::scratch::written(images.saturating_mul(self.shape.outputs()), write)
         }
@@ -73,7 +75,8 @@ impl ConvStructure {
 
     /// Gradient of the inputs: `∂L/∂x[n, c] = Σ_o W[o, c]ᵀ ⋆ ∂L/∂y[n, o]` over the live weights.
     ///
-    /// `output_gradient` is `[N, outputs, …]`, `input_gradient` `[N, channels, height, width]`, all of it written.
+    /// `output_gradient` is `[N, outputs, …]`, `input_gradient` `[N, channels, height, width]`, all
+    /// of it written.
     ///
     /// # Errors
     /// A slice of the wrong length.

@@ -9,8 +9,8 @@ use super::super::simd::{Job, Simd};
 use super::direction::{Direction, Part};
 use super::multiply::start_of;
 
-/// Positions of a plane that go out together: in shorter pieces, scattered over as many places as there are channels and images,
-/// writing takes up to twice as long.
+/// Positions of a plane that go out together: in shorter pieces, scattered over as many places as
+/// there are channels and images, writing takes up to twice as long.
 const GROUP: usize = 128;
 
 /// Some images, whole vectors of them, and some rows of a product.
@@ -42,7 +42,8 @@ impl Job for MultiplyMany<'_> {
         let run = height.div_ceil(step[0]);
         for image in self.images.clone().step_by(S::LANES) {
             for band in (0..run).step_by(interleaved.band) {
-                // SAFETY: the scratch has a band and a group; slices were checked to hold all images.
+                // SAFETY: the scratch has a band and a group; slices were checked to hold all
+                // images.
                 unsafe {
                     self.direction
                         .pack_many::<S>(self.source, image, band, packed);
@@ -102,7 +103,8 @@ impl MultiplyMany<'_> {
     }
 
     /// # Safety
-    /// As for `compute`: `from` is the tile's first vector, `to` the place of its first in a row of the results.
+    /// As for `compute`: `from` is the tile's first vector, `to` the place of its first in a row of
+    /// the results.
     #[inline(always)]
     unsafe fn tile<S: Simd>(
         &self,

@@ -149,7 +149,8 @@ impl MultiplyOne<'_> {
     }
 
     /// # Safety
-    /// The target has the numbers `at, at + step, …` for all of `from`, and no other task writes them.
+    /// The target has the numbers `at, at + step, …` for all of `from`, and no other task writes
+    /// them.
     #[inline(always)]
     unsafe fn write_line<S: Simd>(&self, from: &[f32], at: usize, step: usize) {
         if from.is_empty() {
@@ -178,7 +179,8 @@ impl MultiplyOne<'_> {
 /// Writes `from + residual`, then ReLU, each if wanted.
 ///
 /// # Safety
-/// `residual` and `to` are valid for as many numbers as `from`; the CPU has the instructions of `S`.
+/// `residual` and `to` are valid for as many numbers as `from`; the CPU has the instructions of
+/// `S`.
 #[inline(always)]
 unsafe fn finish_run<S: Simd>(
     from: &[f32],
@@ -213,7 +215,8 @@ unsafe fn finish_run<S: Simd>(
 }
 
 impl Spread {
-    /// The indices below `count` that have a target position below `size`, and the first such position.
+    /// The indices below `count` that have a target position below `size`, and the first such
+    /// position.
     fn inside(&self, count: usize, size: usize) -> (Range<usize>, usize) {
         let first = self
             .start

@@ -103,9 +103,9 @@ impl PackedConv {
         Self::build(shape, weight, live, numbers, false)
     }
 
-    /// The transpose of the convolution of this shape: from its outputs to its inputs, `x = Wᵀ ⋆ y`, as in
-    /// [`ConvStructure::input_gradient`]. A transposed convolution of a network is that; its output padding is in the size
-    /// of the shape's input.
+    /// The transpose of the convolution of this shape: from its outputs to its inputs,
+    /// `x = Wᵀ ⋆ y`, as in [`ConvStructure::input_gradient`]. A transposed convolution of a network
+    /// is that; its output padding is in the size of the shape's input.
     ///
     /// ```
     /// use zosam::kernels::{ConvShape, Epilogue, PackedConv};
@@ -150,8 +150,8 @@ impl PackedConv {
         ))
     }
 
-    /// `y = relu(W ⋆ x + bias + residual)`, the last three if wanted, with the values it holds, image by image. All of the
-    /// output is written.
+    /// `y = relu(W ⋆ x + bias + residual)`, the last three if wanted, with the values it holds,
+    /// image by image. All of the output is written.
     ///
     /// # Errors
     /// A slice of the wrong length.
@@ -181,7 +181,8 @@ impl PackedConv {
 
     /// The dense weights, zero where dead.
     ///
-    /// Weights that never read anything but padding may have changed places among each other: nothing depends on theirs.
+    /// Weights that never read anything but padding may have changed places among each other:
+    /// nothing depends on theirs.
     pub fn weight(&self) -> Vec<f32> {
         let mut weight = vec![0.0; self.shape.weights()];
         let plane = &self.direction.plane;

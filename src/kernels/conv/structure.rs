@@ -35,7 +35,8 @@ pub struct ConvStructure {
 }
 
 impl ConvStructure {
-    /// Builds the structure of a mask in the order of the weights, `true` for live, on the fastest instructions.
+    /// Builds the structure of a mask in the order of the weights, `true` for live, on the fastest
+    /// instructions.
     ///
     /// # Errors
     /// A shape that is not valid, or a mask of another length than the weights.

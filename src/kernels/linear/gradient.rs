@@ -14,7 +14,8 @@ use super::transpose::pack;
 use crate::error::Result;
 
 impl LinearStructure {
-    /// Gradient of the live weights: `∂L/∂w[o, i] = Σ_n ∂L/∂y[n, o] x[n, i]`, zero where a weight is dead.
+    /// Gradient of the live weights: `∂L/∂w[o, i] = Σ_n ∂L/∂y[n, o] x[n, i]`, zero where a weight
+    /// is dead.
     ///
     /// # Errors
     /// A slice of the wrong length.
@@ -80,7 +81,8 @@ impl Job for Gradient<'_> {
         while first < self.count {
             let count = block.min(self.count - first);
             let vectors = count.div_ceil(S::LANES);
-            // SAFETY: both slices have `count` examples from `first` on; scratch arrays have whole blocks.
+            // SAFETY: both slices have `count` examples from `first` on; scratch arrays have whole
+            // blocks.
             unsafe {
                 let from = self.input.as_ptr().add(first * inputs);
                 pack::<S>(from, inputs, 0..inputs, count, source.as_mut_ptr(), block);
@@ -111,7 +113,8 @@ impl Job for Gradient<'_> {
             first += count;
         }
         for (index, at) in live.enumerate() {
-            // SAFETY: a vector per live weight of these rows; positions are in the weights, and no other task has them.
+            // SAFETY: a vector per live weight of these rows; positions are in the weights, and no
+            // other task has them.
             unsafe {
                 let total = S::sum(S::load(totals.as_ptr().add(index * S::LANES)));
                 *self.target.pointer().add(rows.positions[at] as usize) = total;

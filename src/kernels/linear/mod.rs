@@ -1,7 +1,7 @@
 //! Sparse linear layers: rows of live weights times the transpose of the examples.
 //!
-//! Examples are taken in blocks and transposed, so that a lane is an example and one broadcast weight serves the whole block.
-//! Weights are the same core as a convolution's.
+//! Examples are taken in blocks and transposed, so that a lane is an example and one broadcast
+//! weight serves the whole block. Weights are the same core as a convolution's.
 
 mod gradient;
 mod multiply;
@@ -12,10 +12,11 @@ use super::shape::length;
 use super::simd::Instructions;
 use crate::error::{Result, check};
 
-/// Where the live weights of a linear layer are, prepared for the three products of training: `y = x Wᵀ + b`.
+/// Where the live weights of a linear layer are, prepared for the three products of training:
+/// `y = x Wᵀ + b`.
 ///
-/// Weights are `[outputs, inputs]` (PyTorch's order; burn's `Linear` keeps the transpose, see [`transposed`](Self::transposed)),
-/// examples `[N, inputs]`.
+/// Weights are `[outputs, inputs]` (PyTorch's order; burn's `Linear` keeps the transpose, see
+/// [`transposed`](Self::transposed)), examples `[N, inputs]`.
 ///
 /// ```
 /// use zosam::kernels::LinearStructure;
@@ -36,7 +37,8 @@ pub struct LinearStructure {
 }
 
 impl LinearStructure {
-    /// Builds the structure of a mask in the order of the weights, `true` for live, on the fastest instructions.
+    /// Builds the structure of a mask in the order of the weights, `true` for live, on the fastest
+    /// instructions.
     ///
     /// # Errors
     /// No inputs or outputs, or a mask of another length than the weights.
@@ -44,7 +46,8 @@ impl LinearStructure {
         Self::with_instructions(inputs, outputs, mask, Instructions::detect())
     }
 
-    /// As [`new`](Self::new), for weights `[inputs, outputs]`, burn's order: mask, weights and their gradients lie that way.
+    /// As [`new`](Self::new), for weights `[inputs, outputs]`, burn's order: mask, weights and
+    /// their gradients lie that way.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -70,7 +73,8 @@ impl LinearStructure {
         Self::build([inputs, outputs], [1, inputs], mask, instructions)
     }
 
-    /// Weight (input, output) is number `input · strides[0] + output · strides[1]` of the dense ones.
+    /// Weight (input, output) is number `input · strides[0] + output · strides[1]` of the dense
+    /// ones.
     fn build(
         [inputs, outputs]: [usize; 2],
         strides: [usize; 2],

@@ -67,7 +67,8 @@ impl LinearStructure {
     ) -> Result<Vec<f32>> {
         let count = examples("the examples", source, sides[0])?;
         let write = |target: &mut [Place]| self.multiply(rows, sides, source, weight, None, target);
-        // SAFETY: a product writes every number of its target, which the tests check on outputs filled with NaN.
+        // SAFETY: a product writes every number of its target, which the tests check on outputs
+        // filled with NaN.
         unsafe { super::super::scratch::written(count.saturating_mul(sides[1]), write) }
     }
 
@@ -149,8 +150,8 @@ impl Job for Multiply<'_> {
             let first = index * block;
             let count = block.min(self.count - first);
             let vectors = count.div_ceil(S::LANES);
-            // SAFETY: source and target have `count` examples from `first` on; scratch arrays have whole blocks. No other
-            // task writes these outputs of these examples.
+            // SAFETY: source and target have `count` examples from `first` on; scratch arrays have
+            // whole blocks. No other task writes these outputs of these examples.
             unsafe {
                 let source = self.source.as_ptr().add(first * inputs);
                 pack::<S>(source, inputs, 0..inputs, count, packed.as_mut_ptr(), block);

@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use super::super::simd::Simd;
 
-/// Transposes some columns of `count` examples to rows of `block` numbers; examples that fill the last vector are zeros.
+/// Transposes some columns of `count` examples to rows of `block` numbers; examples that fill the
+/// last vector are zeros.
 ///
 /// # Safety
-/// `from` is valid for the examples, `to` for the rows, rounded up to whole vectors; the CPU has the instructions of `S`.
+/// `from` is valid for the examples, `to` for the rows, rounded up to whole vectors; the CPU has
+/// the instructions of `S`.
 #[inline(always)]
 pub(super) unsafe fn pack<S: Simd>(
     from: *const f32,
@@ -53,8 +55,8 @@ pub(super) unsafe fn pack<S: Simd>(
 /// The way back: `rows` rows of `block` numbers to columns of `count` examples.
 ///
 /// # Safety
-/// `from` is valid for `LANES` rows, `to` for the columns of all examples, `corner` for `LANES²` numbers; the CPU has the
-/// instructions of `S`.
+/// `from` is valid for `LANES` rows, `to` for the columns of all examples, `corner` for `LANES²`
+/// numbers; the CPU has the instructions of `S`.
 #[inline(always)]
 pub(super) unsafe fn unpack<S: Simd>(
     from: *const f32,

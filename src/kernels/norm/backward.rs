@@ -77,14 +77,16 @@ impl<M: Mask> Job for Gradients<'_, M> {
 }
 
 impl<M: Mask> Gradients<'_, M> {
-    /// The sums of each channel. Writes the gradient of the residual, and of the input where it needs no sums.
+    /// The sums of each channel. Writes the gradient of the residual, and of the input where it
+    /// needs no sums.
     ///
     /// # Safety
     /// The CPU has the instructions of `S`.
     #[inline(always)]
     unsafe fn sum<S: Simd>(&mut self) {
         let (chunk, all) = (self.chunk, self.all);
-        // SAFETY: planes of the chunk lie in all slices, no other task writes them; the caller vouches for the instructions.
+        // SAFETY: planes of the chunk lie in all slices, no other task writes them; the caller
+        // vouches for the instructions.
         unsafe {
             let mut channels = Vec::with_capacity(chunk.count);
             for _ in 0..chunk.count {
@@ -139,7 +141,8 @@ impl<M: Mask> Gradients<'_, M> {
             let shift = -scale * f64::from(self.beta[channel]) / numbers;
             factors.push([scale, slope, shift].map(|factor| factor as f32));
         }
-        // SAFETY: planes of the chunk lie in all slices, no other task writes them; the caller vouches for the instructions.
+        // SAFETY: planes of the chunk lie in all slices, no other task writes them; the caller
+        // vouches for the instructions.
         unsafe {
             for image in (0..chunk.images).rev() {
                 for (channel, &[scale, slope, shift]) in factors.iter().enumerate() {

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-/// Numbers of an image that a task reads in a row, at least: a page, below which the CPU's prefetchers do not get going.
+/// Numbers of an image that a task reads in a row, at least: a page, below which the CPU's
+/// prefetchers do not get going.
 const RUN: usize = 1024;
 
-/// How many channels a task takes: enough for a run, but no fewer tasks than threads. Results do not depend on it.
+/// How many channels a task takes: enough for a run, but no fewer tasks than threads. Results do
+/// not depend on it.
 pub(super) fn channels_per_task(channels: usize, plane: usize) -> usize {
     let threads = rayon::current_num_threads();
     RUN.div_ceil(plane).min(channels.div_ceil(threads)).max(1)

@@ -7,13 +7,15 @@ use super::masked::{Open, Output, Recomputed};
 use super::{BatchNorm, NormFactors};
 use crate::error::Result;
 
-/// Where the gradient of the output passes: everywhere, or where the output of a ReLU was positive (or NaN, as in burn).
+/// Where the gradient of the output passes: everywhere, or where the output of a ReLU was positive
+/// (or NaN, as in burn).
 #[derive(Clone, Copy, Debug, Default)]
 pub enum GradientMask<'a> {
     /// There was no ReLU.
     #[default]
     None,
-    /// A ReLU and no residual: which outputs were positive is computed again, to the bit, and the output is not read.
+    /// A ReLU and no residual: which outputs were positive is computed again, to the bit, and the
+    /// output is not read.
     Recomputed,
     /// A ReLU, with or without residual: this was the output.
     Output(&'a [f32]),
@@ -24,7 +26,8 @@ pub enum GradientMask<'a> {
 pub struct NormGradients<'a> {
     /// Of the input, `[N, channels, plane]`.
     pub input: &'a mut [f32],
-    /// Of the residual, `[N, channels, plane]`: the gradient of the output where the mask passes it.
+    /// Of the residual, `[N, channels, plane]`: the gradient of the output where the mask passes
+    /// it.
     pub residual: Option<&'a mut [f32]>,
     /// Of `γ`, one number per channel.
     pub gamma: &'a mut [f32],
@@ -45,10 +48,10 @@ pub(crate) struct Source<'a> {
 impl BatchNorm {
     /// All gradients, given `g = ∂L/∂y`, both `[N, channels, plane]`.
     ///
-    /// With `x̂ = (x − μ) / √(σ² + ε)`, `g′ = g` where the mask passes and zero elsewhere, and sums over the `n` numbers of
-    /// a channel: `∂L/∂β = Σ g′`, `∂L/∂γ = Σ g′ x̂`, `∂L/∂residual = g′`, and
-    /// `∂L/∂x = γ / √(σ² + ε) (g′ − ∂L/∂β / n − x̂ ∂L/∂γ / n)` if mean and variance are those of the batch
-    /// (`batch_statistics`), or `γ / √(σ² + ε) g′` if they are fixed.
+    /// With `x̂ = (x − μ) / √(σ² + ε)`, `g′ = g` where the mask passes and zero elsewhere, and sums
+    /// over the `n` numbers of a channel: `∂L/∂β = Σ g′`, `∂L/∂γ = Σ g′ x̂`, `∂L/∂residual = g′`,
+    /// and `∂L/∂x = γ / √(σ² + ε) (g′ − ∂L/∂β / n − x̂ ∂L/∂γ / n)` if mean and variance are those
+    /// of the batch (`batch_statistics`), or `γ / √(σ² + ε) g′` if they are fixed.
     ///
     /// # Errors
     /// A slice of the wrong length.
@@ -102,7 +105,8 @@ impl BatchNorm {
             residual = unsafe { super::super::scratch::written(numbers, write) }?;
             Ok(())
         };
-        // SAFETY: planes cover the input, and both gradients are written at every number of every plane.
+        // SAFETY: planes cover the input, and both gradients are written at every number of every
+        // plane.
         let input = unsafe { super::super::scratch::written(numbers, write) }?;
         Ok([input, residual, gamma, beta])
     }

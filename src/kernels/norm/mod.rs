@@ -1,4 +1,5 @@
-//! Batch norm in training, in few passes over memory: statistics, normalisation with residual and ReLU, gradients.
+//! Batch norm in training, in few passes over memory: statistics, normalisation with residual and
+//! ReLU, gradients.
 
 mod backward;
 mod chunk;
@@ -16,7 +17,8 @@ use super::shape::{examples, length};
 use super::simd::Instructions;
 use crate::error::{Error, Result, check};
 
-/// Batch norm over arrays `[images, channels, plane]`: `y = γ (x − μ) / √(σ² + ε) + β` with one `γ, β, μ, σ²` per channel.
+/// Batch norm over arrays `[images, channels, plane]`: `y = γ (x − μ) / √(σ² + ε) + β` with one
+/// `γ, β, μ, σ²` per channel.
 ///
 /// A plane may have any number of axes; 1 is that of a linear layer.
 ///

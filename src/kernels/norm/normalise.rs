@@ -15,7 +15,8 @@ const TASK: usize = 1 << 14;
 impl BatchNorm {
     /// `y = relu(γ (x − μ) / √(σ² + ε) + β + residual)`, residual and ReLU optional.
     ///
-    /// `input`, `residual` and `output` are `[N, channels, plane]`; all of the output is written. ReLU keeps NaN, as burn's does.
+    /// `input`, `residual` and `output` are `[N, channels, plane]`; all of the output is written.
+    /// ReLU keeps NaN, as burn's does.
     ///
     /// # Errors
     /// A slice of the wrong length.

@@ -1,8 +1,9 @@
 //! Mean and variance of each channel.
 //!
-//! One pass, in blocks: deviations from the mean of the block before are summed in `f32`, blocks are merged in `f64` (Chan,
-//! Golub and LeVeque). The block before is a good guess on average over the blocks whatever the data, so that no digits are
-//! lost where the mean is large beside the deviation: `Σ (shift − block mean)² ≤ 6 Σ (x − mean)²`.
+//! One pass, in blocks: deviations from the mean of the block before are summed in `f32`, blocks
+//! are merged in `f64` (Chan, Golub and LeVeque). The block before is a good guess on average over
+//! the blocks whatever the data, so that no digits are lost where the mean is large beside the
+//! deviation: `Σ (shift − block mean)² ≤ 6 Σ (x − mean)²`.
 
 use rayon::prelude::*;
 
@@ -16,9 +17,9 @@ use crate::error::Result;
 impl BatchNorm {
     /// Mean and biased variance of each channel over images and planes.
     ///
-    /// `input` is `[N, channels, plane]`, `mean` and `variance` have one number per channel. Accurate also where the mean is
-    /// large beside the deviation. A channel with a number that is not finite has a variance that is not finite; deviations
-    /// beyond 1e19 overflow.
+    /// `input` is `[N, channels, plane]`, `mean` and `variance` have one number per channel.
+    /// Accurate also where the mean is large beside the deviation. A channel with a number that is
+    /// not finite has a variance that is not finite; deviations beyond 1e19 overflow.
     ///
     /// # Errors
     /// A slice of the wrong length, or no images.
@@ -126,7 +127,8 @@ impl<S: Simd> Channel<S> {
             // SAFETY: the caller's contract.
             unsafe {
                 self.sweep(piece, ahead);
-                // The first blocks are small, so that a shift by an unlikely first number does not last.
+                // The first blocks are small, so that a shift by an unlikely first number does not
+                // last.
                 if self.block.count >= BLOCK.min(self.count) {
                     self.merge();
                 }

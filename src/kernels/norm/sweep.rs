@@ -1,4 +1,5 @@
-//! Planes in vectors: what each pass does to one vector, the loop over a plane, and sums that do not lose digits.
+//! Planes in vectors: what each pass does to one vector, the loop over a plane, and sums that do
+//! not lose digits.
 
 use std::ops::Range;
 
@@ -10,8 +11,8 @@ const SIDES: usize = 2;
 /// A cache line of numbers.
 const LINE: usize = 16;
 
-/// Numbers of a channel that are summed in `f32` before the sums go on in `f64`: 32 to 128 additions in a lane where planes fill
-/// the vectors, up to 1024 where a plane is one number.
+/// Numbers of a channel that are summed in `f32` before the sums go on in `f64`: 32 to 128
+/// additions in a lane where planes fill the vectors, up to 1024 where a plane is one number.
 pub(super) const BLOCK: usize = 1024;
 
 /// How a vector meets memory: all of its lanes, or the last numbers of a plane.
@@ -46,8 +47,8 @@ impl Access for Whole {
     }
 }
 
-/// Fewer numbers than lanes. They make a vector all the same, so that a number's result does not depend on where in its plane
-/// it lies.
+/// Fewer numbers than lanes. They make a vector all the same, so that a number's result does not
+/// depend on where in its plane it lies.
 #[derive(Clone, Copy)]
 struct Part(usize);
 
@@ -68,10 +69,12 @@ impl Access for Part {
 /// What a pass does to the vector at a place of the slices; what it adds up goes into two sums.
 pub(super) trait Step<S: Simd> {
     /// # Safety
-    /// The slices of the step are valid from `at` on for the lanes of `access`; the CPU has the instructions of `S`.
+    /// The slices of the step are valid from `at` on for the lanes of `access`; the CPU has the
+    /// instructions of `S`.
     unsafe fn step<A: Access>(&self, at: usize, access: A, sums: &mut [S::Vector; 2]);
 
-    /// Asks for the line at this place of the plane that comes next, where the CPU does not guess it.
+    /// Asks for the line at this place of the plane that comes next, where the CPU does not guess
+    /// it.
     ///
     /// # Safety
     /// The CPU has the instructions of `S`.

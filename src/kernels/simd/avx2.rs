@@ -16,8 +16,9 @@ pub(super) unsafe fn run<J: Job>(job: J) {
 
 pub(crate) struct Avx2;
 
-// SAFETY of all blocks below: the trait's contract, which is the intrinsics': the CPU has the instructions and pointers
-// are valid for the lanes they touch. Loads and stores are the unaligned forms.
+// SAFETY of all blocks below: the trait's contract, which is the intrinsics': the CPU has the
+// instructions and pointers are valid for the lanes they touch. Loads and stores are the unaligned
+// forms.
 impl Simd for Avx2 {
     type Vector = __m256;
     const LANES: usize = 8;

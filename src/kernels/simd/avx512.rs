@@ -17,8 +17,9 @@ pub(super) unsafe fn run<J: Job>(job: J) {
 
 pub(crate) struct Avx512;
 
-// SAFETY of all blocks below: the trait's contract, which is the intrinsics': the CPU has the instructions and pointers
-// are valid for the lanes they touch. Loads and stores are the unaligned forms.
+// SAFETY of all blocks below: the trait's contract, which is the intrinsics': the CPU has the
+// instructions and pointers are valid for the lanes they touch. Loads and stores are the unaligned
+// forms.
 impl Simd for Avx512 {
     type Vector = __m512;
     const LANES: usize = 16;

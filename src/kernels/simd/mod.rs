@@ -1,7 +1,7 @@
 //! Vector instructions: one trait, one file per instruction set, one run-time dispatch.
 //!
-//! `std::arch` and not a portable layer, because the kernels need in-register transposition, which the portable layers
-//! lack, and ten other operations, which is less code than adapting one.
+//! `std::arch` and not a portable layer, because the kernels need in-register transposition, which
+//! the portable layers lack, and ten other operations, which is less code than adapting one.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -15,8 +15,9 @@ use crate::error::{Error, Result};
 
 /// A set of vector instructions.
 ///
-/// Every method is unsafe for one reason: the CPU must have the instructions. [`Instructions::run`] alone calls into
-/// code that is generic over this trait, after it has checked that. Pointers must be valid for the lanes they touch.
+/// Every method is unsafe for one reason: the CPU must have the instructions. [`Instructions::run`]
+/// alone calls into code that is generic over this trait, after it has checked that. Pointers must
+/// be valid for the lanes they touch.
 pub(crate) trait Simd {
     /// `LANES` numbers.
     type Vector: Copy;
@@ -30,13 +31,15 @@ pub(crate) trait Simd {
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// `value` in the lanes where `gate` is positive or NaN, zero elsewhere: ReLU where both are the same.
+    /// `value` in the lanes where `gate` is positive or NaN, zero elsewhere: ReLU where both are
+    /// the same.
     unsafe fn pass_positive(gate: Self::Vector, value: Self::Vector) -> Self::Vector;
     /// The first `count` lanes from memory, at most `LANES`; the others are `fill`.
     #[inline(always)]
     unsafe fn load_part(from: *const f32, count: usize, fill: f32) -> Self::Vector {
         let mut lanes = [fill; MAX_LANES];
-        // SAFETY: the array holds MAX_LANES ≥ LANES ≥ count numbers; the caller vouches for `from` and the instructions.
+        // SAFETY: the array holds MAX_LANES ≥ LANES ≥ count numbers; the caller vouches for `from`
+        // and the instructions.
         unsafe {
             from.copy_to_nonoverlapping(lanes.as_mut_ptr(), count);
             Self::load(lanes.as_ptr())
@@ -46,7 +49,8 @@ pub(crate) trait Simd {
     #[inline(always)]
     unsafe fn store_part(to: *mut f32, count: usize, vector: Self::Vector) {
         let mut lanes = [0.0f32; MAX_LANES];
-        // SAFETY: the array holds MAX_LANES ≥ LANES ≥ count numbers; the caller vouches for `to` and the instructions.
+        // SAFETY: the array holds MAX_LANES ≥ LANES ≥ count numbers; the caller vouches for `to`
+        // and the instructions.
         unsafe {
             Self::store(lanes.as_mut_ptr(), vector);
             to.copy_from_nonoverlapping(lanes.as_ptr(), count);
@@ -62,7 +66,8 @@ pub(crate) trait Simd {
     #[inline(always)]
     unsafe fn sum(vector: Self::Vector) -> f32 {
         let mut lanes = [0.0f32; MAX_LANES];
-        // SAFETY: the array holds MAX_LANES ≥ LANES numbers; the caller vouches for the instructions.
+        // SAFETY: the array holds MAX_LANES ≥ LANES numbers; the caller vouches for the
+        // instructions.
         unsafe { Self::store(lanes.as_mut_ptr(), vector) };
         let mut half = Self::LANES / 2;
         while half > 0 {
@@ -78,8 +83,8 @@ pub(crate) trait Simd {
 /// The most lanes of any instruction set.
 pub(crate) const MAX_LANES: usize = 16;
 
-/// Work that is compiled once per instruction set. Implementations of `run` and all they call are `#[inline(always)]`,
-/// so that they are compiled with the caller's instructions.
+/// Work that is compiled once per instruction set. Implementations of `run` and all they call are
+/// `#[inline(always)]`, so that they are compiled with the caller's instructions.
 pub(crate) trait Job {
     /// # Safety
     /// The CPU has the instructions of `S`.

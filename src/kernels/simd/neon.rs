@@ -16,8 +16,8 @@ pub(super) unsafe fn run<J: Job>(job: J) {
 
 pub(crate) struct Neon;
 
-// SAFETY of all blocks below: the trait's contract, which is the intrinsics': the CPU has the instructions and pointers
-// are valid for the lanes they touch.
+// SAFETY of all blocks below: the trait's contract, which is the intrinsics': the CPU has the
+// instructions and pointers are valid for the lanes they touch.
 impl Simd for Neon {
     type Vector = float32x4_t;
     const LANES: usize = 4;

@@ -15,7 +15,8 @@ impl Simd for Scalar {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> [f32; 4] {
-        // SAFETY: the caller's pointer is valid for four numbers; arrays have the alignment of their elements.
+        // SAFETY: the caller's pointer is valid for four numbers; arrays have the alignment of
+        // their elements.
         unsafe { from.cast::<[f32; 4]>().read() }
     }
 
@@ -25,7 +26,8 @@ impl Simd for Scalar {
         unsafe { to.cast::<[f32; 4]>().write(vector) }
     }
 
-    // Two roundings: `f32::mul_add` is a library call on CPUs without FMA, which are those that come here.
+    // Two roundings: `f32::mul_add` is a library call on CPUs without FMA, which are those that
+    // come here.
     #[inline(always)]
     unsafe fn multiply_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
         [

@@ -29,7 +29,8 @@ pub struct Mlp {
 
 /// Leaves out a residual branch for some images while training, and scales it up for the others.
 ///
-/// Huang et al., "Deep Networks with Stochastic Depth", 2016 (arXiv 1603.09382), per image as in timm.
+/// Huang et al., "Deep Networks with Stochastic Depth", 2016 (arXiv 1603.09382), per image as in
+/// timm.
 #[derive(Module, Debug)]
 pub struct DropPath {
     pub(super) dropout: Dropout,

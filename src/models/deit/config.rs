@@ -38,10 +38,10 @@ pub(super) const EPSILON: f64 = 1e-6;
 /// # Ok::<(), zosam::Error>(())
 /// ```
 ///
-/// Touvron et al., "Training data-efficient image transformers & distillation through attention", 2021 (arXiv 2012.12877),
-/// with timm's layer names, LayerNorm ε of 1e-6 and initialisation: linear weights, tokens and position embedding from
-/// `N(0, 0.02²)` (timm truncates at ±2, which is a hundred deviations away), biases 0, the patch embedding as PyTorch's
-/// convolutions.
+/// Touvron et al., "Training data-efficient image transformers & distillation through attention",
+/// 2021 (arXiv 2012.12877), with timm's layer names, LayerNorm ε of 1e-6 and initialisation: linear
+/// weights, tokens and position embedding from `N(0, 0.02²)` (timm truncates at ±2, which is a
+/// hundred deviations away), biases 0, the patch embedding as PyTorch's convolutions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeitConfig {
     /// Height and width of the images.
@@ -62,7 +62,8 @@ pub struct DeitConfig {
     pub mlp_ratio: usize,
     /// Whether there is a distillation token with a classifier of its own.
     pub distilled: bool,
-    /// Stochastic depth: chance by which the last block is left out, growing linearly from 0. In [0, 1).
+    /// Stochastic depth: chance by which the last block is left out, growing linearly from 0. In
+    /// [0, 1).
     pub drop_path: f64,
 }
 
@@ -148,7 +149,8 @@ impl DeitConfig {
     ///
     /// # Errors
     ///
-    /// A size of 0, an image that is not whole patches, a width that the heads do not divide, a chance out of [0, 1).
+    /// A size of 0, an image that is not whole patches, a width that the heads do not divide, a
+    /// chance out of [0, 1).
     pub fn init(&self, device: &Device) -> Result<Deit> {
         self.validate()?;
         let normal = |shape: [usize; 3]| {

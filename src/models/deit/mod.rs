@@ -34,8 +34,9 @@ impl PatchEmbedding {
 
 /// A vision transformer; build one with [`DeitConfig`].
 ///
-/// Input `[batch, channels, height, width]` of the size that it was configured for, output logits `[batch, classes]`.
-/// The parameters' names are timm's. Position embedding, tokens, norms and biases are never sparse by default.
+/// Input `[batch, channels, height, width]` of the size that it was configured for, output logits
+/// `[batch, classes]`. The parameters' names are timm's. Position embedding, tokens, norms and
+/// biases are never sparse by default.
 #[derive(Module, Debug)]
 pub struct Deit {
     patch_embed: PatchEmbedding,
@@ -51,7 +52,8 @@ pub struct Deit {
 }
 
 impl Deit {
-    /// Logits `[batch, classes]`: those of the class token or, with a distillation token, the mean of both.
+    /// Logits `[batch, classes]`: those of the class token or, with a distillation token, the mean
+    /// of both.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let (logits, distilled) = self.forward_heads(images);
         match distilled {
@@ -60,8 +62,8 @@ impl Deit {
         }
     }
 
-    /// The logits of the class token and, where there is one, of the distillation token, which learn from labels and
-    /// from a teacher.
+    /// The logits of the class token and, where there is one, of the distillation token, which
+    /// learn from labels and from a teacher.
     pub fn forward_heads(&self, images: Tensor<4>) -> (Tensor<2>, Option<Tensor<2>>) {
         let tokens = self
             .blocks
@@ -92,8 +94,8 @@ impl Deit {
 
     /// The network for images of another size: the position embedding of the patches is resampled.
     ///
-    /// Bicubic, without corner alignment and without antialiasing, as DeiT's authors do when they fine-tune at another
-    /// resolution.
+    /// Bicubic, without corner alignment and without antialiasing, as DeiT's authors do when they
+    /// fine-tune at another resolution.
     ///
     /// # Errors
     ///

@@ -7,8 +7,8 @@ use super::{Deit, token};
 use crate::tangent::{Dual, ForwardTangent};
 
 impl Deit {
-    /// Logits of images, as [`forward`](Self::forward), with their derivative along a direction: a network of the
-    /// same shape whose parameters are the direction's components.
+    /// Logits of images, as [`forward`](Self::forward), with their derivative along a direction: a
+    /// network of the same shape whose parameters are the direction's components.
     pub fn forward_tangent(&self, direction: &Self, images: Tensor<4>) -> Dual<2> {
         let tokens = self.embed_tangent(direction, images);
         let blocks = self.blocks.iter().zip(&direction.blocks);
@@ -27,7 +27,8 @@ impl Deit {
         }
     }
 
-    /// Images do not depend on the weights, so the derivative of the embedding is that of `direction`.
+    /// Images do not depend on the weights, so the derivative of the embedding is that of
+    /// `direction`.
     fn embed_tangent(&self, direction: &Self, images: Tensor<4>) -> Dual<3> {
         Dual {
             value: self.embed(images.clone()),

@@ -19,8 +19,8 @@ impl BlockKind {
 
 /// Two or three convolutions with batch norm, and a shortcut around them.
 ///
-/// A bottleneck strides in its 3×3 convolution, as torchvision's and most others' do ("v1.5"), not in its first as the
-/// paper's.
+/// A bottleneck strides in its 3×3 convolution, as torchvision's and most others' do ("v1.5"), not
+/// in its first as the paper's.
 #[derive(Module, Debug)]
 pub struct ResidualBlock {
     pub(super) conv1: Conv2d,
@@ -30,8 +30,8 @@ pub struct ResidualBlock {
     /// The last convolution of a bottleneck.
     pub(super) conv3: Option<Conv2d>,
     pub(super) bn3: Option<BatchNorm>,
-    /// A 1×1 convolution and batch norm, where the shape changes. A pair, so that paths are torchvision's
-    /// `downsample.0` and `downsample.1`.
+    /// A 1×1 convolution and batch norm, where the shape changes. A pair, so that paths are
+    /// torchvision's `downsample.0` and `downsample.1`.
     pub(super) downsample: Option<(Conv2d, BatchNorm)>,
 }
 

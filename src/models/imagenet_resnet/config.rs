@@ -24,8 +24,9 @@ pub enum Stem {
     /// A 7×7 convolution of stride 2 and a 3×3 max-pooling of stride 2, for images of 224 × 224.
     #[default]
     ImageNet,
-    /// A 3×3 convolution of stride 1, for images of 32 × 32: a common choice where these networks are trained on
-    /// CIFAR. Papers that report "ResNet-50 on CIFAR" seldom say which of the two they mean.
+    /// A 3×3 convolution of stride 1, for images of 32 × 32: a common choice where these networks
+    /// are trained on CIFAR. Papers that report "ResNet-50 on CIFAR" seldom say which of the two
+    /// they mean.
     Cifar,
 }
 
@@ -62,7 +63,8 @@ pub struct ImageNetResNetConfig {
     pub kind: BlockKind,
     /// Blocks of each stage.
     pub blocks: [usize; 4],
-    /// Channels of the first stage's 3×3 convolutions; the others have twice, four and eight times as many.
+    /// Channels of the first stage's 3×3 convolutions; the others have twice, four and eight times
+    /// as many.
     pub width: usize,
     /// Number of classes.
     pub classes: usize,
@@ -133,8 +135,8 @@ impl ImageNetResNetConfig {
         self
     }
 
-    /// A network with random weights: Kaiming-normal convolutions by the fan-out and PyTorch's default for the
-    /// classifier, as torchvision's.
+    /// A network with random weights: Kaiming-normal convolutions by the fan-out and PyTorch's
+    /// default for the classifier, as torchvision's.
     ///
     /// # Errors
     ///

@@ -24,12 +24,14 @@ fn pooling() -> MaxPoolOptions<2> {
 
 /// A ResNet for large images; build one with [`ImageNetResNetConfig`].
 ///
-/// He et al., "Deep Residual Learning for Image Recognition", 2015 (arXiv 1512.03385), section 4.1, in torchvision's
-/// variant: 1×1 convolutions as shortcuts where the shape changes, the stride of a bottleneck in its 3×3 convolution.
-/// Input `[batch, channels, height, width]`, output logits `[batch, classes]`.
+/// He et al., "Deep Residual Learning for Image Recognition", 2015 (arXiv 1512.03385), section 4.1,
+/// in torchvision's variant: 1×1 convolutions as shortcuts where the shape changes, the stride of a
+/// bottleneck in its 3×3 convolution. Input `[batch, channels, height, width]`, output logits
+/// `[batch, classes]`.
 ///
-/// Paths of parameters are the keys of torchvision's state dict (`layer1.0.downsample.0.weight`), but for batch norm,
-/// whose `weight` and `bias` burn calls `gamma` and `beta`; the weight of `fc` is transposed, `[features, classes]`.
+/// Paths of parameters are the keys of torchvision's state dict (`layer1.0.downsample.0.weight`),
+/// but for batch norm, whose `weight` and `bias` burn calls `gamma` and `beta`; the weight of `fc`
+/// is transposed, `[features, classes]`.
 #[derive(Module, Debug)]
 pub struct ImageNetResNet {
     conv1: Conv2d,

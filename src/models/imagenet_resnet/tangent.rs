@@ -38,8 +38,8 @@ impl ResidualBlock {
 }
 
 impl ImageNetResNet {
-    /// Logits of images, as [`forward`](Self::forward), with their derivative along a direction: a network of the
-    /// same shape whose parameters are the direction's components.
+    /// Logits of images, as [`forward`](Self::forward), with their derivative along a direction: a
+    /// network of the same shape whose parameters are the direction's components.
     pub fn forward_tangent(&self, direction: &Self, images: Tensor<4>) -> Dual<2> {
         let (conv1, bn1) = ((&self.conv1, &direction.conv1), (&self.bn1, &direction.bn1));
         let mut hidden = conv_norm(conv1, bn1, Dual::constant(images)).relu();

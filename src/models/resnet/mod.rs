@@ -69,7 +69,8 @@ impl BasicBlock {
     }
 }
 
-/// He et al.'s option A: every other pixel, and zeros for the new channels, half of them on each side.
+/// He et al.'s option A: every other pixel, and zeros for the new channels, half of them on each
+/// side.
 fn subsample(input: Tensor<4>, appended: usize) -> Tensor<4> {
     let [batch, _, height, width] = input.dims();
     let picked = input.slice(burn::tensor::s![.., .., 0..height;2, 0..width;2]);
@@ -95,9 +96,9 @@ impl Downsample {
 
 /// A ResNet for small images; build one with [`ResNetConfig`].
 ///
-/// He et al., "Deep Residual Learning for Image Recognition", 2015 (arXiv 1512.03385), section 4.2. Input
-/// `[batch, channels, height, width]`, output logits `[batch, classes]`. Height and width may be any size of
-/// at least 4: features are averaged over what is left of the image.
+/// He et al., "Deep Residual Learning for Image Recognition", 2015 (arXiv 1512.03385), section 4.2.
+/// Input `[batch, channels, height, width]`, output logits `[batch, classes]`. Height and width may
+/// be any size of at least 4: features are averaged over what is left of the image.
 #[derive(Module, Debug)]
 pub struct ResNet {
     conv1: Conv2d,

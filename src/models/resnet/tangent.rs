@@ -24,8 +24,8 @@ impl BasicBlock {
 }
 
 impl ResNet {
-    /// Logits of images, as [`forward`](Self::forward), with their derivative along a direction: a network of the
-    /// same shape whose parameters are the direction's components.
+    /// Logits of images, as [`forward`](Self::forward), with their derivative along a direction: a
+    /// network of the same shape whose parameters are the direction's components.
     pub fn forward_tangent(&self, direction: &Self, images: Tensor<4>) -> Dual<2> {
         let hidden = Dual::constant(images);
         let hidden = self.conv1.forward_tangent(&direction.conv1, hidden);

@@ -33,8 +33,8 @@ use crate::models::parts;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VggConfig {
-    /// Number of layers by the name of the network: 11, 13, 16 or 19. With one linear layer instead of the
-    /// ImageNet network's three there are two fewer.
+    /// Number of layers by the name of the network: 11, 13, 16 or 19. With one linear layer instead
+    /// of the ImageNet network's three there are two fewer.
     pub depth: usize,
     /// Channels of the first stage, w; the stages have w, 2w, 4w, 8w, 8w.
     pub width: usize,
@@ -88,8 +88,8 @@ impl VggConfig {
         self
     }
 
-    /// A network with random weights: Kaiming-normal convolutions by the fan-out, a classifier of N(0, 0.01)
-    /// without bias at first, as GraSP's.
+    /// A network with random weights: Kaiming-normal convolutions by the fan-out, a classifier of
+    /// N(0, 0.01) without bias at first, as GraSP's.
     ///
     /// # Errors
     ///

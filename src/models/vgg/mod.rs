@@ -40,10 +40,11 @@ fn pooling() -> MaxPoolOptions<2> {
 
 /// A VGG for small images; build one with [`VggConfig`].
 ///
-/// Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2014 (arXiv
-/// 1409.1556), in the variant of Wang et al.'s GraSP, 2020 (arXiv 2002.07376): convolutions without bias, batch norm,
-/// and one linear layer instead of three. Five stages with four max-poolings between them, then the mean over what
-/// is left of the image (GraSP's average pooling has just that size, 2 for CIFAR and 4 for Tiny ImageNet). Input
+/// Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+/// 2014 (arXiv 1409.1556), in the variant of Wang et al.'s GraSP, 2020 (arXiv 2002.07376):
+/// convolutions without bias, batch norm, and one linear layer instead of three. Five stages with
+/// four max-poolings between them, then the mean over what is left of the image (GraSP's average
+/// pooling has just that size, 2 for CIFAR and 4 for Tiny ImageNet). Input
 /// `[batch, channels, height, width]` of at least 16 × 16, output logits `[batch, classes]`.
 #[derive(Module, Debug)]
 pub struct Vgg {

@@ -13,8 +13,8 @@ impl ConvNorm {
 }
 
 impl Vgg {
-    /// Logits of images, as [`forward`](Self::forward), with their derivative along a direction: a network of the
-    /// same shape whose parameters are the direction's components.
+    /// Logits of images, as [`forward`](Self::forward), with their derivative along a direction: a
+    /// network of the same shape whose parameters are the direction's components.
     pub fn forward_tangent(&self, direction: &Self, images: Tensor<4>) -> Dual<2> {
         let mut hidden = Dual::constant(images);
         for (number, (stage, direction)) in self.stages.iter().zip(&direction.stages).enumerate() {

@@ -7,10 +7,11 @@ use burn::tensor::{Device, Tensor};
 use crate::models::parts::{self, Fan};
 use crate::nn::{BatchNorm, Conv2d};
 
-/// Batch norm and ReLU *before* each of two 3×3 convolutions, dropout between them, and a shortcut around all.
+/// Batch norm and ReLU *before* each of two 3×3 convolutions, dropout between them, and a shortcut
+/// around all.
 ///
-/// With `a = relu(bn1(x))` and `r = conv2(dropout(relu(bn2(conv1(a)))))` the output is `x + r`, or `shortcut(a) + r`
-/// with a 1×1 convolution where the number of channels changes.
+/// With `a = relu(bn1(x))` and `r = conv2(dropout(relu(bn2(conv1(a)))))` the output is `x + r`, or
+/// `shortcut(a) + r` with a 1×1 convolution where the number of channels changes.
 #[derive(Module, Debug)]
 pub struct PreActivationBlock {
     pub(super) bn1: BatchNorm,

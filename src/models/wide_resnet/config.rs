@@ -35,7 +35,8 @@ use crate::models::parts::{self, Fan};
 pub struct WideResNetConfig {
     /// Number of layers by the authors' count, 6n + 4.
     pub depth: usize,
-    /// Width factor k: the stages have k, 2k and 4k times as many channels as the first convolution.
+    /// Width factor k: the stages have k, 2k and 4k times as many channels as the first
+    /// convolution.
     pub factor: usize,
     /// Channels after the first convolution.
     pub base: usize,
@@ -43,8 +44,8 @@ pub struct WideResNetConfig {
     pub classes: usize,
     /// Channels of the input images.
     pub channels: usize,
-    /// Chance of an activation between a block's convolutions to be dropped in training, from 0 to below 1. The
-    /// paper reports both 0 and 0.3 on CIFAR.
+    /// Chance of an activation between a block's convolutions to be dropped in training, from 0 to
+    /// below 1. The paper reports both 0 and 0.3 on CIFAR.
     pub dropout: f64,
 }
 
@@ -99,7 +100,8 @@ impl WideResNetConfig {
         self
     }
 
-    /// A network with random weights: Kaiming-normal convolutions by the fan-out, a classifier without bias at first.
+    /// A network with random weights: Kaiming-normal convolutions by the fan-out, a classifier
+    /// without bias at first.
     ///
     /// # Errors
     ///

@@ -15,10 +15,11 @@ use crate::nn::{BatchNorm, Conv2d, Linear};
 
 /// A wide ResNet; build one with [`WideResNetConfig`].
 ///
-/// Zagoruyko and Komodakis, "Wide Residual Networks", 2016 (arXiv 1605.07146): blocks of two 3×3 convolutions, B(3, 3),
-/// with the activation first; where the number of channels changes, the shortcut's convolution takes the activated
-/// input, as in the authors' code. Input `[batch, channels, height, width]`, output logits `[batch, classes]`. Height
-/// and width may be any size of at least 4: features are averaged over what is left of the image.
+/// Zagoruyko and Komodakis, "Wide Residual Networks", 2016 (arXiv 1605.07146): blocks of two 3×3
+/// convolutions, B(3, 3), with the activation first; where the number of channels changes, the
+/// shortcut's convolution takes the activated input, as in the authors' code. Input
+/// `[batch, channels, height, width]`, output logits `[batch, classes]`. Height and width may be
+/// any size of at least 4: features are averaged over what is left of the image.
 #[derive(Module, Debug)]
 pub struct WideResNet {
     conv1: Conv2d,

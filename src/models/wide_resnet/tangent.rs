@@ -25,8 +25,8 @@ impl PreActivationBlock {
 }
 
 impl WideResNet {
-    /// Logits of images, as [`forward`](Self::forward), with their derivative along a direction: a network of the
-    /// same shape whose parameters are the direction's components.
+    /// Logits of images, as [`forward`](Self::forward), with their derivative along a direction: a
+    /// network of the same shape whose parameters are the direction's components.
     pub fn forward_tangent(&self, direction: &Self, images: Tensor<4>) -> Dual<2> {
         let images = Dual::constant(images);
         let mut hidden = self.conv1.forward_tangent(&direction.conv1, images);

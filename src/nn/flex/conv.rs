@@ -16,7 +16,8 @@ use crate::masks::Product;
 pub(crate) struct Conv {
     /// The live weights; `None` for burn's dense arithmetic.
     pub structure: Option<Arc<ConvStructure>>,
-    /// The weights that get gradients; `None` for burn's dense arithmetic, which gives all of them one.
+    /// The weights that get gradients; `None` for burn's dense arithmetic, which gives all of them
+    /// one.
     pub gradient: Option<Arc<ConvStructure>>,
     pub options: ConvOptions<2>,
 }

@@ -11,12 +11,14 @@ use super::{numbers, tensor};
 use crate::kernels::LinearStructure;
 use crate::masks::Product;
 
-/// How to compute a linear layer without its bias: input `[examples, inputs]`, weight `[inputs, outputs]`.
+/// How to compute a linear layer without its bias: input `[examples, inputs]`, weight
+/// `[inputs, outputs]`.
 #[derive(Debug)]
 pub(crate) struct Linear {
     /// The live weights; `None` for burn's dense arithmetic.
     pub structure: Option<Arc<LinearStructure>>,
-    /// The weights that get gradients; `None` for burn's dense arithmetic, which gives all of them one.
+    /// The weights that get gradients; `None` for burn's dense arithmetic, which gives all of them
+    /// one.
     pub gradient: Option<Arc<LinearStructure>>,
 }
 

@@ -1,4 +1,5 @@
-//! A product with a masked weight, and its backward pass: what convolutions and linear layers share.
+//! A product with a masked weight, and its backward pass: what convolutions and linear layers
+//! share.
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The kernels as operations of burn's flex backend, with their backward passes.
 //!
-//! burn's tensors find their backend at run time; [`KernelOps`] is the extension that they are dispatched to. Other backends
-//! never get here: the layers ask [`takes`] first.
+//! burn's tensors find their backend at run time; [`KernelOps`] is the extension that they are
+//! dispatched to. Other backends never get here: the layers ask [`takes`] first.
 
 mod conv;
 mod linear;
@@ -37,7 +37,8 @@ pub(crate) trait KernelOps: Backend {
         plan: NormPlan,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The same with a residual. An operation of its own, because burn's extensions take no optional tensor.
+    /// The same with a residual. An operation of its own, because burn's extensions take no
+    /// optional tensor.
     fn norm_onto(
         input: FloatTensor<Self>,
         gamma: FloatTensor<Self>,

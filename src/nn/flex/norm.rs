@@ -168,7 +168,8 @@ impl<const N: usize> Backward<Flex, N> for Norm {
     }
 }
 
-/// Output, mean and variance of a pass with a graph; the statistics have none. Inputs are `x`, `γ`, `β` and perhaps a residual.
+/// Output, mean and variance of a pass with a graph; the statistics have none. Inputs are `x`, `γ`,
+/// `β` and perhaps a residual.
 pub(super) fn tracked<C: CheckpointStrategy, const N: usize>(
     inputs: [Tracked<C>; N],
     plan: NormPlan,

@@ -79,7 +79,7 @@ pub struct ZoSamConfig {
     pub rho: f64,
     /// Number m of random directions.
     pub directions: usize,
-    /// DirectionDistribution of the directions.
+    /// Distribution of the random directions.
     pub distribution: DirectionDistribution,
     /// Two-sided or one-sided differences.
     pub sides: Sides,
@@ -175,7 +175,8 @@ impl ZoSamConfig {
         self
     }
 
-    /// Sets the number of perturbed steps that a direction serves: it is looked for at each k-th of them, and follows changes of masks.
+    /// Sets the number of perturbed steps that a direction serves: it is looked for at each k-th of
+    /// them, and follows changes of masks.
     pub fn with_reuse(mut self, steps: u64) -> Self {
         self.reuse = steps;
         self

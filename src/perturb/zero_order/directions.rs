@@ -15,14 +15,16 @@ pub enum Directions {
     /// m independent draws in the whole live space: the paper's.
     #[default]
     Isotropic,
-    /// m orthogonal draws in the whole live space, all of length 1. They are kept while a step lasts.
+    /// m orthogonal draws in the whole live space, all of length 1. They are kept while a step
+    /// lasts.
     Orthogonal,
-    /// From earlier gradients. With m = 0 the forecast is taken unprobed.
+    /// From earlier gradients. With m = 0 the forecast is used without a probe.
     Guided(Guide),
     /// One draw per parameter tensor, zero elsewhere: as many directions as tensors, whatever m.
     Blocks,
-    /// Each coordinate of the parameters of some layers, by the layers' type names (`BatchNorm`): as many directions as numbers, whatever m. The
-    /// coordinate-wise estimate (CGE), for small groups; other parameters stay where they are.
+    /// Each coordinate of the parameters of some layers, by the layers' type names (`BatchNorm`):
+    /// as many directions as numbers, whatever m. This is the coordinate-wise estimate (CGE), for
+    /// small groups; other parameters stay where they are.
     Coordinates(Vec<String>),
 }
 
@@ -59,7 +61,8 @@ impl ZeroOrder {
         let m = self.config.directions.max(1) as f64;
         match &self.config.family {
             Directions::Isotropic => 1.0 / m,
-            // The mean of Σ uᵢ uᵢᵀ over m of n orthonormal directions is m/n, and there are at most n.
+            // The mean of Σ uᵢ uᵢᵀ over m of n orthonormal directions is m/n, and there are at most
+            // n.
             Directions::Orthogonal => (self.components(site) as f64 / m).max(1.0),
             // A projection onto their span, which is no estimate without bias.
             Directions::Guided(_) => 1.0,

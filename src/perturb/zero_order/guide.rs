@@ -18,13 +18,16 @@ const RIDGE: f64 = 0.1;
 /// Steps of subspace iteration.
 const ITERATIONS: usize = 2;
 
-/// Directions drawn from the span of the last gradients, which training has paid for already.
+/// Directions drawn from the span of the last gradients, which training has computed anyway.
 ///
-/// The gradients `g₁ … g_k` of the last `history` steps (each scaled to length 1, live weights only) hold a large part of the next one. With
-/// `prediction` the first direction is the linear forecast `Σ cⱼ gⱼ` whose coefficients solve `R c = r`: `Rᵢⱼ = r(|i − j|)`, `r(l)` a running
-/// average of `⟨g_t, g_{t−l}⟩` (Yule and Walker's equations). All other directions are `(G Gᵀ)² G z` with standard normal `z` and the gradients as
-/// columns of `G`: draws from the span that lean towards its principal axes. They are made orthonormal, so that m probes find the gradient's projection onto
-/// them. Costs `history` vectors of the size of the live weights, and some five times m as many inner products a step.
+/// The gradients `g₁ … g_k` of the last `history` steps (each scaled to length 1, live weights
+/// only) hold a large part of the next one. With `prediction` the first direction is the linear
+/// forecast `Σ cⱼ gⱼ`. Its coefficients solve `R c = r` with `Rᵢⱼ = r(|i − j|)` and `r(l)` a
+/// running average of `⟨g_t, g_{t−l}⟩` (Yule and Walker's equations). All other directions are
+/// `(G Gᵀ)² G z` with standard normal `z` and the gradients as columns of `G`: draws from the span
+/// that lean towards its principal axes. All are made orthonormal, so that m probes find the
+/// gradient's projection onto them. Costs `history` vectors of the size of the live weights, and
+/// some five times m as many inner products a step.
 ///
 /// This crate's own; `docs/RESULTS.md` has what it reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +67,8 @@ impl Guide {
         let count = taken(memory);
         for (lag, product) in (1..).zip(&products[1..]) {
             let now = product / norm;
-            // A plain mean at first: gradient `count` is the (count − lag + 1)th that has one so long before it.
+            // A plain mean at first: gradient `count` is the (count − lag + 1)th that has one so
+            // long before it.
             let seen = (count + 1 - lag as u64) as f64;
             let decay = DECAY.min(1.0 - 1.0 / seen);
             let old = memory.number(&correlation(lag)).unwrap_or(0.0);
@@ -75,7 +79,8 @@ impl Guide {
         memory.put_number(COUNT, (count + 1) as f64);
     }
 
-    /// Up to `count` directions of live components, orthonormal; for 0 the first one as it is; none before the first gradient.
+    /// Up to `count` directions of live components, orthonormal; for 0 the first one as it is; none
+    /// before the first gradient.
     pub(super) fn directions(
         &self,
         count: usize,
@@ -169,7 +174,8 @@ fn draw(count: usize, index: u64, site: Site<'_>) -> Vec<f64> {
         .collect()
 }
 
-/// Gram and Schmidt, each direction twice, which makes up for cancellation; directions that depend on earlier ones are left out.
+/// Gram and Schmidt, each direction twice, which makes up for cancellation; directions that depend
+/// on earlier ones are left out.
 pub(super) fn orthonormal(directions: Vec<ParamVector>) -> Vec<ParamVector> {
     let mut basis: Vec<ParamVector> = Vec::new();
     for direction in directions {

@@ -23,18 +23,18 @@ const KEPT: &str = "direction";
 
 /// The random gradient estimate of the ascent: `ĝ = (1/m) Σᵢ Δᵢ uᵢ`, `ε = ρ ĝ/‖ĝ‖`.
 ///
-/// `Δᵢ` is the difference quotient of the loss along the random direction `uᵢ`, measured on the same
-/// batch, with the same dropout draws and with batch statistics. Directions are projected onto the
-/// live weights first: `ρ` is a radius in the live subspace and dead weights stay exactly zero.
+/// `Δᵢ` is the difference quotient of the loss along the random direction `uᵢ`, measured on the
+/// same batch, with the same dropout draws and with batch statistics. Directions are projected onto
+/// the live weights first: `ρ` is a radius in the live subspace and dead weights stay exactly zero.
 /// Memory for the directions does not grow with m: each is drawn from its key, used and dropped.
 ///
-/// For m = 1 only the sign of `Δ` survives the normalisation, so `ε = ±ρ u/‖u‖`; where the probes are
-/// at distance `ρ` the one with the larger loss is the perturbed point, and its forward pass is the one
-/// that is differentiated.
+/// For m = 1 only the sign of `Δ` survives the normalisation, so `ε = ±ρ u/‖u‖`; where the probes
+/// are at distance `ρ` the one with the larger loss is the perturbed point, and its forward pass is
+/// the one that is differentiated.
 ///
 /// Ji et al., "ZO-SAM: Zero-Order Sharpness-Aware Minimization for Efficient Sparse Training", 2026
-/// (arXiv 2603.13115). Masking the directions, probing at the radius and the shared forward pass are
-/// this crate's choices; the paper is silent on the first two.
+/// (arXiv 2603.13115). Masking the directions, probing at the radius and the shared forward pass
+/// are this crate's choices; the paper is silent on the first two.
 #[derive(Debug, Clone)]
 pub struct ZeroOrder {
     pub(crate) config: ZoSamConfig,

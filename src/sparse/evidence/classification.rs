@@ -53,8 +53,9 @@ impl<'a, M: Module, const D: usize> Classification<'a, M, D> {
         }
     }
 
-    /// Makes products with the Hessian exact: given the model, a direction in the shape of a model, and inputs,
-    /// returns the logits and their derivative along the direction; see [`tangent`](crate::tangent).
+    /// Makes products with the Hessian exact: given the model, a direction in the shape of a model,
+    /// and inputs, returns the logits and their derivative along the direction; see
+    /// [`tangent`](crate::tangent).
     ///
     /// Without it they are differences of gradients in f64, with the step that proves itself.
     pub fn with_tangent(mut self, tangent: impl Fn(&M, &M, Tensor<D>) -> Dual<2> + 'a) -> Self {

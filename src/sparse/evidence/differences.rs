@@ -1,9 +1,9 @@
 //! Products with the Hessian from differences of gradients.
 //!
-//! On a net with ReLUs a step of any ordinary length flips some of them, and the jumps of the gradient there swamp the
-//! curvature (measured on a ResNet-32: cosine with the exact product below 0.12 for steps of 1e-8 and more, 1.000
-//! for 1e-9). So the gradients are those of an f64 copy, steps become shorter until two of them agree, and if none do,
-//! that is an error and not a mask.
+//! On a net with ReLUs a step of any ordinary length flips some of them, and the jumps of the
+//! gradient there swamp the curvature (measured on a ResNet-32: cosine with the exact product below
+//! 0.12 for steps of 1e-8 and more, 1.000 for 1e-9). So the gradients are those of an f64 copy,
+//! steps become shorter until two of them agree, and if none do, that is an error and not a mask.
 
 use burn::module::Module;
 use burn::tensor::FloatDType;
@@ -14,11 +14,12 @@ use crate::tree::{self, ParamVector};
 /// Lengths of the steps, in parameter space.
 const STEPS: [f64; 7] = [1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10];
 
-/// Products of two steps agree if they differ by less than this, relative to their length. Kinks make them differ
-/// by about their length; rounding alone by less than 1e-4 on the nets tried.
+/// Products of two steps agree if they differ by less than this, relative to their length. Kinks
+/// make them differ by about their length; rounding alone by less than 1e-4 on the nets tried.
 const AGREEMENT: f64 = 1e-3;
 
-/// `(∇L(θ + h u) − ∇L(θ − h u)) |v| / 2h` with `u = v / |v|`, for the step `h` that agrees best with the next.
+/// `(∇L(θ + h u) − ∇L(θ − h u)) |v| / 2h` with `u = v / |v|`, for the step `h` that agrees best
+/// with the next.
 pub(super) fn hessian_product<M: Module>(
     model: &M,
     vector: &ParamVector,

@@ -3,6 +3,7 @@
 mod classification;
 mod differences;
 mod losses;
+mod nothing;
 
 pub use classification::Classification;
 pub(crate) use losses::Losses;
@@ -12,7 +13,8 @@ use burn::module::Module;
 use crate::error::Result;
 use crate::tree::ParamVector;
 
-/// The vector that a method's first masks are computed from, in [`Weight::gradient`](super::Weight::gradient).
+/// The vector that a method's first masks are computed from, in
+/// [`Weight::gradient`](super::Weight::gradient).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Need {
     /// None. The default.
@@ -20,20 +22,23 @@ pub enum Need {
     Nothing,
     /// `g = ∇L(θ)`, in training mode.
     Gradient,
-    /// `H g`, in training mode, for the loss of logits divided by a temperature; `g` and the rows of `H` are those
-    /// of the sparse weights.
+    /// `H g`, in training mode, for the loss of logits divided by a temperature; `g` and the rows
+    /// of `H` are those of the sparse weights.
     HessianGradient {
         /// Divisor of the logits.
         temperature: f64,
     },
-    /// `∂R/∂|θ|` up to a factor, where `R` sums the outputs for an input of ones of the network with all parameters
-    /// and running statistics replaced by their absolute values, in inference mode.
+    /// `∂R/∂|θ|` up to a factor, where `R` sums the outputs for an input of ones of the network
+    /// with all parameters and running statistics replaced by their absolute values, in inference
+    /// mode.
     SynapticFlow,
 }
 
-/// Measures a model on data, before training; see [`Sparsity::attach_on`](super::Sparsity::attach_on).
+/// Measures a model on data, before training; see
+/// [`Sparsity::attach_on`](super::Sparsity::attach_on).
 ///
-/// [`Classification`] measures all there is. Implement it where a model is not a classifier.
+/// [`Classification`] measures all there is. `()` measures nothing, for methods that [need](Need)
+/// nothing. Implement it where a model is not a classifier.
 pub trait Evidence<M: Module> {
     /// `∇L(θ)`, summed over batches, for the loss of logits divided by a temperature.
     ///

@@ -28,21 +28,23 @@ pub(super) struct First {
 impl Sparsity {
     /// Chooses the first masks and returns the model with its dead weights at zero.
     ///
-    /// The loss is evaluated only by methods that start from a gradient, on the batch that the closure
-    /// captured, and leaves no trace in the model; it sets the backend's random seed, as a step does.
+    /// The loss is evaluated only by methods that start from a gradient, on the batch that the
+    /// closure captured, and leaves no trace in the model; it sets the backend's random seed, as a
+    /// step does.
     ///
-    /// The next step that is taken is the method's step 0, whatever steps the optimizer has taken before, in a
-    /// dense warm-up say: schedules, rewinding and random growth count from here. Attached again, to the same
-    /// or another model, a `Sparsity` starts afresh.
+    /// The next step that is taken is the method's step 0, whatever steps the optimizer has taken
+    /// before, in a dense warm-up say: schedules, rewinding and random growth count from here.
+    /// Attached again, to the same or another model, a `Sparsity` starts afresh.
     ///
-    /// Weights that are frozen now have no mask, unless masks [are given](Self::starting_from). Layers that
-    /// are frozen later keep theirs: they stay sparse, take no part in changes of masks, and do so again when they
-    /// are trained again.
+    /// Weights that are frozen now have no mask, unless masks [are given](Self::starting_from).
+    /// Layers that are frozen later keep theirs: they stay sparse, take no part in changes of
+    /// masks, and do so again when they are trained again.
     ///
     /// # Errors
     ///
-    /// A configuration out of its range, no weight to make sparse, a budget that cannot be reached now or
-    /// later, a score that is not a number, or given masks that do not fit. The error hands the model back.
+    /// A configuration out of its range, no weight to make sparse, a budget that cannot be reached
+    /// now or later, a score that is not a number, or given masks that do not fit. The error hands
+    /// the model back.
     pub fn attach<M, L, F>(&mut self, model: M, loss: F) -> Result<M, Failed<M>>
     where
         M: Module,
@@ -52,7 +54,8 @@ impl Sparsity {
         self.attach_over(model, [loss])
     }
 
-    /// As [`attach`](Self::attach), with the gradient summed over several batches: one loss for each.
+    /// As [`attach`](Self::attach), with the gradient summed over several batches: one loss for
+    /// each.
     ///
     /// Scores are computed from the sum, `|w · Σ g|` for SNIP, as for one large batch.
     ///
@@ -72,8 +75,12 @@ impl Sparsity {
         self.attach_on(model, &Losses(losses.into_iter().collect()))
     }
 
-    /// As [`attach`](Self::attach), for methods that need more than gradients: [`Grasp`](crate::sparse::Grasp) and
-    /// [`SynFlow`](crate::sparse::SynFlow), with a [`Classification`](crate::sparse::Classification).
+    /// As [`attach`](Self::attach), on evidence of another kind than a loss.
+    ///
+    /// `&()` is enough for methods that need no gradient to choose the first masks
+    /// ([`RigL`](crate::RigL) and others that start from random ones, or masks that are given).
+    /// [`Grasp`](crate::sparse::Grasp) and [`SynFlow`](crate::sparse::SynFlow) need a
+    /// [`Classification`](crate::sparse::Classification).
     ///
     /// # Errors
     ///
@@ -102,8 +109,8 @@ impl Sparsity {
         // Nothing that it learnt in another run.
         self.method.load_state(self.fresh.clone())?;
         self.method.validate()?;
-        // burn initialises parameters when they are first read: do it here for every method alike, so
-        // that runs with different methods start from the same weights.
+        // burn initialises parameters when they are first read: do it here for every method alike,
+        // so that runs with different methods start from the same weights.
         tree::initialise(model);
         if self.method.name() == "dense" {
             if self.given.is_some() {
@@ -168,7 +175,8 @@ impl Sparsity {
         })
     }
 
-    /// Frozen parameters that would have been sparse: they have no mask, and stay dense if they are trained later.
+    /// Frozen parameters that would have been sparse: they have no mask, and stay dense if they are
+    /// trained later.
     fn left_out<M: Module>(&self, model: &M, masks: &Masks) -> BTreeSet<String> {
         let all = tree::float_leaves(model).into_iter();
         let without = all.filter(|leaf| !masks.contains(leaf.id));
@@ -176,8 +184,8 @@ impl Sparsity {
         sparse.map(|leaf| leaf.path).collect()
     }
 
-    /// The densities aimed at, where they are known: with densities of single layers, only those, with given masks
-    /// none else.
+    /// The densities aimed at, where they are known: with densities of single layers, only those,
+    /// with given masks none else.
     pub(super) fn target_densities(
         &self,
         leaves: &[Leaf],

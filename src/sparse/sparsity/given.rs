@@ -40,23 +40,26 @@ impl Sparsity {
         Self::new(Keep::new()).starting_from(masks)
     }
 
-    /// Starts from given masks in place of first ones that the method chooses; its changes of masks follow as
-    /// usual, with a schedule that counts from the attach.
+    /// Starts from given masks, not from first ones that the method chooses. Its changes of masks
+    /// follow as usual, with a schedule that counts from the attach.
     ///
-    /// * Masks belong to weights by parameter id or, in another model of the same layers, by path. They say which
-    ///   weights are sparse, frozen ones included; all others are dense. With a [group](Self::with_group) every mask has
-    ///   to be of the group, and weights of the group without a mask begin with all of theirs live.
-    /// * The masks decide how many weights of each layer live, not the method's distribution. Over all layers the
-    ///   method's sparsity has to be within 5 % of the number of live weights that the masks have or, for a
-    ///   method that prunes during training, to end sparser. Methods that share one budget out anew
-    ///   ([`Snfs`](crate::sparse::Snfs), [`Dsr`](crate::sparse::Dsr)) or go by bounds ([`Mest`](crate::sparse::Mest),
-    ///   [`GradualMagnitude`](crate::sparse::GradualMagnitude), [`LotteryTicket`](crate::sparse::LotteryTicket),
-    ///   [`TopKast`](crate::sparse::TopKast)) come to their own counts with their changes, the others keep those of the
-    ///   masks.
+    /// * Masks belong to weights by parameter id or, in another model of the same layers, by path.
+    ///   They say which weights are sparse, frozen ones included; all others are dense. With a
+    ///   [group](Self::with_group) every mask has to be of the group, and weights of the group
+    ///   without a mask begin with all of theirs live.
+    /// * The masks decide how many weights of each layer live, not the method's distribution. Over
+    ///   all layers the number of live weights at the method's sparsity has to be within 5 % of
+    ///   that of the masks. A method that prunes during training may also end sparser.
+    /// * Methods that share one budget out anew ([`Snfs`](crate::sparse::Snfs),
+    ///   [`Dsr`](crate::sparse::Dsr)) or go by bounds ([`Mest`](crate::sparse::Mest),
+    ///   [`GradualMagnitude`](crate::sparse::GradualMagnitude),
+    ///   [`LotteryTicket`](crate::sparse::LotteryTicket), [`TopKast`](crate::sparse::TopKast)) come
+    ///   to their own counts when they change masks. The others keep those of the masks.
     /// * Granularities and densities of single layers have to be those of the masks.
     ///
-    /// [`attach`](Self::attach) checks all this, evaluates no loss, and refuses methods that choose their masks
-    /// once ([`Snip`](crate::sparse::Snip) and the like), which would have nothing to choose: [`Keep`] is for that.
+    /// [`attach`](Self::attach) checks all this, evaluates no loss, and refuses methods that choose
+    /// their masks once ([`Snip`](crate::sparse::Snip) and the like), which would have nothing to
+    /// choose: [`Keep`] is for that.
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {

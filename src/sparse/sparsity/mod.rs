@@ -128,14 +128,15 @@ impl Sparsity {
         }
     }
 
-    /// Makes the trainable parameters of a group sparse, instead of all convolution and linear weights.
+    /// Makes the trainable parameters of a group sparse, instead of all convolution and linear
+    /// weights.
     pub fn with_group(mut self, group: ParamGroup) -> Self {
         self.group = Some(group);
         self
     }
 
-    /// Makes the weights of a group of layers live and die in units; by default each does on its own. Where groups
-    /// overlap, the later call wins.
+    /// Makes the weights of a group of layers live and die in units; by default each does on its
+    /// own. Where groups overlap, the later call wins.
     ///
     /// ```
     /// use zosam::sparse::{Granularity, RigL, Sparsity};
@@ -150,8 +151,8 @@ impl Sparsity {
         self
     }
 
-    /// Gives each layer of a group a density of its own, 1 for one that stays dense; the other layers share the rest
-    /// of the method's budget. Where groups overlap, the later call wins.
+    /// Gives each layer of a group a density of its own, 1 for one that stays dense; the other
+    /// layers share the rest of the method's budget. Where groups overlap, the later call wins.
     pub fn with_density(mut self, group: ParamGroup, density: f64) -> Self {
         self.rules.add_density(group, density);
         self
@@ -169,7 +170,8 @@ impl Sparsity {
         self
     }
 
-    /// Sets which arithmetic the layers of [`nn`](crate::nn) use. Default [`Execution::Auto`]: sparse where that is faster.
+    /// Sets which arithmetic the layers of [`nn`](crate::nn) use. Default [`Execution::Auto`]:
+    /// sparse where that is faster.
     pub fn with_execution(mut self, execution: Execution) -> Self {
         self.execution = execution;
         self
@@ -180,17 +182,17 @@ impl Sparsity {
         self.masks.run(self.execution, evaluate)
     }
 
-    /// Sets how the replicas of a data-parallel run agree on a gradient: given a parameter's path and this
-    /// replica's flat gradient, returns the mean over all replicas.
+    /// Sets how the replicas of a data-parallel run agree on a gradient: given a parameter's path
+    /// and this replica's flat gradient, returns the mean over all replicas.
     ///
-    /// It is called for each parameter, in the same order on every replica, for the gradients that choose the
-    /// first masks, those that step and those that grow weights, and with the path `loss` for losses by which
-    /// replicas choose between steps. With one seed and equal weights, replicas then stay equal, masks included:
-    /// compare [`Masks::fingerprint`].
+    /// It is called for each parameter, in the same order on every replica, for the gradients that
+    /// choose the first masks, those that step and those that grow weights, and with the path
+    /// `loss` for losses by which replicas choose between steps. With one seed and equal weights,
+    /// replicas then stay equal, masks included: compare [`Masks::fingerprint`].
     ///
-    /// Perturbations are found on each replica's own batch, as in SAM's m-sharpness. Give the optimizers of the
-    /// replicas different seeds, so that random directions and dropout differ where the data do; the seeds of
-    /// their `Sparsity` have to be equal.
+    /// Perturbations are found on each replica's own batch, as in SAM's m-sharpness. Give the
+    /// optimizers of the replicas different seeds, so that random directions and dropout differ
+    /// where the data do; the seeds of their `Sparsity` have to be equal.
     pub fn with_all_reduce(
         mut self,
         mean: impl Fn(&str, Tensor<1>) -> Tensor<1> + Send + Sync + 'static,
@@ -279,11 +281,12 @@ impl Sparsity {
         self.growth
     }
 
-    /// The step of the learning-rate schedule and of the data that belongs to a step of the optimizer: the same but
-    /// for methods that rewind, as [`LotteryTicket`](super::LotteryTicket) does.
+    /// The step of the learning-rate schedule and of the data that belongs to a step of the
+    /// optimizer: the same but for methods that rewind, as [`LotteryTicket`](super::LotteryTicket)
+    /// does.
     ///
-    /// A method's own steps count from the attach. Until its first step is taken, any step is taken for that
-    /// one: ask at each step, before it. [`SparsityMethod::schedule_step`] plans ahead.
+    /// A method's own steps count from the attach. Until its first step is taken, any step is taken
+    /// for that one: ask at each step, before it. [`SparsityMethod::schedule_step`] plans ahead.
     pub fn schedule_step(&self, step: u64) -> u64 {
         let beginning = self.history.progress.beginning(step);
         beginning + self.method.schedule_step(step - beginning)

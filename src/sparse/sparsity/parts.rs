@@ -109,8 +109,9 @@ impl Sparsity {
         Ok(())
     }
 
-    /// Checks that the weights with masks are those that are to be sparse. What is frozen now counts as well,
-    /// but what was frozen when masks were chosen has none, and given masks say themselves what is sparse.
+    /// Checks that the weights with masks are those that are to be sparse. What is frozen now
+    /// counts as well, but what was frozen when masks were chosen has none, and given masks say
+    /// themselves what is sparse.
     fn check_selection<M: Module>(
         &self,
         model: &M,
@@ -149,7 +150,7 @@ impl Sparsity {
         let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
         let weights = read_weights(&tree::float_values(model), leaves, rules, live_now)?;
         let live: Vec<LiveSet> = weights.iter().map(|weight| weight.live.clone()).collect();
-        // Of this only the decays are of use: the sets were chosen by the values of another step.
+        // Only the decays of this are of use: the sets were chosen by the values of another step.
         let training = self.method.training(&weights, &live)?;
         match (training, stored) {
             (Some(training), Some((values, sets))) => {

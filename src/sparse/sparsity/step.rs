@@ -21,6 +21,7 @@ use crate::tree::{self, Leaf, ParamVector};
 
 /// What a change of masks did.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct MaskUpdate {
     /// Number of weights that died.
     pub dropped: usize,
@@ -34,8 +35,9 @@ pub struct MaskUpdate {
 }
 
 impl Sparsity {
-    /// Takes note of what is frozen in a step of the optimizer, and keeps the model if this is the step to
-    /// rewind to; `trainable` are its parameters. The first step after the attach is the method's step 0.
+    /// Takes note of what is frozen in a step of the optimizer, and keeps the model if this is the
+    /// step to rewind to; `trainable` are its parameters. The first step after the attach is the
+    /// method's step 0.
     pub(crate) fn begin_step<M: Module>(&mut self, step: u64, model: &M, trainable: &[Leaf]) {
         let is_frozen = |leaf: &Leaf| !trainable.iter().any(|other| other.id == leaf.id);
         self.frozen = self.masks.leaves().map(is_frozen).collect();
@@ -113,7 +115,8 @@ impl Sparsity {
         }
     }
 
-    /// Whether dead weights have values, which only [`step_with`](crate::SharpOptimizer::step_with) can train.
+    /// Whether dead weights have values, which only [`step_with`](crate::SharpOptimizer::step_with)
+    /// can train.
     pub(crate) fn has_latent_values(&self) -> bool {
         self.latent.is_some()
     }
@@ -204,7 +207,8 @@ impl Sparsity {
         Ok((model, update))
     }
 
-    /// The masked weights as the method sees them, and the paths of those that have no gradient to go by.
+    /// The masked weights as the method sees them, and the paths of those that have no gradient to
+    /// go by.
     ///
     /// A gradient that is zero everywhere is none: the loss did not depend on the weight.
     fn weights<M: Module>(

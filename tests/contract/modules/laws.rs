@@ -1,4 +1,4 @@
-//! The laws; the numbers are those of `docs/ARCHITECTURE.md`.
+//! The laws; the numbers are those of `docs/VERIFICATION.md`.
 
 use std::any::type_name;
 use std::cell::Cell;
