@@ -37,6 +37,8 @@ pub enum Command<P: Program> {
     Export(Box<Export<P>>),
     /// Measure how sharp the loss is around a model file: landscape, Hessian, rises.
     Analyse(Box<Analyse<P>>),
+    /// Show what layers make of the same images in several models: maps, dead channels, likeness.
+    Features(Box<Features<P>>),
     /// Compare many runs: tables, curves and a page, or the sharpness card of some.
     Study(Box<Study>),
 }
@@ -58,6 +60,16 @@ pub struct File<P: Program> {
     pub data: DataArgs,
     #[command(flatten)]
     pub machine: MachineArgs,
+}
+
+impl<P: Program> Clone for File<P> {
+    fn clone(&self) -> Self {
+        Self {
+            network: self.network.clone(),
+            data: self.data.clone(),
+            machine: self.machine.clone(),
+        }
+    }
 }
 
 /// Options of files without a card, which are few.
@@ -117,6 +129,27 @@ pub struct Analyse<P: Program> {
     pub model: PathBuf,
     #[command(flatten)]
     pub probes: ProbeArgs,
+    #[command(flatten)]
+    pub file: File<P>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Features<P: Program> {
+    /// Folders of runs, or model files, of one architecture.
+    #[arg(required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Folder for features.svg.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// Layers to draw, from 1, behind norm and ReLU [default: the first, the middle, the last].
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    pub layers: Vec<usize>,
+    /// The training image to draw, from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub image: usize,
+    /// Training images for dead channels and likeness.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub images: usize,
     #[command(flatten)]
     pub file: File<P>,
 }

@@ -150,6 +150,7 @@ pub fn main<P: Program>() -> ExitCode {
         Command::Info(info) => info::run(&info),
         Command::Export(export) => export::run::<P>(*export),
         Command::Analyse(analyse) => analyse::run::<P>(*analyse),
+        Command::Features(features) => analyse::features::run::<P>(*features),
         Command::Study(study) => study::run::<P>(*study),
     };
     match done {

@@ -14,6 +14,7 @@ use zosam::objective::Passes;
 use zosam::sparse::SparsityReport;
 
 use super::analyse::Portrait;
+use super::analyse::features::LayerSummary;
 use super::plot;
 use super::progress::{self, EpochMetrics};
 
@@ -41,6 +42,10 @@ pub enum Event<'a> {
         robustness: &'a Robustness,
     },
     Analysis(&'a Portrait),
+    Features {
+        model: &'a str,
+        layers: &'a [LayerSummary],
+    },
     Prediction {
         file: &'a Path,
         best: &'a [(String, f64)],

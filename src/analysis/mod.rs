@@ -3,6 +3,7 @@
 mod alignment;
 mod convergence;
 mod evaluation;
+mod feature_maps;
 mod landscape;
 mod rise;
 #[cfg(feature = "data")]
@@ -13,6 +14,7 @@ mod spectrum;
 pub use alignment::alignment;
 pub use convergence::{Curve, reached};
 pub use evaluation::Evaluation;
+pub use feature_maps::{FeatureMap, feature_maps};
 pub use landscape::{Landscape, LandscapeConfig, filter_normalised};
 pub use rise::{GradientNoise, RiseProfile, gradient_noise, rise, rise_profile, worst_rise};
 #[cfg(feature = "data")]

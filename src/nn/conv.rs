@@ -5,6 +5,7 @@ use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d as BurnConv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor};
 
+use super::record::record;
 use crate::tangent::{Dual, ForwardTangent};
 
 /// A drop-in replacement for burn's [`Conv2d`](BurnConv2d) that skips dead weights where that is
@@ -58,6 +59,12 @@ impl Conv2d {
     /// `[batch, channels_in, height_in, width_in]` to
     /// `[batch, channels_out, height_out, width_out]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let output = self.computed(input);
+        record(self.weight.id, &output);
+        output
+    }
+
+    fn computed(&self, input: Tensor<4>) -> Tensor<4> {
         #[cfg(feature = "flex")]
         if let Some(plan) = self.plan(&input) {
             use super::flex::KernelOps;

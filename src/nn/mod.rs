@@ -21,10 +21,12 @@ pub mod crossover;
 mod flex;
 mod linear;
 mod norm;
+mod record;
 
 pub use conv::Conv2d;
 pub use linear::Linear;
 pub use norm::BatchNorm;
+pub(crate) use record::recorded;
 
 #[cfg(feature = "flex")]
 use {

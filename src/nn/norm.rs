@@ -5,6 +5,7 @@ use burn::nn::{BatchNorm as BurnBatchNorm, BatchNormConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
+use super::record::record;
 use crate::tangent::{Dual, ForwardTangent};
 
 /// burn's [`BatchNorm`](BurnBatchNorm), with the same configuration, fields and record, fused with
@@ -82,6 +83,17 @@ impl BatchNorm {
     }
 
     fn fused<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        residual: Option<Tensor<D>>,
+        with_relu: bool,
+    ) -> Tensor<D> {
+        let output = self.computed(input, residual, with_relu);
+        record(self.gamma.id, &output);
+        output
+    }
+
+    fn computed<const D: usize>(
         &self,
         input: Tensor<D>,
         residual: Option<Tensor<D>>,

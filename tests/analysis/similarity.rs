@@ -1,7 +1,11 @@
 //! Representations of two networks.
 
-use burn::tensor::{Device, Distribution, Tensor};
-use zosam::analysis::{class_activation, dead_channels, linear_cka};
+use burn::module::Module;
+use burn::nn::BatchNormConfig;
+use burn::nn::conv::Conv2dConfig;
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use zosam::analysis::{class_activation, dead_channels, feature_maps, linear_cka};
+use zosam::nn::{BatchNorm, Conv2d};
 use zosam::objective::seeded;
 
 fn random(seed: u64, shape: [usize; 2]) -> Tensor<2> {
@@ -58,4 +62,37 @@ fn a_class_is_where_its_channels_are() {
         found.into_data().iter::<f32>().collect::<Vec<_>>(),
         [1.0, 0.0, 1.0, 0.0]
     );
+}
+
+#[derive(Module, Debug)]
+struct Block {
+    conv: Conv2d,
+    norm: BatchNorm,
+}
+
+/// Every layer's output as the layer gives it, in order and by its path; masks in scope change nothing.
+#[test]
+fn feature_maps_are_the_layers_outputs() {
+    let device = Device::flex().autodiff();
+    let block = Block {
+        conv: Conv2d::new(&Conv2dConfig::new([2, 3], [3, 3]), &device),
+        norm: BatchNorm::new(&BatchNormConfig::new(3), &device),
+    };
+    let block = block.valid();
+    let x = Tensor::<1, Int>::arange(0..72, &Device::flex()).float();
+    let x = x.reshape([1, 2, 6, 6]).sin();
+    let (output, maps) = feature_maps(&block, |block| {
+        let hidden = block.conv.forward(x.clone());
+        block.norm.forward_relu(hidden).mean()
+    });
+    let layers: Vec<&str> = maps.iter().map(|map| map.layer.as_str()).collect();
+    assert_eq!(layers, ["conv", "norm"]);
+    let conv = block.conv.forward(x);
+    assert_eq!(maps[0].values.to_data(), conv.to_data());
+    let relu = block.norm.forward_relu(conv);
+    assert_eq!(maps[1].values.to_data(), relu.to_data());
+    assert_eq!(output.to_data(), relu.mean().to_data());
+    // What ran in between was not asked for.
+    let (_, none) = feature_maps(&block, |_| ());
+    assert!(none.is_empty());
 }

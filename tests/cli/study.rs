@@ -198,4 +198,22 @@ fn models_are_measured_and_drawn() {
     let svg = std::fs::read_to_string(Path::new(&card).join("sharpness.svg")).unwrap();
     assert!(svg.contains("plain: test") && svg.contains("sam: test"));
     assert!(refusal(run(&["study", "sharpness", "--out", &card])).contains("name the folders"));
+
+    // The picture has a place for each model and layer; the first model is like itself.
+    let features = [
+        "features", &runs[0], &runs[1], &runs[0], "--layers", "2,7", "--out", &card, "--json",
+    ];
+    let (events, _) = said(run(&features));
+    let svg = std::fs::read_to_string(Path::new(&card).join("features.svg")).unwrap();
+    assert!(svg.contains("plain: layer1.0.bn1") && svg.contains("sam: layer3.0.bn2"));
+    let [plain, _, again] = events.as_slice() else {
+        panic!("an event for each model: {events:?}");
+    };
+    assert!(plain["layers"][0]["likeness"].is_null());
+    // Sums of squares in f64.
+    assert!((again["layers"][3]["likeness"].as_f64().unwrap() - 1.0).abs() < 1e-9);
+    let missing = refusal(run(&[
+        "features", &runs[0], "--layers", "8", "--out", &card,
+    ]));
+    assert!(missing.contains("layers 1 to 7"), "{missing}");
 }

@@ -295,7 +295,7 @@ impl Shared {
         legend(
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft),
+                .position(SeriesLabelPosition::LowerRight),
         )
     }
 }

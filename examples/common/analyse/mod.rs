@@ -1,6 +1,8 @@
 //! What the loss is like around a trained model.
 
 mod card;
+pub mod features;
+mod maps;
 mod portrait;
 
 use std::path::{Path, PathBuf};

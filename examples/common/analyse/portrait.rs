@@ -56,6 +56,24 @@ pub struct ProbeArgs {
     pub seed: u64,
 }
 
+impl ProbeArgs {
+    /// For a look at some images in one batch.
+    pub fn few(images: usize) -> Self {
+        Self {
+            images,
+            batch_size: images,
+            rho: 1.0,
+            points: 2,
+            reach: 1.0,
+            batch_statistics: false,
+            draws: 0,
+            probes: 1,
+            steps: 2,
+            seed: 0,
+        }
+    }
+}
+
 /// What is known of the loss around a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Portrait {
