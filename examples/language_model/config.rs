@@ -53,7 +53,7 @@ impl Config {
             true => forward,
             false => backward,
         };
-        let lr = fit.lr.unwrap_or(by_kind(1e-4, 1e-2));
+        let lr = fit.lr.unwrap_or(by_kind(3e-3, 1e-2));
         let weight_decay = fit.weight_decay.unwrap_or(by_kind(0.0, 0.1));
         check("--lr", lr, lr > 0.0, "finite and greater than 0")?;
         let warmup = fit.warmup;
