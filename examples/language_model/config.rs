@@ -53,7 +53,7 @@ impl Config {
             true => forward,
             false => backward,
         };
-        let lr = fit.lr.unwrap_or(by_kind(1e-4, 1e-2));
+        let lr = fit.lr.unwrap_or(by_kind(3e-3, 1e-2));
         let weight_decay = fit.weight_decay.unwrap_or(by_kind(0.0, 0.1));
         check("--lr", lr, lr > 0.0, "finite and greater than 0")?;
         let warmup = fit.warmup;
@@ -81,7 +81,13 @@ impl Config {
             weight_decay,
         };
         let method = method(&options.sparse, &plan);
-        method.clone().boxed().validate()?;
+        let boxed = method.clone().boxed();
+        boxed.validate()?;
+        ensure!(
+            !(forward_only && boxed.needs_dense_gradient()),
+            "--method {} grows weights by the gradient of dead weights, which --forward-only has not: choose another, such as set or keep",
+            boxed.name()
+        );
         let steps = fit.steps.get();
         let when = options.sharpness.sharpness_schedule;
         Ok(Self {

@@ -12,6 +12,8 @@
 mod common;
 mod config;
 mod generate;
+#[path = "../common/interrupt.rs"]
+mod interrupt;
 mod model;
 mod options;
 mod output;

@@ -107,7 +107,7 @@ impl Gpt {
     /// Bytes `[batch, time]` to logits of what comes next, `[batch, time, 256]`.
     pub fn logits(&self, bytes: Tensor<2, Int>) -> Tensor<3> {
         let [_, time] = bytes.dims();
-        let positions = self.positions.weight.val().slice([0..time]);
+        let positions = self.positions.weight.val().narrow(0, 0, time);
         let tokens = self.embedding.forward(bytes) + positions.unsqueeze();
         let tokens = self.dropout.forward(tokens);
         let tokens = self

@@ -111,7 +111,7 @@ pub struct FitOptions {
     /// Windows per step, each of --context bytes and their next ones.
     #[arg(long, default_value_t = const { NonZeroUsize::new(16).unwrap() })]
     pub batch_size: NonZeroUsize,
-    /// Learning rate, which falls along a cosine to 0 [default: 0.01, which suits a width of 64; forward-only 0.0001].
+    /// Learning rate, which falls along a cosine to 0 [default: 0.01, which suits a width of 64; forward-only 0.003].
     #[arg(long)]
     pub lr: Option<f64>,
     /// Share of the steps over which the learning rate rises from 0.

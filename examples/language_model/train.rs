@@ -2,8 +2,6 @@
 
 use std::f64::consts::LN_2;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -22,6 +20,7 @@ use crate::common::device::device;
 use crate::common::units::Units;
 use crate::config::{Config, repository};
 use crate::generate::Writer;
+use crate::interrupt;
 use crate::model::{Gpt, GptConfig};
 use crate::options::TrainOptions;
 use crate::output::{Metrics, Output, Progress};
@@ -36,7 +35,6 @@ struct Run<'a> {
     device: Device,
     output: Output,
     store: Option<Store>,
-    stop: Arc<AtomicBool>,
 }
 
 /// What changes from step to step.
@@ -64,14 +62,7 @@ pub fn run(options: &TrainOptions) -> Result<()> {
         Some(out) => Some(opened(out, options.run.resume, &config)?),
         None => None,
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    let handler = Arc::clone(&stop);
-    ctrlc::set_handler(move || handler.store(true, Ordering::Relaxed))
-        .context("the interrupt handler cannot be installed")?;
-    let ([train, validation], [files, others]) = (text.bytes(), text.files);
-    eprintln!(
-        "{train} bytes of {files} files for training, {validation} of {others} for validation"
-    );
+    interrupt::flag()?;
     let run = Run {
         device: device(config.device)?.autodiff(),
         output: Output::new(options.machine.json, options.run.out.clone()),
@@ -79,7 +70,6 @@ pub fn run(options: &TrainOptions) -> Result<()> {
         config,
         text,
         store,
-        stop,
     };
     run.train()
 }
@@ -101,6 +91,10 @@ fn opened(out: &Path, resume: bool, config: &Config) -> Result<Store> {
 impl Run<'_> {
     fn train(&self) -> Result<()> {
         let mut state = self.begun()?;
+        let ([train, validation], [files, others]) = (self.text.bytes(), self.text.files);
+        eprintln!(
+            "{train} bytes of {files} files for training, {validation} of {others} for validation"
+        );
         let report = state.sparsity.report(&state.model);
         eprintln!("{report}");
         self.output.event(&json!({
@@ -118,7 +112,7 @@ impl Run<'_> {
             state = self.step(state)?;
             let taken = state.stepper.steps();
             bar.set_position(taken);
-            let stopped = self.stop.load(Ordering::Relaxed) && taken < steps;
+            let stopped = interrupt::asked() && taken < steps;
             if taken.is_multiple_of(self.config.evaluate_every) || taken == steps {
                 let metrics = self.validated(&mut state);
                 bar.suspend(|| self.output.table_row(&metrics));

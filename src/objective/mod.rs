@@ -210,7 +210,7 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
     pub fn discard(&self, forward: Forward<M, F::Extra>) {
         drop(forward);
         if let Some(device) = &self.device {
-            Tensor::<1>::zeros([1], device).require_grad().backward();
+            sweep(device);
         }
     }
 
@@ -316,6 +316,13 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
         };
         tree::perturbed(self.model, direction, scale, record)
     }
+}
+
+/// Frees what dropped graphs hold, and what forward passes that record none leave behind on a device with autodiff.
+///
+/// burn does so when it next runs a backward pass: this is a trivial one.
+pub(crate) fn sweep(device: &Device) {
+    Tensor::<1>::zeros([1], device).require_grad().backward();
 }
 
 fn host(losses: Tensor<1>) -> Vec<f64> {

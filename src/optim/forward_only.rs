@@ -13,7 +13,7 @@ use super::measure::Found;
 use super::stepped::stepped;
 use super::{SharpOptimizer, StepReport, StepResult};
 use crate::error::{Error, Failed, Result};
-use crate::objective::{BatchLoss, Objective, Offset};
+use crate::objective::{BatchLoss, Objective, Offset, sweep};
 use crate::perturb::{Directions, Gradients, PlainReason, ZeroOrder, ZoSamConfig};
 use crate::sparse::Sparsity;
 use crate::tree::{self, ParamVector};
@@ -188,6 +188,10 @@ impl<O> ForwardOnly<O> {
         let (model, update) = finished
             .map_err(|error| Failed::new(error, kept.expect("only a change of masks fails")))?;
         report.mask_update = update;
+        // No backward pass does it, so memory would grow from step to step.
+        if let Some(device) = tree::device(&model) {
+            sweep(&device);
+        }
         Ok((model, report))
     }
 }

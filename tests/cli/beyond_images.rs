@@ -166,7 +166,10 @@ fn what_a_language_model_cannot_do_is_one_line() {
     for (more, named) in [
         (&["--untied", "--lr", "0"][..], "--lr is 0"),
         (&["--method", "rigl", "--sparsity", "1.5"], "sparsity"),
-        (&["--forward-only", "--sharpness", "sam"], "--sharpness out"),
+        (
+            &["--forward-only", "--method", "set", "--sharpness", "sam"],
+            "--sharpness out",
+        ),
         (
             &["--forward-only", "--method", "rigl"],
             "gradient of dead weights",

@@ -117,7 +117,7 @@ fn a_study_goes_on_and_reports() {
 fn a_study_that_cannot_be_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let plan = folder.path().join("plan.json");
-    let mut refused = |text: &str| {
+    let refused = |text: &str| {
         std::fs::write(&plan, text).unwrap();
         let out = folder.path().join("out");
         refusal(run(&[
