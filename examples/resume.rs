@@ -37,7 +37,7 @@ fn train(folder: &Path, images: &Loader, until: u64) -> Result<String, zosam::Er
             let loss = |net: &ResNet| net.loss(images.clone(), labels.clone());
             (net, _) = optim.step_with(2e-3, net, &mut sparsity, loss)?;
             step += 1;
-            if step % 10 == 0 {
+            if step.is_multiple_of(10) {
                 store.save(&net, &optim, &sparsity, &step)?;
             }
             if step == until {
