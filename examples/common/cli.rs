@@ -249,7 +249,7 @@ fn parse_words<P: Program>(command: &str, options: Vec<String>) -> Result<Comman
     let parsed = parse(start.into_iter().chain(options).collect());
     parsed.map_err(|refusal| match refusal {
         Refusal::Ours(error) => error,
-        Refusal::Clap(error) => anyhow!("{}", one_line(&error)),
+        Refusal::Clap(error) => anyhow!("{}", one_line(&error).trim_start_matches("error: ")),
     })
 }
 
