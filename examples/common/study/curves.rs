@@ -40,8 +40,7 @@ const PANELS: [(&str, Of); 3] = [
 pub fn all(plan: &Plan, found: &Found) -> Result<Vec<(String, String)>> {
     let mut pictures = Vec::new();
     for (place, (row, cells)) in plan.rows.iter().zip(found).enumerate() {
-        let is_curve = |run: &&Finished| run.history.len() > 1;
-        if !cells.iter().flatten().any(|run| is_curve(&run)) {
+        if !cells.iter().flatten().any(|run| run.history.len() > 1) {
             continue;
         }
         let names: Vec<&str> = plan
