@@ -7,6 +7,9 @@ use super::features::Seen;
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 
+/// A layer's path, and the mean over its channels by row.
+type Grid = (String, Vec<Vec<f64>>);
+
 const SIDE: u32 = 260;
 
 /// Draws the mean over channels of chosen layers' outputs for one image.
@@ -44,7 +47,7 @@ fn grid(values: &burn::tensor::Tensor<4>, image: usize) -> Vec<Vec<f64>> {
     numbers.chunks(width).map(<[f64]>::to_vec).collect()
 }
 
-fn paint(svg: &mut String, models: &[Seen], grids: &[Vec<(String, Vec<Vec<f64>>)>]) -> Drawn {
+fn paint(svg: &mut String, models: &[Seen], grids: &[Vec<Grid>]) -> Drawn {
     let columns = grids[0].len();
     let size = (SIDE * columns as u32, (SIDE + 24) * models.len() as u32);
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
