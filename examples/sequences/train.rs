@@ -88,10 +88,9 @@ impl<'a> Run<'a> {
             "--weight-decay is {decay}: it must be finite and at least 0"
         );
         let name = options.sparse.method.unwrap_or(MethodName::Rigl);
-        let in_f64 = matches!(name, MethodName::Grasp | MethodName::Synflow);
         ensure!(
-            !(options.network == NetworkName::Lstm && in_f64),
-            "--method grasp and --method synflow measure in f64, in which burn's LSTM does not compute: choose another method, or --network conv"
+            !(options.network == NetworkName::Lstm && name == MethodName::Grasp),
+            "--method grasp measures in f64, in which burn's LSTM does not compute: choose another method, or --network conv"
         );
         // Batches of equal size: what is left over waits for another order.
         let steps_per_epoch = (data.train.len() / options.batch_size) as u64;

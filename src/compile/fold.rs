@@ -1,7 +1,6 @@
 //! What a forward pass computes of constants alone is computed once, by burn.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::backend::capture::TensorId;
 use burn::tensor::TensorData;
@@ -13,12 +12,12 @@ use burn_ir::{
 use burn_router::TensorInterpreter;
 
 use super::trace::{Trace, panicked};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 
 /// Refuses what is not the same every time, or cannot be run elsewhere, and folds constants.
 pub(super) fn fold(trace: &mut Trace) -> Result<()> {
     trace.operations.iter().try_for_each(repeatable)?;
-    catch_unwind(AssertUnwindSafe(|| folded(trace))).map_err(panicked)
+    caught(|| folded(trace)).map_err(panicked)
 }
 
 fn repeatable(operation: &OperationIr) -> Result<()> {

@@ -1,14 +1,12 @@
 //! What the module itself makes of the sample.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 
 use super::mappers::{doubled, image, moved, numbers};
 use super::tensors::Tensors;
 use super::trace::panicked;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 use crate::inference::{Input, Output, SparseNetwork};
 
 /// Inputs and outputs of a module, run by burn on flex.
@@ -34,7 +32,7 @@ impl Reference {
         let module = module.valid().materialize().to_device(&device);
         let run = |inputs: &I| {
             let outputs = || numbers(&moved(forward(&module, inputs.clone()), &device));
-            catch_unwind(AssertUnwindSafe(outputs)).map_err(panicked)
+            caught(outputs).map_err(panicked)
         };
         let shapes: Vec<Vec<usize>> = numbers(sample).iter().map(shape).collect();
         let batch = shapes.first().and_then(|shape| shape.first().copied());

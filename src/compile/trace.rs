@@ -1,8 +1,6 @@
 //! A forward pass as burn records it.
 
-use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use burn::backend::capture::{CaptureBackend, TensorId};
@@ -12,7 +10,7 @@ use burn_ir::OperationIr;
 
 use super::mappers::{ids, moved};
 use super::tensors::Tensors;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 
 /// The operations of a forward pass, without those that only make tensors from data.
 pub(super) struct Trace {
@@ -41,7 +39,7 @@ pub(super) fn trace<M: Module, I: Tensors, O: Tensors>(
     // Running statistics are shared by clones, and moving a clone moves them: `valid` makes new
     // ones.
     let module = module.valid().materialize();
-    let recorded = catch_unwind(AssertUnwindSafe(|| {
+    let recorded = caught(|| {
         let mut names = Names::default();
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         let captured = device.capture_scope(|scope| {
@@ -60,7 +58,7 @@ pub(super) fn trace<M: Module, I: Tensors, O: Tensors>(
             scope.complete(inputs.iter().copied().flatten(), [])
         });
         captured.map(|captured| (captured, names.names, inputs, outputs))
-    }));
+    });
     if let Ok(mut devices) = DEVICES.lock() {
         devices.push(device);
     }
@@ -89,10 +87,7 @@ pub(super) fn trace<M: Module, I: Tensors, O: Tensors>(
 }
 
 /// What a forward pass said when it panicked, and what to do about it.
-pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Error {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("it panicked without words").to_string();
+pub(super) fn panicked(text: String) -> Error {
     let instead = HINTS.iter().find(|(part, _)| text.contains(part));
     Error::Compile {
         instead: instead.map_or("it has to run on the sample that was given", |(_, hint)| {

@@ -1,10 +1,14 @@
 //! What can go wrong, in words that say what to do.
 
+#[cfg(any(feature = "burn", feature = "interpreter"))]
+mod caught;
 #[cfg(feature = "burn")]
 mod failed;
 
 use std::path::PathBuf;
 
+#[cfg(any(feature = "burn", feature = "interpreter"))]
+pub(crate) use caught::caught;
 #[cfg(feature = "burn")]
 pub use failed::Failed;
 

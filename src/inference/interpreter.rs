@@ -1,7 +1,6 @@
 //! Operations that are left to burn: its flex backend runs them, as it would eagerly.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn_backend::{DType, Shape, TensorData};
 use burn_flex::{Flex, FlexDevice, FlexTensor};
@@ -11,7 +10,7 @@ use burn_router::TensorInterpreter;
 use super::graph::{Data, Graph, Id, Kind, Node};
 use super::plan::{Action, Step};
 use super::run::{Sources, Target};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 
 /// Flex with the constants of a network; a run at a time.
 #[derive(Debug)]
@@ -246,11 +245,7 @@ fn tensor(data: TensorData) -> FlexTensor {
 
 /// Burn's operations panic where they refuse something.
 fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        unfit(text.unwrap_or("it panicked").to_string())
-    })
+    caught(call).map_err(unfit)
 }
 
 fn unfit(reason: String) -> Error {

@@ -7,6 +7,7 @@ mod counting;
 mod freezing;
 mod given;
 mod missing_gradients;
+mod recurrent;
 mod transposed;
 
 #[path = "../contract/setup.rs"]

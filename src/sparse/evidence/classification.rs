@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{DType, FloatDType, Int, Tensor};
 
 use super::{Evidence, differences};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 use crate::objective::Objective;
 use crate::tangent::{Dual, cross_entropy, cross_entropy_tangent};
 use crate::tree::{self, ParamVector};
@@ -89,6 +89,16 @@ impl<'a, M: Module, const D: usize> Classification<'a, M, D> {
         sum.unwrap_or_default()
     }
 
+    /// `∂R/∂|θ|` for one input of ones.
+    fn flow(&self, model: &M, inputs: &Tensor<D>, dtype: DType, seed: u64) -> ParamVector {
+        let mut shape = inputs.dims();
+        shape[0] = 1;
+        let ones = Tensor::<D>::ones(shape, (&inputs.device(), dtype));
+        let model = tree::absolute(model, dtype.into());
+        let flow = |model: &M| (self.logits)(model, ones.clone()).sum();
+        Objective::new(&model, flow, seed).gradient(None).vector
+    }
+
     fn first_inputs(&self) -> Result<&Tensor<D>> {
         let first = self.batches.first().map(|(inputs, _)| inputs);
         first.ok_or_else(|| Error::Unmeasurable {
@@ -114,8 +124,15 @@ impl<M: Module, const D: usize> Evidence<M> for Classification<'_, M, D> {
     ) -> Result<ParamVector> {
         self.first_inputs()?;
         let Some(tangent) = &self.tangent else {
-            return differences::hessian_product(model, vector, |model| {
-                self.gradient_as(model, FloatDType::F64, temperature, seed)
+            return caught(|| {
+                differences::hessian_product(model, vector, |model| {
+                    self.gradient_as(model, FloatDType::F64, temperature, seed)
+                })
+            })
+            .unwrap_or_else(|refusal| {
+                Err(differences::unmeasurable(format!(
+                    "the model cannot be computed in f64: {refusal}"
+                )))
             });
         };
         let direction = tree::direction(model, vector);
@@ -130,14 +147,16 @@ impl<M: Module, const D: usize> Evidence<M> for Classification<'_, M, D> {
 
     fn synaptic_flow(&self, model: &M, seed: u64) -> Result<ParamVector> {
         let inputs = self.first_inputs()?;
+        let own = inputs.dtype();
         let wide = inputs.device().supports_dtype(FloatDType::F64);
-        let dtype = if wide { DType::F64 } else { inputs.dtype() };
-        let mut shape = inputs.dims();
-        shape[0] = 1;
-        let ones = Tensor::<D>::ones(shape, (&inputs.device(), dtype));
-        let model = tree::absolute(model, dtype.into());
-        let flow = |model: &M| (self.logits)(model, ones.clone()).sum();
-        let flow = Objective::new(&model, flow, seed).gradient(None).vector;
+        let dtype = if wide { DType::F64 } else { own };
+        let flow_in = |dtype| caught(|| self.flow(model, inputs, dtype, seed));
+        // A module that makes tensors of its own, as burn's LSTM makes its first state, may know one type only.
+        let (flow, dtype) = match flow_in(dtype) {
+            Ok(flow) => (flow, dtype),
+            Err(refusal) if dtype == own => return Err(no_flow(refusal)),
+            Err(_) => (flow_in(own).map_err(no_flow)?, own),
+        };
         let largest = flow.iter().map(|(_, component)| {
             let largest = component.clone().abs().max();
             largest.to_data().iter::<f64>().next().unwrap_or(0.0)
@@ -154,5 +173,13 @@ impl<M: Module, const D: usize> Evidence<M> for Classification<'_, M, D> {
         Ok(flow
             .scaled(scale)
             .map(|_, component| component.cast(FloatDType::F32)))
+    }
+}
+
+fn no_flow(refusal: String) -> Error {
+    Error::Unmeasurable {
+        what: "synaptic flow",
+        reason: format!("the model refuses an input of ones: {refusal}"),
+        instead: "choose another method",
     }
 }

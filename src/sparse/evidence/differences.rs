@@ -25,11 +25,6 @@ pub(super) fn hessian_product<M: Module>(
     vector: &ParamVector,
     gradient: impl Fn(&M) -> ParamVector,
 ) -> Result<ParamVector> {
-    let unmeasurable = |reason: String| Error::Unmeasurable {
-        what: "a product with the Hessian",
-        reason,
-        instead: "give the model a `forward_tangent` and pass it to `Classification::with_tangent`",
-    };
     let device = tree::device(model).unwrap_or_default();
     if !device.supports_dtype(FloatDType::F64) {
         return Err(unmeasurable(format!("{device:?} does not compute in f64")));
@@ -67,5 +62,14 @@ pub(super) fn hessian_product<M: Module>(
              length: the loss has kinks everywhere, or is not deterministic"
         ))),
         None => unreachable!("there are several steps"),
+    }
+}
+
+/// Why there is no such product, and what to do.
+pub(super) fn unmeasurable(reason: String) -> Error {
+    Error::Unmeasurable {
+        what: "a product with the Hessian",
+        reason,
+        instead: "give the model a `forward_tangent` and pass it to `Classification::with_tangent`",
     }
 }
