@@ -56,6 +56,26 @@ const PLAN: &str = r#"{
   "baseline": "SGD", "control": "coin toss", "seeds": 2
 }"#;
 
+/// Those that come with the program have options that a run may have. `budget`, which measures costs first, is left to the smoke runs.
+#[test]
+fn our_studies_can_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["paper", "variants", "radius", "sensitivity"] {
+        let out = folder.path().join(name);
+        said(run(&[
+            "study",
+            name,
+            "--budget",
+            "0s",
+            "--out",
+            out.to_str().unwrap(),
+        ]));
+        let report = std::fs::read_to_string(out.join("report.md")).unwrap();
+        assert!(report.contains("not run"), "{report}");
+        assert!(!out.join("runs.jsonl").exists());
+    }
+}
+
 /// A study reports what is finished and what is not, goes on, and makes no run twice.
 #[test]
 fn a_study_goes_on_and_reports() {
