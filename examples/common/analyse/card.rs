@@ -60,7 +60,8 @@ struct Shared {
     levels: Vec<f64>,
     /// Half the width of the planes, in units of ρ.
     reach: f64,
-    loss: (f64, f64),
+    /// Largest loss along the first direction.
+    slice: f64,
     eigenvalues: (f64, f64),
     /// Largest rise.
     rise: f64,
@@ -89,7 +90,7 @@ impl Shared {
         Self {
             levels: (0..LEVELS).map(level).collect(),
             reach: portraits.iter().map(reach).fold(0.0, f64::max),
-            loss,
+            slice: range(portraits.iter().flat_map(middle).copied()).1,
             eigenvalues: range(eigenvalues),
             rise: range(rises.copied()).1.max(1e-9),
         }
@@ -157,7 +158,6 @@ impl Shared {
     /// Loss and wrong answers along the first direction.
     fn slice(&self, area: &Area, portrait: &Portrait) -> Drawn {
         let landscape = &portrait.landscape;
-        let middle = &landscape.loss[landscape.axis.len() / 2];
         let units = landscape.lengths[0] / portrait.args.rho;
         let axis = || landscape.axis.iter().map(|x| x * units);
         let mut chart = ChartBuilder::on(area)
@@ -165,7 +165,7 @@ impl Shared {
             .x_label_area_size(38)
             .y_label_area_size(52)
             .right_y_label_area_size(56)
-            .build_cartesian_2d(-self.reach..self.reach, 0.0..1.05 * self.loss.1)?
+            .build_cartesian_2d(-self.reach..self.reach, 0.0..1.05 * self.slice)?
             .set_secondary_coord(-self.reach..self.reach, 0.0..105.0);
         chart
             .configure_mesh()
@@ -186,7 +186,7 @@ impl Shared {
             .label_style(SMALL)
             .axis_desc_style(TEXT)
             .draw()?;
-        let loss = axis().zip(middle.iter().copied());
+        let loss = axis().zip(middle(portrait).iter().copied());
         chart
             .draw_series(LineSeries::new(loss, BLUE.stroke_width(2)))?
             .label("loss")
@@ -312,6 +312,11 @@ fn legend<'a, 'b>(
 
 fn line((x, y): (i32, i32), colour: RGBColor) -> PathElement<(i32, i32)> {
     PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2))
+}
+
+/// Losses along the first direction.
+fn middle(portrait: &Portrait) -> &[f64] {
+    &portrait.landscape.loss[portrait.landscape.axis.len() / 2]
 }
 
 /// Half the width of a plane, in units of ρ.
