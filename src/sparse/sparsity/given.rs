@@ -6,11 +6,11 @@ use burn::module::{Module, ParamId};
 
 use super::Sparsity;
 use super::attach::First;
+use super::given_masks::{check_given, given_sets};
+use super::weights::{numbers, read_weights};
 use crate::error::Result;
 use crate::masks::{LiveSet, Masks};
 use crate::sparse::Keep;
-use crate::sparse::given::{check_given, given_sets};
-use crate::sparse::weights::{numbers, read_weights};
 use crate::tree::{self, Leaf, ParamVector};
 
 impl Sparsity {
