@@ -25,7 +25,7 @@ fn start(inputs: usize) -> (Linear, Optim, Sparsity) {
     let device = Device::flex().autodiff();
     let model = LinearConfig::new(inputs, 4).init(&device);
     let optim = ZoSamConfig::new().init(AdamWConfig::new().init()).unwrap();
-    (model, optim, Sparsity::new(RigL::new(0.5, 100)))
+    (model, optim, Sparsity::new(RigL::new(0.5).until(100)))
 }
 
 fn step(model: Linear, optim: &mut Optim, sparsity: &mut Sparsity) -> Linear {
@@ -257,7 +257,11 @@ fn a_memory_that_does_not_fit_changes_nothing() {
         let device = Device::flex().autodiff();
         let model = LinearConfig::new(inputs, 4).init(&device);
         let optim = LookSamConfig::new().init(AdamWConfig::new().build());
-        (model, optim.unwrap(), Sparsity::new(RigL::new(0.5, 100)))
+        (
+            model,
+            optim.unwrap(),
+            Sparsity::new(RigL::new(0.5).until(100)),
+        )
     };
     let saved = |inputs: usize, root: &Path| {
         let (model, mut optim, mut sparsity) = start(inputs);

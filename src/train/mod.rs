@@ -40,7 +40,7 @@
 //! let device = Device::flex().autodiff();
 //! let batch = Tensor::<2>::ones([8, 20], &device);
 //! let net = Net { linear: LinearConfig::new(20, 10).init(&device) };
-//! let mut sparsity = Sparsity::new(RigL::new(0.9, 100));
+//! let mut sparsity = Sparsity::new(RigL::new(0.9).until(100));
 //! let net = sparsity.attach(net, |net: &Net| net.loss(&batch).0)?;
 //! // From here on as any model: `Learner::new(model, SgdConfig::new().init(), 0.1)`.
 //! let model = SparseModel::new(net, sparsity, ZoSamConfig::new().build()?, 0)?;

@@ -205,7 +205,7 @@ fn averages_are_part_of_checkpoints() {
     let store = Store::open(folder.path()).unwrap();
     let start = net();
     let begin = || {
-        let mut sparsity = Sparsity::new(RigL::new(0.5, 100).with_update_every(2));
+        let mut sparsity = Sparsity::new(RigL::new(0.5).until(100).every(2));
         let model = sparsity
             .attach(start.clone(), |net: &Net| net.linear.weight.val().sum())
             .unwrap();

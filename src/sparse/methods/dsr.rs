@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::setters::{schedule_setters, share};
 use crate::error::{Error, Result, check};
 use crate::sparse::parts::{
-    Budget, Distribution, Draw, Exchange, Parts, Recipe, Redistribution, UpdateSchedule,
+    Budget, Decay, Distribution, Draw, Exchange, Parts, Recipe, Redistribution, UpdateSchedule,
 };
 
 /// Drops all weights below one threshold and grows as many at random, in layers that kept many.
@@ -16,7 +17,7 @@ use crate::sparse::parts::{
 /// |---|---|---|
 /// | `sparsity` | | [0, 1) |
 /// | `distribution` (at the start) | uniform | |
-/// | `schedule` | | steps between changes; its fraction is not used |
+/// | `schedule` | a hundred changes in 95 % of training by [`over`](Self::over), else to be given | its fraction is not used |
 /// | `share` | 0.1 of the live weights per change | (0, 0.5] |
 /// | `threshold` (at the start) | 0.001 | > 0, finite |
 ///
@@ -45,16 +46,27 @@ pub struct Dsr {
 }
 
 impl Dsr {
-    /// DSR that changes masks every `every` steps until step `end`.
-    pub fn new(sparsity: f64, every: u64, end: u64) -> Self {
+    /// DSR; say by [`over`](Self::over) how long training is, or by [`every`](Self::every) and
+    /// [`until`](Self::until) when masks change.
+    pub fn new(sparsity: f64) -> Self {
         Self {
             sparsity,
             distribution: Distribution::Uniform,
-            schedule: UpdateSchedule::constant(every, end, 0.0),
+            schedule: UpdateSchedule::every(0)
+                .with_fraction(0.0)
+                .with_decay(Decay::Constant),
             share: 0.1,
             threshold: 1e-3,
             adapted: None,
         }
+    }
+
+    /// Freezes masks after 95 % of so many training steps, and changes them at every hundredth part
+    /// of training if no interval is [given](Self::every).
+    pub fn over(mut self, steps: u64) -> Self {
+        let end = share(steps, 19, 20);
+        self.schedule = self.schedule.filled((steps / 100).max(1), end);
+        self
     }
 
     /// Sets the distribution over layers at the start.
@@ -80,6 +92,8 @@ impl Dsr {
         self.adapted.unwrap_or(self.threshold)
     }
 }
+
+schedule_setters!(Dsr);
 
 impl Recipe for Dsr {
     fn parts(&self, draw: Draw) -> Parts {

@@ -38,7 +38,7 @@ pub enum Perturbed {
 /// | field | default | range |
 /// |---|---|---|
 /// | `sparsity` | | [0, 1) |
-/// | `level_steps` | | greater than `rewind` |
+/// | `level_steps` | to be given | greater than `rewind` |
 /// | `rewind` | 0: the original lottery ticket | |
 /// | `rate` | 0.2 | (0, 1) |
 /// | `perturbed` | on the last level | |
@@ -49,7 +49,7 @@ pub enum Perturbed {
 ///
 /// ```
 /// use zosam::sparse::LotteryTicket;
-/// let method = LotteryTicket::new(0.9, 1000).with_rewind(100);
+/// let method = LotteryTicket::new(0.9).with_level_steps(1000).with_rewind(100);
 /// assert_eq!((method.levels(), method.total_steps()), (11, 1000 + 11 * 900));
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,15 +67,22 @@ pub struct LotteryTicket {
 }
 
 impl LotteryTicket {
-    /// The original lottery ticket: back to the initial weights, a fifth of the weights a level.
-    pub fn new(sparsity: f64, level_steps: u64) -> Self {
+    /// The original lottery ticket: back to the initial weights, a fifth of the weights a level; say
+    /// by [`with_level_steps`](Self::with_level_steps) how long a level is.
+    pub fn new(sparsity: f64) -> Self {
         Self {
             sparsity,
-            level_steps,
+            level_steps: 0,
             rewind: 0,
             rate: 0.2,
             perturbed: Perturbed::Ticket,
         }
+    }
+
+    /// Sets how many steps the dense net is trained for, which is a whole training.
+    pub fn with_level_steps(mut self, steps: u64) -> Self {
+        self.level_steps = steps;
+        self
     }
 
     /// Sets the step to which weights return.
@@ -138,7 +145,7 @@ impl SparsityMethod for LotteryTicket {
             false => Err(Error::Config {
                 field: "level_steps",
                 value: self.level_steps.to_string(),
-                valid: "greater than `rewind`",
+                valid: "greater than `rewind`: give it by `with_level_steps`",
             }),
         }
     }

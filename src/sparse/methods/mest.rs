@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::setters::share;
 use crate::error::{Error, Result, check};
 use crate::sparse::parts::{
     Budget, Distribution, Draw, Exchange, GradientMagnitude, Importance, Magnitude, Parts, Recipe,
@@ -46,7 +47,8 @@ pub struct MestPhase {
 /// |---|---|---|
 /// | `sparsity` | | [0, 1) |
 /// | `distribution` | uniform | |
-/// | `every` | 5/160 of training, first at step 0 | ≥ 1 |
+/// | `phases` | the authors', by [`over`](Self::over) | |
+/// | `every` | 5/160 of training by `over`, first at step 0 | ≥ 1 |
 /// | `lambda` | 0 | ≥ 0, finite |
 /// | `growth` | random | |
 ///
@@ -74,28 +76,28 @@ pub struct Mest {
 }
 
 impl Mest {
-    /// Elastic mutation (EM) over `steps` training steps.
-    pub fn em(sparsity: f64, steps: u64) -> Self {
+    /// Elastic mutation (EM); say by [`over`](Self::over) how long training is.
+    pub fn em(sparsity: f64) -> Self {
         let drop_to = |share: f64| sparsity + share * (1.0 - sparsity);
-        Self::with_bounds(sparsity, steps, |phase| {
+        Self::with_bounds(sparsity, |phase| {
             (drop_to([0.2, 0.1, 0.0][phase]), sparsity)
         })
     }
 
-    /// Elastic mutation with a soft memory bound (EM&S) over `steps` training steps.
-    pub fn em_s(sparsity: f64, steps: u64) -> Self {
+    /// Elastic mutation with a soft memory bound (EM&S); say by [`over`](Self::over) how long
+    /// training is.
+    pub fn em_s(sparsity: f64) -> Self {
         let grow_to = |more: f64| (sparsity - more).max(0.0);
-        Self::with_bounds(sparsity, steps, |phase| {
+        Self::with_bounds(sparsity, |phase| {
             (sparsity, grow_to([0.05, 0.025, 0.0][phase]))
         })
     }
 
-    fn with_bounds(sparsity: f64, steps: u64, bounds: impl Fn(usize) -> (f64, f64)) -> Self {
-        let ends = [steps * 90 / 160, steps * 120 / 160, steps];
-        let phase = |(index, until)| {
+    fn with_bounds(sparsity: f64, bounds: impl Fn(usize) -> (f64, f64)) -> Self {
+        let phase = |index| {
             let (drop_to, grow_to) = bounds(index);
             MestPhase {
-                until,
+                until: 0,
                 drop_to,
                 grow_to,
             }
@@ -103,11 +105,24 @@ impl Mest {
         Self {
             sparsity,
             distribution: Distribution::Uniform,
-            every: (steps * 5 / 160).max(1),
-            phases: ends.into_iter().enumerate().map(phase).collect(),
+            every: 0,
+            phases: (0..3).map(phase).collect(),
             lambda: 0.0,
             growth: MestGrowth::Random,
         }
+    }
+
+    /// Ends the authors' three phases at their shares of so many training steps, and changes masks
+    /// at every 5/160 of training if no interval is [given](Self::every).
+    pub fn over(mut self, steps: u64) -> Self {
+        let ends = [share(steps, 90, 160), share(steps, 120, 160), steps];
+        for (phase, until) in self.phases.iter_mut().zip(ends) {
+            phase.until = until;
+        }
+        if self.every == 0 {
+            self.every = share(steps, 5, 160).max(1);
+        }
+        self
     }
 
     /// Sets the distribution over layers.
@@ -117,8 +132,8 @@ impl Mest {
     }
 
     /// Sets the number of steps between changes of masks.
-    pub fn with_update_every(mut self, every: u64) -> Self {
-        self.every = every;
+    pub fn every(mut self, steps: u64) -> Self {
+        self.every = steps;
         self
     }
 
@@ -138,10 +153,11 @@ impl Mest {
     /// without a change of masks, because it is shorter than the interval, it begins with one.
     fn schedule(&self) -> UpdateSchedule {
         let end = self.phases.last().map_or(0, |phase| phase.until);
-        let regular = UpdateSchedule {
-            begin: 0,
-            ..UpdateSchedule::constant(self.every, end, 0.0)
-        };
+        let regular = UpdateSchedule::every(self.every).beginning_at(0);
+        if self.phases.last().is_some_and(|phase| phase.until == 0) {
+            return regular; // refused: nobody has said how long training is
+        }
+        let regular = regular.until(end);
         let before_last = self.phases.iter().rev().nth(1);
         let begin = before_last.map_or(0, |phase| phase.until);
         let last = (begin < end && regular.next_due(begin).is_none()).then_some(begin);

@@ -12,6 +12,7 @@ mod mest;
 mod random;
 mod rigl;
 mod set;
+mod setters;
 mod snfs;
 mod snip;
 mod svite;

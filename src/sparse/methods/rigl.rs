@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::setters::{schedule_setters, share};
 use crate::sparse::parts::{
     Budget, Distribution, Draw, GradientMagnitude, GradientMemory, Parts, Recipe, UpdateSchedule,
 };
@@ -13,7 +14,7 @@ use crate::sparse::parts::{
 /// |---|---|---|
 /// | `sparsity` | | [0, 1) |
 /// | `distribution` | ERK | |
-/// | `schedule.end` (T_end) | | usually 75 % of the training steps |
+/// | `schedule.end` (T_end) | 75 % of the training steps, which [`over`](Self::over) is told | |
 /// | `schedule.every` (ΔT) | 100 | ≥ 1 |
 /// | `schedule.fraction` (α) | 0.3 | [0, 1] |
 /// | `schedule.decay` | cosine | |
@@ -26,8 +27,9 @@ use crate::sparse::parts::{
 ///
 /// ```
 /// use zosam::sparse::{Distribution, RigL};
-/// let method = RigL::new(0.9, 30_000)
-///     .with_update_every(200)
+/// let method = RigL::new(0.9)
+///     .over(40_000)
+///     .every(200)
 ///     .with_drop_fraction(0.5)
 ///     .with_distribution(Distribution::Uniform);
 /// ```
@@ -45,12 +47,12 @@ pub struct RigL {
 }
 
 impl RigL {
-    /// RigL with the paper's defaults; masks are frozen from step `t_end` on.
-    pub fn new(sparsity: f64, t_end: u64) -> Self {
+    /// RigL with the paper's defaults; say by [`over`](Self::over) how long training is.
+    pub fn new(sparsity: f64) -> Self {
         Self {
             sparsity,
             distribution: Distribution::Erk,
-            schedule: UpdateSchedule::new(100, t_end, 0.3),
+            schedule: UpdateSchedule::every(100),
             memory: GradientMemory::Batch,
         }
     }
@@ -61,10 +63,12 @@ impl RigL {
         self
     }
 
-    /// Sets the number of steps between updates, and of those before the first.
-    pub fn with_update_every(mut self, every: u64) -> Self {
-        self.schedule.every = every;
-        self.schedule.begin = every;
+    /// Freezes masks after three quarters of so many training steps, as in the paper.
+    ///
+    /// Masks change every 100 steps; a run of a few hundred wants a smaller interval, by
+    /// [`every`](Self::every).
+    pub fn over(mut self, steps: u64) -> Self {
+        self.schedule = self.schedule.until(share(steps, 3, 4));
         self
     }
 
@@ -79,13 +83,9 @@ impl RigL {
         self.memory = memory;
         self
     }
-
-    /// Sets the whole schedule.
-    pub fn with_schedule(mut self, schedule: UpdateSchedule) -> Self {
-        self.schedule = schedule;
-        self
-    }
 }
+
+schedule_setters!(RigL);
 
 impl Recipe for RigL {
     fn parts(&self, draw: Draw) -> Parts {

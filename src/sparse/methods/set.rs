@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::setters::schedule_setters;
 use crate::sparse::parts::{
-    Budget, Distribution, Draw, MagnitudeBySign, Parts, Recipe, Regrown, UpdateSchedule,
+    Budget, Decay, Distribution, Draw, MagnitudeBySign, Parts, Recipe, Regrown, UpdateSchedule,
 };
 
 /// Exchanges, in each layer, the live weights of smallest magnitude for random dead ones.
@@ -12,8 +13,8 @@ use crate::sparse::parts::{
 /// |---|---|---|
 /// | `sparsity` | | [0, 1) |
 /// | `distribution` | ERK | |
-/// | `schedule.every` | | ≥ 1, usually one epoch |
-/// | `schedule.end` | | usually the end of training |
+/// | `schedule.every` | a hundredth of training by [`over`](Self::over), else to be given | ≥ 1, usually one epoch |
+/// | `schedule.end` | the end of training by `over`, else to be given | |
 /// | `schedule.fraction` (ζ) | 0.3, constant | [0, 1] |
 /// | `by_sign` | `false` | |
 /// | `regrown` | zero | |
@@ -41,12 +42,13 @@ pub struct Set {
 }
 
 impl Set {
-    /// SET that changes masks every `every` steps until step `end`.
-    pub fn new(sparsity: f64, every: u64, end: u64) -> Self {
+    /// SET; say by [`over`](Self::over) how long training is, or by [`every`](Self::every) and
+    /// [`until`](Self::until) when masks change.
+    pub fn new(sparsity: f64) -> Self {
         Self {
             sparsity,
             distribution: Distribution::Erk,
-            schedule: UpdateSchedule::constant(every, end, 0.3),
+            schedule: UpdateSchedule::every(0).with_decay(Decay::Constant),
             by_sign: false,
             regrown: Regrown::Zero,
         }
@@ -58,22 +60,25 @@ impl Set {
     /// Liu et al., "Do We Actually Need Dense Over-Parameterization?", ICML 2021 (arXiv
     /// 2102.02887), which changes masks every 1,500 steps on CIFAR. Its exploration meter is in
     /// every method's [report](crate::sparse::SparsityReport).
-    pub fn itop(sparsity: f64, every: u64, end: u64) -> Self {
+    pub fn itop(sparsity: f64) -> Self {
         Self {
-            schedule: UpdateSchedule::new(every, end, 0.5).with_last_fraction(0.005),
-            ..Self::new(sparsity, every, end)
+            schedule: UpdateSchedule::every(0)
+                .with_fraction(0.5)
+                .with_last_fraction(0.005),
+            ..Self::new(sparsity)
         }
+    }
+
+    /// Changes masks to the end of so many training steps, a hundred times if no interval is
+    /// [given](Self::every): papers change them about once an epoch.
+    pub fn over(mut self, steps: u64) -> Self {
+        self.schedule = self.schedule.filled((steps / 100).max(1), steps);
+        self
     }
 
     /// Sets the distribution over layers.
     pub fn with_distribution(mut self, distribution: Distribution) -> Self {
         self.distribution = distribution;
-        self
-    }
-
-    /// Sets the whole schedule.
-    pub fn with_schedule(mut self, schedule: UpdateSchedule) -> Self {
-        self.schedule = schedule;
         self
     }
 
@@ -89,6 +94,8 @@ impl Set {
         self
     }
 }
+
+schedule_setters!(Set);
 
 impl Recipe for Set {
     fn parts(&self, draw: Draw) -> Parts {

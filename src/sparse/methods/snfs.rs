@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::setters::schedule_setters;
 use crate::sparse::parts::{
     Budget, Distribution, Draw, GradientMagnitude, GradientMemory, Parts, Recipe, Redistribution,
     UpdateSchedule,
@@ -17,8 +18,8 @@ use crate::sparse::parts::{
 /// |---|---|---|
 /// | `sparsity` | | [0, 1) |
 /// | `distribution` (at the start) | uniform | |
-/// | `schedule.every` | | ≥ 1, usually one epoch |
-/// | `schedule.end` | | usually the end of training |
+/// | `schedule.every` | a hundredth of training by [`over`](Self::over), else to be given | ≥ 1, usually one epoch |
+/// | `schedule.end` | the end of training by `over`, else to be given | |
 /// | `schedule.fraction` | 0.5, to 0 along a cosine | [0, 1] |
 /// | `decay` | 0.9 | [0, 1) |
 ///
@@ -38,14 +39,22 @@ pub struct Snfs {
 }
 
 impl Snfs {
-    /// Sparse momentum that changes masks every `every` steps until step `end`.
-    pub fn new(sparsity: f64, every: u64, end: u64) -> Self {
+    /// Sparse momentum; say by [`over`](Self::over) how long training is, or by
+    /// [`every`](Self::every) and [`until`](Self::until) when masks change.
+    pub fn new(sparsity: f64) -> Self {
         Self {
             sparsity,
             distribution: Distribution::Uniform,
-            schedule: UpdateSchedule::new(every, end, 0.5),
+            schedule: UpdateSchedule::every(0).with_fraction(0.5),
             decay: 0.9,
         }
+    }
+
+    /// Changes masks to the end of so many training steps, a hundred times if no interval is
+    /// [given](Self::every): the paper changes them once an epoch.
+    pub fn over(mut self, steps: u64) -> Self {
+        self.schedule = self.schedule.filled((steps / 100).max(1), steps);
+        self
     }
 
     /// Sets the distribution over layers at the start.
@@ -53,13 +62,9 @@ impl Snfs {
         self.distribution = distribution;
         self
     }
-
-    /// Sets the whole schedule.
-    pub fn with_schedule(mut self, schedule: UpdateSchedule) -> Self {
-        self.schedule = schedule;
-        self
-    }
 }
+
+schedule_setters!(Snfs);
 
 impl Recipe for Snfs {
     fn parts(&self, draw: Draw) -> Parts {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::setters::{schedule_setters, share};
 use crate::sparse::parts::{
     Budget, Distribution, Draw, GradientMagnitude, Parts, Recipe, UpdateSchedule,
 };
@@ -12,8 +13,8 @@ use crate::sparse::parts::{
 /// |---|---|---|
 /// | `sparsity` | | [0, 1), published for 0.5 to 0.7 |
 /// | `distribution` | ERK | |
-/// | `schedule.every` | | ≥ 1; 15,000 to 20,000 for DeiT-Tiny and -Small, 6,000 to 7,000 for -Base |
-/// | `schedule.end` | | 80 % of the training steps |
+/// | `schedule.every` | a twentieth of training by [`over`](Self::over), else to be given | ≥ 1; 15,000 to 20,000 for DeiT-Tiny and -Small, 6,000 to 7,000 for -Base |
+/// | `schedule.end` | 80 % of training by `over`, else to be given | |
 /// | `schedule.fraction` | 0.5, to 0.005 along a cosine | [0, 1] |
 ///
 /// Chen et al., "Chasing Sparsity in Vision Transformers", NeurIPS 2021 (arXiv 2106.04533): the
@@ -33,13 +34,24 @@ pub struct Svite {
 }
 
 impl Svite {
-    /// SViTE that changes masks every `every` steps until step `end`.
-    pub fn new(sparsity: f64, every: u64, end: u64) -> Self {
+    /// SViTE; say by [`over`](Self::over) how long training is, or by [`every`](Self::every) and
+    /// [`until`](Self::until) when masks change.
+    pub fn new(sparsity: f64) -> Self {
         Self {
             sparsity,
             distribution: Distribution::Erk,
-            schedule: UpdateSchedule::new(every, end, 0.5).with_last_fraction(0.005),
+            schedule: UpdateSchedule::every(0)
+                .with_fraction(0.5)
+                .with_last_fraction(0.005),
         }
+    }
+
+    /// Freezes masks after 80 % of so many training steps, as in the paper, and changes them at
+    /// every twentieth part of training if no interval is [given](Self::every).
+    pub fn over(mut self, steps: u64) -> Self {
+        let end = share(steps, 4, 5);
+        self.schedule = self.schedule.filled((steps / 20).max(1), end);
+        self
     }
 
     /// Sets the distribution over layers.
@@ -47,13 +59,9 @@ impl Svite {
         self.distribution = distribution;
         self
     }
-
-    /// Sets the whole schedule.
-    pub fn with_schedule(mut self, schedule: UpdateSchedule) -> Self {
-        self.schedule = schedule;
-        self
-    }
 }
+
+schedule_setters!(Svite);
 
 impl Recipe for Svite {
     fn parts(&self, draw: Draw) -> Parts {

@@ -15,7 +15,7 @@ use crate::sparse::weight::Weight;
 /// | field | default | range |
 /// |---|---|---|
 /// | `sparsity` | | [0, 1): dead in forward passes |
-/// | `backward_sparsity` | | [0, `sparsity`]: not even trained |
+/// | `backward_sparsity` | twice as many are trained as are live | [0, `sparsity`]: not even trained |
 /// | `every` | 100 steps | ≥ 1 |
 /// | `decay` | 1e-4 | ≥ 0 |
 /// | `distribution` | uniform | |
@@ -48,20 +48,27 @@ pub struct TopKast {
 }
 
 impl TopKast {
-    /// Top-KAST with the same density in each layer.
-    pub fn new(sparsity: f64, backward_sparsity: f64) -> Self {
+    /// Top-KAST with the same density in each layer, which trains twice as many weights as it uses,
+    /// about as in the paper's settings.
+    pub fn new(sparsity: f64) -> Self {
         Self {
             sparsity,
-            backward_sparsity,
+            backward_sparsity: (2.0 * sparsity - 1.0).max(0.0),
             every: 100,
             decay: 1e-4,
             distribution: Distribution::Uniform,
         }
     }
 
+    /// Sets the share of weights that are not even trained.
+    pub fn with_backward_sparsity(mut self, sparsity: f64) -> Self {
+        self.backward_sparsity = sparsity;
+        self
+    }
+
     /// Sets the steps between choices of the sets.
-    pub fn with_update_every(mut self, every: u64) -> Self {
-        self.every = every;
+    pub fn every(mut self, steps: u64) -> Self {
+        self.every = steps;
         self
     }
 

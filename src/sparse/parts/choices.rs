@@ -99,7 +99,7 @@ impl Parts {
     /// Random masks that never change; [`start`](Self::start) is what the methods that prune before
     /// training set.
     pub fn once(name: &'static str, sparsity: f64, budget: Budget, draw: Draw) -> Self {
-        let never = UpdateSchedule::constant(1, 0, 0.0);
+        let never = UpdateSchedule::never();
         Self::new(name, sparsity, budget, never, draw)
     }
 }

@@ -43,7 +43,7 @@ use crate::sparse::weight::Weight;
 /// impl Recipe for LonelyRigL {
 ///     fn parts(&self, draw: Draw) -> Parts {
 ///         let budget = Budget::PerLayer(Distribution::Erk);
-///         let schedule = UpdateSchedule::new(100, 7_500, 0.3).with_decay(Decay::Linear);
+///         let schedule = UpdateSchedule::every(100).until(7_500).with_decay(Decay::Linear);
 ///         Parts {
 ///             grow: Box::new(Lonely),
 ///             ..Parts::new("lonely-rigl", self.0, budget, schedule, draw)

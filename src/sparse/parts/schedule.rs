@@ -37,18 +37,21 @@ impl Decay {
 ///
 /// ```
 /// use zosam::sparse::{Decay, UpdateSchedule};
-/// let schedule = UpdateSchedule::new(100, 75_000, 0.3);
+/// let schedule = UpdateSchedule::every(100).until(75_000); // 30 % at first, along a cosine
 /// assert!(!schedule.is_due(0) && schedule.is_due(100) && !schedule.is_due(75_000));
 /// assert!((schedule.fraction_at(37_500) - 0.15).abs() < 1e-12);
 /// ```
+///
+/// The end has to be given, by [`until`](Self::until) or a method's `over`:
+/// [`validate`](Self::validate) refuses a schedule without one, and so does an attach.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpdateSchedule {
     /// First step that may change masks.
     pub begin: u64,
     /// Steps between changes (RigL's ΔT).
     pub every: u64,
-    /// First step after which masks are frozen (RigL's T_end).
-    pub end: u64,
+    /// The step from which masks are frozen (RigL's T_end); none until it is given.
+    pub end: Option<u64>,
     /// Share of the live weights exchanged at step 0 (RigL's α).
     pub fraction: f64,
     /// How that share falls.
@@ -65,16 +68,17 @@ pub struct UpdateSchedule {
 }
 
 impl UpdateSchedule {
-    /// Cosine decay, and a first change after `every` steps.
+    /// A change every so many steps, the first after as many: of 30 % of the live weights, falling
+    /// along a cosine.
     ///
     /// The published RigL code may change masks at step 0, where weights say nothing yet about
-    /// their worth; set `begin` to 0 for that.
-    pub fn new(every: u64, end: u64, fraction: f64) -> Self {
+    /// their worth: [`beginning_at(0)`](Self::beginning_at) does that.
+    pub fn every(steps: u64) -> Self {
         Self {
-            begin: every,
-            every,
-            end,
-            fraction,
+            begin: steps,
+            every: steps,
+            end: None,
+            fraction: 0.3,
             decay: Decay::Cosine,
             last_fraction: 0.0,
             last: None,
@@ -82,28 +86,37 @@ impl UpdateSchedule {
         }
     }
 
-    /// As [`new`](Self::new), with the same share in every change.
-    pub fn constant(every: u64, end: u64, fraction: f64) -> Self {
-        Self {
-            decay: Decay::Constant,
-            ..Self::new(every, end, fraction)
-        }
-    }
-
-    /// Changes after every `epochs` epochs of `steps_per_epoch` steps, before epoch `end`.
-    pub fn epochs(epochs: u64, end: u64, steps_per_epoch: u64, fraction: f64) -> Self {
-        let steps = |epochs: u64| epochs.saturating_mul(steps_per_epoch);
-        Self::new(steps(epochs), steps(end), fraction)
-    }
-
     /// Changes at given steps; the share decays towards the last of them.
-    pub fn at(steps: Vec<u64>, fraction: f64) -> Self {
+    pub fn at(steps: Vec<u64>) -> Self {
         let end = steps.last().map_or(0, |last| last.saturating_add(1));
         Self {
             begin: steps.first().copied().unwrap_or(0),
             steps: Some(steps),
-            ..Self::new(1, end, fraction)
+            ..Self::every(1).until(end)
         }
+    }
+
+    /// No change at all.
+    pub fn never() -> Self {
+        Self::every(1).until(0)
+    }
+
+    /// Freezes masks from a step on.
+    pub fn until(mut self, step: u64) -> Self {
+        self.end = Some(step);
+        self
+    }
+
+    /// Sets the first step that may change masks.
+    pub fn beginning_at(mut self, step: u64) -> Self {
+        self.begin = step;
+        self
+    }
+
+    /// Sets the share of the live weights that is exchanged, at step 0 where it falls.
+    pub fn with_fraction(mut self, fraction: f64) -> Self {
+        self.fraction = fraction;
+        self
     }
 
     /// Sets how the share falls.
@@ -127,7 +140,25 @@ impl UpdateSchedule {
     }
 
     fn is_regular(&self, step: u64) -> bool {
-        step >= self.begin && step < self.end && (step - self.begin).is_multiple_of(self.every)
+        step >= self.begin && step < self.stop() && (step - self.begin).is_multiple_of(self.every)
+    }
+
+    /// The step from which masks are frozen; 0 for a schedule that [`validate`](Self::validate) has
+    /// yet to refuse.
+    fn stop(&self) -> u64 {
+        self.end.unwrap_or(0)
+    }
+
+    /// The schedule with this end and, where none was given, this interval.
+    pub(in crate::sparse) fn filled(self, every: u64, end: u64) -> Self {
+        match self.every {
+            0 => Self {
+                begin: every,
+                every,
+                ..self.until(end)
+            },
+            _ => self.until(end),
+        }
     }
 
     /// The first step from a given one on at which masks change.
@@ -139,7 +170,7 @@ impl UpdateSchedule {
         let past = from.saturating_sub(self.begin);
         let regular = past.div_ceil(every).saturating_mul(every);
         let regular = self.begin.saturating_add(regular);
-        let regular = Some(regular).filter(|step| *step < self.end);
+        let regular = Some(regular).filter(|step| *step < self.stop());
         let last = self.last.filter(|step| *step >= from);
         [regular, last].into_iter().flatten().min()
     }
@@ -149,7 +180,7 @@ impl UpdateSchedule {
         if let Some(list) = &self.steps {
             return list.iter().rev().find(|step| **step < steps).copied();
         }
-        let before = steps.min(self.end).checked_sub(1);
+        let before = steps.min(self.stop()).checked_sub(1);
         let regular = before
             .filter(|step| *step >= self.begin)
             .map(|step| step - (step - self.begin) % self.every.max(1));
@@ -158,7 +189,7 @@ impl UpdateSchedule {
 
     /// The share of live weights to exchange at a step.
     pub fn fraction_at(&self, step: u64) -> f64 {
-        let progress = (step as f64 / self.end.max(1) as f64).min(1.0);
+        let progress = (step as f64 / self.stop().max(1) as f64).min(1.0);
         let range = self.fraction - self.last_fraction;
         match self.decay {
             Decay::Constant => self.fraction,
@@ -166,7 +197,8 @@ impl UpdateSchedule {
         }
     }
 
-    /// Checks the ranges: `every` ≥ 1, `fraction` and `last_fraction` in [0, 1], `steps` rising.
+    /// Checks the ranges: `every` ≥ 1, an `end`, `fraction` and `last_fraction` in [0, 1], `steps`
+    /// rising.
     ///
     /// # Errors
     ///
@@ -176,7 +208,14 @@ impl UpdateSchedule {
             return Err(Error::Config {
                 field: "update_every",
                 value: "0".to_string(),
-                valid: "at least 1",
+                valid: "at least 1: give it by `every` or, with the rest of the schedule, by `over`",
+            });
+        }
+        if self.end.is_none() {
+            return Err(Error::Config {
+                field: "schedule.end",
+                value: "none".to_string(),
+                valid: "a step: give it by `until`, or say by `over` how many steps training has",
             });
         }
         if let Some(steps) = &self.steps

@@ -68,11 +68,11 @@ impl Sparsity {
     /// let device = Device::flex().autodiff();
     /// let layer = LinearConfig::new(20, 10).init(&device);
     /// let loss = |layer: &Linear| layer.weight.val().powi_scalar(2).sum();
-    /// let mut first = Sparsity::new(Set::new(0.9, 100, 1000));
+    /// let mut first = Sparsity::new(Set::new(0.9).every(100).until(1000));
     /// let layer = first.attach(layer, loss)?;
     ///
     /// let masks = Masks::from_nonzeros(&layer);
-    /// let mut second = Sparsity::new(RigL::new(0.9, 1000)).starting_from(masks);
+    /// let mut second = Sparsity::new(RigL::new(0.9).until(1000)).starting_from(masks);
     /// let layer = second.attach(layer, loss)?;
     /// assert_eq!(second.masks().fingerprint(), first.masks().fingerprint());
     /// # }

@@ -152,7 +152,7 @@ impl Sparsity {
     /// use burn::module::ParamGroup;
     ///
     /// let layers = ParamGroup::from_regex(r"^layer\d").unwrap();
-    /// let sparsity = Sparsity::new(RigL::new(0.5, 10_000))
+    /// let sparsity = Sparsity::new(RigL::new(0.5).until(10_000))
     ///     .with_granularity(layers, Granularity::NOfM { live: 2, of: 4 });
     /// ```
     pub fn with_granularity(mut self, group: ParamGroup, granularity: Granularity) -> Self {
