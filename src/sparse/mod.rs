@@ -43,7 +43,6 @@ pub use parts::{
     Granularity, Importance, Magnitude, MagnitudeBySign, Parts, Random, Recipe, Redistribution,
     Regrown, Saliency, Score, Training, UpdateSchedule, drop_and_grow, one_shot,
 };
-pub(crate) use sparsity::UNTRAINABLE;
 pub use sparsity::{
     Growth, LayerReport, MaskUpdate, Sparsity, SparsityParts, SparsityReport, Work,
 };

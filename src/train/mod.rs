@@ -113,11 +113,10 @@ impl<M: Module, P: Perturbation> SparseModel<M, P> {
     pub fn new(model: M, sparsity: Sparsity, perturbation: P, seed: u64) -> Result<Self> {
         usable_leaves(&model, &sparsity)?;
         if perturbation.needs_samples() {
-            return Err(Error::Mismatch {
-                what: "the perturbation",
-                reason:
-                    "one that looks at samples needs `step_on`; the learner has no place for it"
-                        .to_string(),
+            return Err(Error::Unsupported {
+                what: "a perturbation that looks at samples",
+                reason: "the learner does not show them",
+                instead: "take steps by `step_on`, with `objective::Samples`",
             });
         }
         let shared = Shared::new(&model, sparsity, perturbation, seed);

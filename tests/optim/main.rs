@@ -131,10 +131,7 @@ fn statistics_advance_once_per_batch() {
 fn no_batch_is_an_error() {
     let losses: [fn(&Net) -> Tensor<1>; 0] = [];
     let result = plain().step_accumulated(0.1, net(), &mut Sparsity::dense(), losses);
-    assert!(matches!(
-        result.map_err(Error::from),
-        Err(Error::Mismatch { .. })
-    ));
+    assert!(matches!(result.map_err(Error::from), Err(Error::NoLoss)));
 }
 
 /// `‖Δθ‖ = lr · min(‖g‖, c)`, in the gradient's direction, as `clip_grad_norm_` makes it.

@@ -133,9 +133,8 @@ impl Recipe for Dsr {
     }
 
     fn load_memory(&mut self, memory: serde_json::Value) -> Result<()> {
-        self.adapted = serde_json::from_value(memory).map_err(|error| Error::Mismatch {
-            what: "the state of DSR",
-            reason: error.to_string(),
+        self.adapted = serde_json::from_value(memory).map_err(|error| {
+            Error::mismatch("the state of DSR", "it is no threshold").caused_by(error)
         })?;
         Ok(())
     }

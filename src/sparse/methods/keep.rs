@@ -102,9 +102,11 @@ impl SparsityMethod for Keep {
     }
 
     fn load_state(&mut self, state: serde_json::Value) -> Result<()> {
-        self.sparsity = state.as_f64().ok_or_else(|| Error::Mismatch {
-            what: "the state of `keep`",
-            reason: format!("it is {state}, not a sparsity"),
+        self.sparsity = state.as_f64().ok_or_else(|| {
+            Error::mismatch(
+                "the state of `keep`",
+                format!("it is {state}, not a sparsity"),
+            )
         })?;
         Ok(())
     }

@@ -143,8 +143,8 @@ fn check_sparsity(live: &[LiveSet], method: &dyn SparsityMethod) -> Result<()> {
 }
 
 fn unfit(masked: &Leaf, reason: impl std::fmt::Display) -> Error {
-    Error::Mismatch {
-        what: "a given mask",
-        reason: format!("that of `{}`: {reason}", masked.path),
-    }
+    Error::mismatch(
+        "a given mask",
+        format!("that of `{}`: {reason}", masked.path),
+    )
 }

@@ -8,7 +8,7 @@ use burn_pack::{Reader, Tensor, Writer};
 
 use super::latent::Latent;
 use super::progress::Progress;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Source};
 use crate::masks::LiveSet;
 use crate::tree::{self, Leaf, ParamVector};
 
@@ -85,15 +85,15 @@ impl History {
         for (path, data) in &self.rewind {
             tensors.push(packed(format!("{REWIND}{path}"), data.clone()));
         }
-        let progress = serde_json::to_string(&self.progress).map_err(unfit)?;
+        let progress = serde_json::to_string(&self.progress).map_err(unreadable)?;
         let writer = Writer::new(tensors).with_metadata(PROGRESS, &progress);
-        writer.into_bytes().map_err(unfit)
+        writer.into_bytes().map_err(unreadable)
     }
 
     /// The paths of the weights whose history this is.
     pub fn masked_paths(bytes: &Bytes) -> Result<HashSet<String>> {
-        let reader = Reader::from_bytes(bytes.clone()).map_err(unfit)?;
-        let tensors = reader.into_tensors().map_err(unfit)?.into_iter();
+        let reader = Reader::from_bytes(bytes.clone()).map_err(unreadable)?;
+        let tensors = reader.into_tensors().map_err(unreadable)?.into_iter();
         let path = |name: &str| Some(name.strip_prefix(START)?.strip_prefix('/')?.to_string());
         Ok(tensors.filter_map(|tensor| path(&tensor.name)).collect())
     }
@@ -104,14 +104,14 @@ impl History {
         leaves: &[Leaf],
         device: &burn::tensor::Device,
     ) -> Result<(Self, Option<Stored>)> {
-        let reader = Reader::from_bytes(bytes).map_err(unfit)?;
+        let reader = Reader::from_bytes(bytes).map_err(unreadable)?;
         let progress = match reader.metadata().get(PROGRESS) {
-            Some(progress) => serde_json::from_str(progress).map_err(unfit)?,
+            Some(progress) => serde_json::from_str(progress).map_err(unreadable)?,
             None => Progress::of_an_early_checkpoint(),
         };
         let mut stored = HashMap::new();
-        for tensor in reader.into_tensors().map_err(unfit)? {
-            let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(unfit)?;
+        for tensor in reader.into_tensors().map_err(unreadable)? {
+            let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(unreadable)?;
             stored.insert(name, (dtype, shape, bytes.to_vec()));
         }
         let set = |name: &str| -> Result<Vec<LiveSet>> {
@@ -212,9 +212,10 @@ fn packed(name: String, data: TensorData) -> Tensor {
     Tensor::new(name, dtype, shape, None, bytes)
 }
 
+fn unreadable(source: impl Into<Source>) -> Error {
+    Error::record("the history of the masks", source)
+}
+
 fn unfit(reason: impl ToString) -> Error {
-    Error::Mismatch {
-        what: "the history of the masks",
-        reason: reason.to_string(),
-    }
+    Error::mismatch("the history of the masks", reason)
 }

@@ -16,7 +16,6 @@ mod work;
 pub use report::{LayerReport, SparsityReport};
 pub use saved::SparsityParts;
 pub use step::MaskUpdate;
-pub(crate) use weights::UNTRAINABLE;
 pub use work::Work;
 
 use std::sync::Arc;

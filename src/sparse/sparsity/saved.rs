@@ -123,9 +123,11 @@ impl Sparsity {
             return Ok(());
         }
         let group = self.group.as_ref();
-        let other = |leaf: &Leaf, which: &str| Error::Mismatch {
-            what: "the selection of sparse weights",
-            reason: format!("`{}` {which}", leaf.path),
+        let other = |leaf: &Leaf, which: &str| {
+            Error::mismatch(
+                "the selection of sparse weights",
+                format!("`{}` {which}", leaf.path),
+            )
         };
         if let Some(leaf) = masks.leaves().find(|leaf| !is_sparse(group, leaf)) {
             return Err(other(leaf, "has a saved mask and is not one of them"));
@@ -159,13 +161,13 @@ impl Sparsity {
                 Ok(Some(Latent::new(values, training, leaves)))
             }
             (None, None) => Ok(None),
-            (wanted, _) => Err(Error::Mismatch {
-                what: "the history of the masks",
-                reason: match wanted {
+            (wanted, _) => Err(Error::mismatch(
+                "the history of the masks",
+                match wanted {
                     Some(_) => "it holds no latent values, which the method needs".to_string(),
                     None => "it holds latent values, which the method does not have".to_string(),
                 },
-            }),
+            )),
         }
     }
 }
@@ -178,9 +180,9 @@ fn masked_leaves<M: Module>(model: &M, history: &Bytes) -> Result<Vec<Leaf>> {
     let known = |path: &&String| leaves.iter().any(|leaf| leaf.path == **path);
     match paths.iter().find(|path| !known(path)) {
         None => Ok(leaves),
-        Some(path) => Err(Error::Mismatch {
-            what: "the history of the masks",
-            reason: format!("the model has no parameter `{path}`"),
-        }),
+        Some(path) => Err(Error::mismatch(
+            "the history of the masks",
+            format!("the model has no parameter `{path}`"),
+        )),
     }
 }

@@ -21,9 +21,6 @@ const LAYERS: [&str; 8] = [
     "DeformConv2d",
 ];
 
-/// Why a model may have nothing to train.
-pub(crate) const UNTRAINABLE: &str = "the model has no trainable parameter: create it on a device with `.autodiff()`, or call `.train()`; to move it, use `.fork(&device)`, because `.to_device(&device)` makes results of its parameters";
-
 /// Whether a parameter is the weight of a convolution or linear layer.
 pub(super) fn is_selected(leaf: &Leaf) -> bool {
     let is_weight = leaf.path.rsplit('.').next() == Some("weight");
@@ -52,9 +49,9 @@ pub(super) fn select<M: Module>(model: &M, group: Option<&ParamGroup>) -> Result
     selected.retain(|leaf| is_sparse(group, leaf));
     match selected.is_empty() {
         false => Ok(selected),
+        true if trainable == 0 => Err(Error::NotTrainable),
         true => Err(Error::NoWeights {
             reason: match group {
-                _ if trainable == 0 => UNTRAINABLE.to_string(),
                 Some(_) => {
                     format!("the group matches none of {trainable} trainable parameters")
                 }
@@ -80,9 +77,11 @@ pub(super) fn read_weights(
     live: impl Fn(&Leaf) -> Option<LiveSet>,
 ) -> Result<Vec<Weight>> {
     let one = |(leaf, rule): (&Leaf, &LayerRule)| -> Result<Weight> {
-        let gone = || Error::Mismatch {
-            what: "the set of masks",
-            reason: format!("the model has no parameter `{}`", leaf.path),
+        let gone = || {
+            Error::mismatch(
+                "the set of masks",
+                format!("the model has no parameter `{}`", leaf.path),
+            )
         };
         Ok(Weight {
             path: leaf.path.clone(),
