@@ -18,8 +18,8 @@ pub struct Weight {
     /// Values, zero at dead positions.
     pub values: Vec<f32>,
     /// Gradient at every position, dead ones included, or the method's
-    /// [memory](crate::sparse::SparsityMethod::gradient_memory) of gradients; empty where a method does not
-    /// [ask for it](crate::sparse::SparsityMethod::needs_gradient), zero where the weight has none.
+    /// [memory](crate::sparse::Plan::memory) of gradients; empty where a method does not
+    /// [ask for it](crate::sparse::Plan::gradients), zero where the weight has none.
     pub gradient: Vec<f32>,
     /// Live positions.
     pub live: LiveSet,

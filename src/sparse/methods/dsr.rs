@@ -97,12 +97,12 @@ schedule_setters!(Dsr);
 
 impl Recipe for Dsr {
     fn parts(&self, draw: Draw) -> Parts {
-        let budget = Budget::PerLayer(self.distribution);
         Parts {
+            budget: Budget::PerLayer(self.distribution),
             exchange: Exchange::Below(self.current_threshold()),
             regrow_dropped: false,
             redistribution: Redistribution::BySurvivors,
-            ..Parts::new("dsr", self.sparsity, budget, self.schedule.clone(), draw)
+            ..Parts::new("dsr", self.sparsity, self.schedule.clone(), draw)
         }
     }
 

@@ -60,10 +60,11 @@ impl Grasp {
 impl Recipe for Grasp {
     fn parts(&self, draw: Draw) -> Parts {
         Parts {
+            budget: self.budget,
             start: Box::new(GradientFlow {
                 temperature: self.temperature,
             }),
-            ..Parts::once("grasp", self.sparsity, self.budget, draw)
+            ..Parts::once("grasp", self.sparsity, draw)
         }
     }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::masks::{LiveSet, count};
 use crate::sparse::method::SparsityMethod;
+use crate::sparse::plan::{GradientUse, Plan};
 use crate::sparse::weight::Weight;
 
 /// Keeps masks and never changes them: those that are given by
@@ -44,16 +45,13 @@ impl Keep {
 }
 
 impl SparsityMethod for Keep {
-    fn name(&self) -> &'static str {
-        "keep"
+    fn plan(&self) -> Plan {
+        let plan = Plan::new("keep", self.sparsity).with_gradients(GradientUse::None);
+        plan.with_layer_densities(true)
     }
 
     fn validate(&self) -> Result<()> {
         Ok(())
-    }
-
-    fn sparsity(&self) -> f64 {
-        self.sparsity
     }
 
     fn target_densities(&self, _shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
@@ -83,18 +81,6 @@ impl SparsityMethod for Keep {
         let live: Vec<LiveSet> = weights.iter().map(|weight| weight.live.clone()).collect();
         self.note(&live);
         Ok(())
-    }
-
-    fn takes_layer_densities(&self) -> bool {
-        true
-    }
-
-    fn needs_dense_gradient(&self) -> bool {
-        false
-    }
-
-    fn needs_gradient(&self) -> bool {
-        false
     }
 
     fn state(&self) -> serde_json::Value {

@@ -176,7 +176,6 @@ impl Recipe for Mest {
             Some(phase) => (phase.drop_to, phase.grow_to),
             None => (self.sparsity, self.sparsity),
         };
-        let budget = Budget::PerLayer(self.distribution);
         let name = match self
             .phases
             .iter()
@@ -185,8 +184,9 @@ impl Recipe for Mest {
             true => "mest-ems",
             false => "mest",
         };
-        let parts = Parts::new(name, self.sparsity, budget, self.schedule(), draw);
+        let parts = Parts::new(name, self.sparsity, self.schedule(), draw);
         Parts {
+            budget: Budget::PerLayer(self.distribution),
             start: Box::new(Magnitude),
             exchange: Exchange::Bounds { drop_to, grow_to },
             drop: Box::new(Importance {

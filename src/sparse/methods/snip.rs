@@ -44,8 +44,9 @@ impl Snip {
 impl Recipe for Snip {
     fn parts(&self, draw: Draw) -> Parts {
         Parts {
+            budget: self.budget,
             start: Box::new(Saliency),
-            ..Parts::once("snip", self.sparsity, self.budget, draw)
+            ..Parts::once("snip", self.sparsity, draw)
         }
     }
 }

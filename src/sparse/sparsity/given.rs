@@ -86,7 +86,7 @@ impl Sparsity {
     /// The masks that were given, for the weights that they are about.
     pub(super) fn given_masks<M: Module>(&mut self, model: &M, given: Masks) -> Result<First> {
         let (leaves, live) = given_sets(model, &given, self.group.as_ref())?;
-        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let rules = self.rules.settle(&leaves, &self.plan)?;
         let sets = leaves.iter().zip(&live);
         let sets: HashMap<ParamId, &LiveSet> = sets.map(|(leaf, live)| (leaf.id, live)).collect();
         let live_now = |leaf: &Leaf| sets.get(&leaf.id).map(|live| LiveSet::clone(live));
