@@ -266,7 +266,7 @@ fn burns_own(setting: &Setting) -> Variant {
 fn with_zosam(name: &'static str, config: SharpnessConfig, setting: &Setting) -> Variant {
     let loss = Samples::new(data(setting), losses);
     let steps = period(&config);
-    let mut optim: SharpOptimizer<Sharpness, Sgd> = config.init(sgd()).expect("valid");
+    let mut optim: SharpOptimizer<SharpnessConfig, Sgd> = config.init(sgd()).expect("valid");
     // An update of masks would make one step in a hundred differ; its cost is measured on its own.
     let mut sparsity = Sparsity::new(RigL::new(0.9, 0)).with_execution(setting.execution);
     let model = sparsity.attach(model(setting), |_: &Network| -> Tensor<1> {
