@@ -156,7 +156,7 @@ pub struct Features<P: Program> {
 
 #[derive(Debug, clap::Args)]
 pub struct Study {
-    /// paper, variants, radius, sensitivity, budget, or a JSON file like those in recipes/studies; or sharpness.
+    /// paper, variants, ladder, radius, sensitivity, budget, or a JSON file like those in recipes/studies; or sharpness.
     pub what: String,
     /// With sharpness: folders of runs, or model files.
     pub runs: Vec<PathBuf>,
@@ -169,7 +169,7 @@ pub struct Study {
     /// Rows whose names hold any of these words.
     #[arg(long, value_name = "WORD,...", value_delimiter = ',')]
     pub rows: Vec<String>,
-    /// Seeds, from 0 [default: the file's].
+    /// How many seeds [default: the file's].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: Option<u64>,
     /// Begin no run that would end later than this, such as 20m or 2h.
