@@ -11,6 +11,7 @@
 #[path = "../common/parts.rs"]
 mod common;
 mod config;
+mod decode;
 mod generate;
 #[path = "../common/interrupt.rs"]
 mod interrupt;

@@ -296,12 +296,9 @@ impl Run<'_> {
             "validation {:.4} bits per byte, at most {:.1} MB while training",
             last.validation_bits, last.peak_megabytes
         );
-        let (model, device) = (state.model.valid(), self.device.clone().without_autodiff());
         let writer = Writer {
-            model: &model,
-            masks: state.sparsity.masks(),
-            context: self.config.model.context,
-            device: &device,
+            model: &state.model.valid(),
+            config: &self.config.model,
         };
         writer.show(&self.options.sample, self.config.seed, &self.output)?;
         self.output.event(&json!({
