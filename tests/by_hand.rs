@@ -34,9 +34,7 @@ const SLOPES: [f32; 8] = [0.1, -0.8, 4.0, 0.3, -0.1, 0.2, 0.9, -0.5];
 /// was just dropped, that is one: it stays.
 #[test]
 fn rigl_drops_by_size_and_grows_by_gradient() {
-    let mut rigl = RigL::new(0.5, 100)
-        .with_update_every(1)
-        .with_drop_fraction(0.5);
+    let mut rigl = RigL::new(0.5).until(100).every(1).with_drop_fraction(0.5);
     // The cosine at step 1 of 100 leaves 0.4998 of 4 weights: one is exchanged.
     assert_eq!(update(&mut rigl, &[layer(VALUES, SLOPES)]), [[0, 2, 4, 5]]);
     let mut slopes = SLOPES;
@@ -47,8 +45,11 @@ fn rigl_drops_by_size_and_grows_by_gradient() {
 /// SET differs by what grows: the place that the random score ranks first among the dead and the dropped.
 #[test]
 fn set_grows_at_random() {
-    let schedule = UpdateSchedule::constant(1, 100, 0.25);
-    let mut set = Set::new(0.5, 1, 100).with_schedule(schedule);
+    let schedule = UpdateSchedule::every(1)
+        .until(100)
+        .with_fraction(0.25)
+        .with_decay(Decay::Constant);
+    let mut set = Set::new(0.5).with_schedule(schedule);
     let weight = layer(VALUES, SLOPES);
     let scores = Random { seed: 7, step: 2 }.score(&weight);
     let candidates = [1, 2, 3, 6, 7];
@@ -71,7 +72,10 @@ struct By {
 
 impl Recipe for By {
     fn parts(&self, draw: Draw) -> Parts {
-        let schedule = UpdateSchedule::new(1, 100, 0.5).with_decay(Decay::Constant);
+        let schedule = UpdateSchedule::every(1)
+            .until(100)
+            .with_fraction(0.5)
+            .with_decay(Decay::Constant);
         let budget = Budget::PerLayer(Distribution::Uniform);
         Parts {
             exchange: self.exchange,
@@ -169,7 +173,7 @@ fn bounds_drop_and_grow_to_their_counts() {
     let mut slopes = SLOPES;
     slopes[2] = 0.0;
     assert_eq!(update(&mut by, &[layer(VALUES, slopes)]), [[0, 4, 5, 6]]);
-    let mut mest = Mest::em(0.5, 100).with_update_every(1);
+    let mut mest = Mest::em(0.5).over(100).every(1);
     let live = mest.update(1, &[layer(VALUES, slopes)], 7).unwrap();
     assert_eq!(live[0].iter().filter(|live| **live).count(), 4);
 }
@@ -179,7 +183,7 @@ fn bounds_drop_and_grow_to_their_counts() {
 fn gradual_pruning_keeps_the_largest() {
     let small = VALUES.map(|value| 0.5 * value);
     let layers = || [layer(VALUES, SLOPES), layer(small, SLOPES)];
-    let gmp = GradualMagnitude::new(0.75, 0, 1, 1);
+    let gmp = GradualMagnitude::new(0.75).between(0..=1).every(1);
     let per_layer = Budget::PerLayer(Distribution::Uniform);
     let mut each = gmp.clone().with_budget(per_layer);
     assert_eq!(update(&mut each, &layers()), [[0, 5], [0, 5]]);
@@ -195,7 +199,7 @@ fn gradual_pruning_keeps_the_largest() {
 #[test]
 fn a_ticket_loses_the_smallest_of_all_layers() {
     let small = VALUES.map(|value| 0.5 * value);
-    let mut tickets = LotteryTicket::new(0.9, 2);
+    let mut tickets = LotteryTicket::new(0.9).with_level_steps(2);
     let expected: [&[usize]; 2] = [&[0, 4, 5], &[0, 4, 5]];
     let layers = [layer(VALUES, SLOPES), layer(small, SLOPES)];
     assert_eq!(update(&mut tickets, &layers), expected);
@@ -204,13 +208,21 @@ fn a_ticket_loses_the_smallest_of_all_layers() {
 /// DSR halves a threshold that drops more than its share and doubles one that drops less.
 #[test]
 fn the_threshold_adapts() {
-    let mut dsr = Dsr::new(0.5, 1, 100).with_threshold(0.6).with_share(0.25);
+    let mut dsr = Dsr::new(0.5)
+        .every(1)
+        .until(100)
+        .with_threshold(0.6)
+        .with_share(0.25);
     update(&mut dsr, &[layer(VALUES, SLOPES)]);
     assert_eq!(dsr.current_threshold(), 0.3);
     // 0.3 drops one of four, its share.
     update(&mut dsr, &[layer(VALUES, SLOPES)]);
     assert_eq!(dsr.current_threshold(), 0.3);
-    let mut low = Dsr::new(0.5, 1, 100).with_threshold(0.1).with_share(0.25);
+    let mut low = Dsr::new(0.5)
+        .every(1)
+        .until(100)
+        .with_threshold(0.1)
+        .with_share(0.25);
     update(&mut low, &[layer(VALUES, SLOPES)]);
     assert_eq!(low.current_threshold(), 0.2);
 }
@@ -220,7 +232,10 @@ fn the_threshold_adapts() {
 #[test]
 fn signs_may_be_counted_apart() {
     let values = [0.9, 0.0, -0.2, 0.0, 0.5, 0.1, 0.0, 0.0];
-    let schedule = UpdateSchedule::constant(1, 100, 0.5);
+    let schedule = UpdateSchedule::every(1)
+        .until(100)
+        .with_fraction(0.5)
+        .with_decay(Decay::Constant);
     let kept = |set: Set| {
         let mut set = set.with_schedule(schedule.clone());
         let mut weight = layer(values, SLOPES);
@@ -233,6 +248,6 @@ fn signs_may_be_counted_apart() {
             .collect::<Vec<_>>()
     };
     // What grows at random at this seed is none of the dropped ones.
-    assert_eq!(kept(Set::new(0.5, 1, 100)), [0, 4]);
-    assert_eq!(kept(Set::new(0.5, 1, 100).by_sign()), [0, 2]);
+    assert_eq!(kept(Set::new(0.5).every(1).until(100)), [0, 4]);
+    assert_eq!(kept(Set::new(0.5).every(1).until(100).by_sign()), [0, 2]);
 }

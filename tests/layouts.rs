@@ -123,7 +123,7 @@ fn trained(
 /// masks change, roundings may choose other weights, so that masks are fixed for the latter.)
 #[test]
 fn both_layouts_train_and_resume_unread() {
-    let rigl = Method::RigL(RigL::new(0.5, 12).with_update_every(3));
+    let rigl = Method::RigL(RigL::new(0.5).until(12).every(3));
     let fixed = Method::Random(RandomStatic::new(0.5));
     for layout in LAYOUTS {
         for config in [
@@ -157,7 +157,7 @@ fn both_layouts_train_and_resume_unread() {
 #[test]
 fn units_follow_the_value() {
     for layout in LAYOUTS {
-        let rigl = RigL::new(0.5, 12);
+        let rigl = RigL::new(0.5).until(12);
         let mut sparsity = Sparsity::new(rigl).with_granularity(
             ParamGroup::from_predicate("first"),
             Granularity::OutputChannel,

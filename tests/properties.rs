@@ -5,7 +5,8 @@ use zosam::sparse::{
     Budget, Distribution, GradientMagnitude, Magnitude, Saliency, Weight, drop_and_grow, one_shot,
 };
 use zosam::sparse::{
-    Draw, Exchange, GradientMemory, LotteryTicket, MestGrowth, Parts, Recipe, UpdateSchedule,
+    Decay, Draw, Exchange, GradientMemory, LotteryTicket, MestGrowth, Method, Parts, Recipe,
+    UpdateSchedule,
 };
 use zosam::{
     Dsr, Error, GradualMagnitude, Mest, Perturbation, RigL, Set, Snfs, Snip, SparsityMethod, Svite,
@@ -126,15 +127,15 @@ proptest! {
         step in 0u64..40,
     ) {
         let methods: Vec<Box<dyn SparsityMethod>> = vec![
-            Box::new(Set::new(sparsity, 1, 40).with_distribution(Distribution::Uniform)),
-            Box::new(Dsr::new(sparsity, 1, 40).with_threshold(0.3)),
-            Box::new(RigL::new(sparsity, 40).with_update_every(1)),
-            Box::new(Mest::em(sparsity, 40)),
-            Box::new(Mest::em_s(sparsity, 40).with_lambda(0.3).with_growth(MestGrowth::Gradient)),
-            Box::new(Svite::new(sparsity, 1, 40)),
-            Box::new(Snfs::new(sparsity, 1, 40)),
-            Box::new(GradualMagnitude::new(sparsity, 0, 30, 7)),
-            Box::new(LotteryTicket::new(sparsity, 8)),
+            Box::new(Set::new(sparsity).every(1).until(40).with_distribution(Distribution::Uniform)),
+            Box::new(Dsr::new(sparsity).every(1).until(40).with_threshold(0.3)),
+            Box::new(RigL::new(sparsity).until(40).every(1)),
+            Box::new(Mest::em(sparsity).over(40)),
+            Box::new(Mest::em_s(sparsity).over(40).with_lambda(0.3).with_growth(MestGrowth::Gradient)),
+            Box::new(Svite::new(sparsity).every(1).until(40)),
+            Box::new(Snfs::new(sparsity).every(1).until(40)),
+            Box::new(GradualMagnitude::new(sparsity).between(0..=30).every(7)),
+            Box::new(LotteryTicket::new(sparsity).with_level_steps(8)),
         ];
         for mut method in methods {
             method.validate().unwrap();
@@ -232,10 +233,10 @@ fn nan_is_a_typed_error_that_names_the_weight() {
 #[test]
 fn settings_yet_to_be_refused_do_not_panic() {
     let tickets = [
-        LotteryTicket::new(0.9, 5).with_rewind(9),
-        LotteryTicket::new(0.9, 5).with_rate(0.0),
-        LotteryTicket::new(0.9, 5).with_rate(1.0),
-        LotteryTicket::new(f64::NAN, 0),
+        LotteryTicket::new(0.9).with_level_steps(5).with_rewind(9),
+        LotteryTicket::new(0.9).with_level_steps(5).with_rate(0.0),
+        LotteryTicket::new(0.9).with_level_steps(5).with_rate(1.0),
+        LotteryTicket::new(f64::NAN).with_level_steps(0),
     ];
     for tickets in tickets {
         tickets.total_steps();
@@ -246,7 +247,7 @@ fn settings_yet_to_be_refused_do_not_panic() {
         }
         tickets.validate().unwrap_err();
     }
-    let set = Set::new(0.9, 0, 100);
+    let set = Set::new(0.9).every(0).until(100);
     set.sparsity_after(50);
     assert!(
         set.validate()
@@ -254,7 +255,9 @@ fn settings_yet_to_be_refused_do_not_panic() {
             .to_string()
             .starts_with("update_every = 0")
     );
-    let backwards = GradualMagnitude::new(0.9, 20, 10, 5);
+    let backwards = GradualMagnitude::new(0.9)
+        .between(std::ops::RangeInclusive::new(20, 10))
+        .every(5);
     assert!(
         backwards
             .validate()
@@ -263,8 +266,16 @@ fn settings_yet_to_be_refused_do_not_panic() {
             .starts_with("begin = 20")
     );
     // A run of one pruning step prunes all the way.
-    assert_eq!(GradualMagnitude::new(0.9, 0, 0, 1).sparsity_at(0), 0.9);
-    let forever = RigL::new(0.9, 10).with_memory(GradientMemory::Sum { steps: u64::MAX });
+    assert_eq!(
+        GradualMagnitude::new(0.9)
+            .between(0..=0)
+            .every(1)
+            .sparsity_at(0),
+        0.9
+    );
+    let forever = RigL::new(0.9)
+        .until(10)
+        .with_memory(GradientMemory::Sum { steps: u64::MAX });
     assert!(
         forever
             .validate()
@@ -288,6 +299,99 @@ fn settings_yet_to_be_refused_do_not_panic() {
     assert!(one_shot(&[weight], &Magnitude, -1.0, Budget::Global).is_err());
 }
 
+/// A method that was never told when to change masks is refused, in words that say how to tell it.
+#[test]
+fn a_schedule_that_was_never_given_is_refused() {
+    let methods: [(Box<dyn SparsityMethod>, &str); 13] = [
+        (Box::new(RigL::new(0.9)), "`over`"),
+        (Box::new(Set::new(0.9)), "`over`"),
+        (Box::new(Set::new(0.9).every(5)), "`over`"),
+        (Box::new(Set::new(0.9).until(50)), "`every`"),
+        (Box::new(Set::itop(0.9)), "`over`"),
+        (Box::new(Dsr::new(0.9)), "`over`"),
+        (Box::new(Snfs::new(0.9)), "`over`"),
+        (Box::new(Svite::new(0.9)), "`over`"),
+        (Box::new(Mest::em(0.9)), "`over`"),
+        (Box::new(Mest::em_s(0.9).every(5)), "`over`"),
+        (Box::new(GradualMagnitude::new(0.9)), "`over`"),
+        (Box::new(GradualMagnitude::new(0.9).every(5)), "`over`"),
+        (Box::new(LotteryTicket::new(0.9)), "`with_level_steps`"),
+    ];
+    for (method, remedy) in methods {
+        let error = method.validate().unwrap_err().to_string();
+        assert!(error.contains(remedy), "{method:?}: {error}");
+    }
+}
+
+/// The shares of training that papers and their codes have, whichever is said first; no number of
+/// steps is too large.
+#[test]
+fn schedules_are_scaled_to_a_run() {
+    let rigl = RigL::new(0.9).every(100).until(750);
+    assert_eq!(RigL::new(0.9).over(1000), rigl);
+    assert_eq!(
+        Set::new(0.9).over(1000),
+        Set::new(0.9).every(10).until(1000)
+    );
+    assert_eq!(
+        Set::new(0.9).over(1000).every(3),
+        Set::new(0.9).every(3).over(1000)
+    );
+    assert_eq!(Dsr::new(0.9).over(1000), Dsr::new(0.9).every(10).until(950));
+    assert_eq!(
+        Snfs::new(0.9).over(1000),
+        Snfs::new(0.9).every(10).until(1000)
+    );
+    assert_eq!(
+        Svite::new(0.9).over(1000),
+        Svite::new(0.9).every(50).until(800)
+    );
+    let gmp = GradualMagnitude::new(0.9);
+    assert_eq!(
+        gmp.clone().over(1000),
+        gmp.clone().between(10..=750).every(10)
+    );
+    assert_eq!(gmp.clone().over(1000).every(3), gmp.every(3).over(1000));
+    let mest = Mest::em(0.9).over(1600);
+    let ends: Vec<u64> = mest.phases.iter().map(|phase| phase.until).collect();
+    assert_eq!((mest.every, ends), (50, vec![900, 1200, 1600]));
+    assert_eq!(
+        Mest::em(0.9).over(160).every(3),
+        Mest::em(0.9).every(3).over(160)
+    );
+    for steps in [0, 1, u64::MAX] {
+        Mest::em_s(0.9).over(steps).is_due(7);
+        RigL::new(0.9).over(steps).is_due(7);
+        Dsr::new(0.9).over(steps).is_due(7);
+        GradualMagnitude::new(0.9).over(steps).is_due(7);
+    }
+}
+
+/// Settings as they were written when schedules were bare numbers.
+#[test]
+fn settings_that_were_saved_before_load() {
+    let times = r#""begin":100,"every":100,"end":1000,"fraction":0.3,"decay":"constant""#;
+    let set =
+        format!(r#"{{"set":{{"sparsity":0.9,"distribution":"erk","schedule":{{{times}}}}}}}"#);
+    let gmp = r#"{"gmp":{"sparsity":0.9,"budget":"global","begin":0,"end":1000,"every":100}}"#;
+    let lth =
+        r#"{"lth":{"sparsity":0.9,"level_steps":50,"rewind":0,"rate":0.2,"perturbed":"ticket"}}"#;
+    let loaded = |json: &str| serde_json::from_str::<Method>(json).unwrap();
+    let new = Set::new(0.9).every(100).until(1000);
+    assert_eq!(loaded(&set), Method::Set(new.clone()));
+    let between = GradualMagnitude::new(0.9).between(0..=1000).every(100);
+    assert_eq!(loaded(gmp), Method::Gmp(between.clone()));
+    let tickets = LotteryTicket::new(0.9).with_level_steps(50);
+    assert_eq!(loaded(lth), Method::Lth(tickets));
+    // And they are written as before.
+    assert_eq!(serde_json::to_string(&Method::Gmp(between)).unwrap(), gmp);
+    assert!(
+        serde_json::to_string(&new)
+            .unwrap()
+            .contains(r#""end":1000"#)
+    );
+}
+
 /// Growth between bounds needs a count for each layer.
 #[test]
 fn a_recipe_that_cannot_grow_says_so() {
@@ -295,7 +399,10 @@ fn a_recipe_that_cannot_grow_says_so() {
     struct Elastic;
     impl Recipe for Elastic {
         fn parts(&self, draw: Draw) -> Parts {
-            let schedule = UpdateSchedule::constant(1, 10, 0.0);
+            let schedule = UpdateSchedule::every(1)
+                .until(10)
+                .with_fraction(0.0)
+                .with_decay(Decay::Constant);
             Parts {
                 exchange: Exchange::Bounds {
                     drop_to: 0.6,
@@ -322,11 +429,10 @@ fn fields_out_of_range_are_named() {
     for sparsity in [-0.1, 1.0, f64::NAN] {
         assert!(message(Snip::new(sparsity).validate()).starts_with("sparsity ="));
     }
+    assert!(message(RigL::new(0.5).until(10).every(0).validate()).starts_with("update_every = 0"));
     assert!(
-        message(RigL::new(0.5, 10).with_update_every(0).validate()).starts_with("update_every = 0")
-    );
-    assert!(
-        message(RigL::new(0.5, 10).with_drop_fraction(1.5).validate()).contains("between 0 and 1")
+        message(RigL::new(0.5).until(10).with_drop_fraction(1.5).validate())
+            .contains("between 0 and 1")
     );
     for config in [
         ZoSamConfig::new().with_rho(-1.0),
