@@ -3,10 +3,14 @@
 #![cfg(feature = "flex")]
 
 mod budgets;
+mod by_hand;
 mod counting;
 mod freezing;
 mod given;
+mod granularity;
+mod layouts;
 mod missing_gradients;
+mod properties;
 mod recurrent;
 mod transposed;
 
@@ -24,11 +28,10 @@ use burn::optim::{Sgd, SgdConfig};
 use burn::tensor::{Distribution, Int, Tensor};
 use zosam::nn::Linear;
 use zosam::objective::seeded;
-use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, Sparsity};
 use zosam::{SharpOptimizer, SharpnessConfig, tree};
 
-pub type Optim = SharpOptimizer<Sharpness, Sgd>;
+pub type Optim = SharpOptimizer<SharpnessConfig, Sgd>;
 
 /// Two heads on one body, of which a loss may use either or both.
 #[derive(Module, Debug)]

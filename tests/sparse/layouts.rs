@@ -1,6 +1,5 @@
 //! Weights in both of burn's layouts, in modules that nobody has read yet: burn announces the shape of a
 //! `LinearLayout::Col` weight transposed until its value is made.
-#![cfg(feature = "flex")]
 
 use burn::module::{Module, ParamGroup};
 use burn::nn::{Linear, LinearConfig, LinearLayout};

@@ -47,7 +47,7 @@ fn differences(case: &Case) -> [f64; 2] {
 
 #[test]
 fn pixels_are_those_of_pil() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("../golden/folder.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../../golden/folder.json")).unwrap();
     for case in cases {
         let [largest, mean] = differences(&case);
         let name = format!(

@@ -1,15 +1,9 @@
 //! Image folders: what is listed, decoded, resized, skipped.
-#![cfg(feature = "images")]
 
-#[path = "image_folder/damage.rs"]
 mod damage;
-#[path = "image_folder/formats.rs"]
 mod formats;
-#[path = "image_folder/listing.rs"]
 mod listing;
-#[path = "image_folder/loader.rs"]
 mod loader;
-#[path = "image_folder/reference.rs"]
 mod reference;
 
 use std::fs;

@@ -1,26 +1,18 @@
 //! Data sets, augmentation and the loader.
 #![cfg(feature = "data")]
 
-#[path = "data/augment.rs"]
 mod augment;
-#[path = "data/balanced.rs"]
 mod balanced;
-#[path = "data/cifar_c.rs"]
 mod cifar_c;
 #[cfg(feature = "images")]
-#[path = "data/corruption.rs"]
 mod corruption;
-#[path = "data/damage.rs"]
 mod damage;
-#[path = "data/files.rs"]
 mod files;
-#[path = "data/images.rs"]
+#[cfg(feature = "images")]
+mod image_folder;
 mod images;
-#[path = "data/loader.rs"]
 mod loader;
-#[path = "data/mnist1d.rs"]
 mod mnist1d;
-#[path = "data/recipes.rs"]
 mod recipes;
 
 use std::fs;
