@@ -89,7 +89,7 @@ fn settled(masks: Masks, args: &mut Args) -> Masks {
         | MethodName::Snip
         | MethodName::Grasp
         | MethodName::Synflow => {
-            let method = args.plan().name;
+            let method = args.method().name();
             eprintln!(
                 "warning: --method {method} does not use the file's masks ({live} of {of} weights live): --method keep does"
             );

@@ -59,7 +59,7 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// If the sparsity cannot be reached or a score is not a number.
     fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>>;
 
-    /// Takes note of live sets that were [given](crate::sparse::Sparsity::starting_from), in place of
+    /// Takes note of live sets that were [given](crate::Sparsity::starting_from), in place of
     /// [`initial`](Self::initial).
     ///
     /// # Errors

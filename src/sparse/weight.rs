@@ -28,7 +28,8 @@ pub struct Weight {
     /// The layer's own density, where one was set; the other layers share the rest of the budget.
     pub density: Option<f64>,
     /// Whether it takes no part in this change of masks, because it is frozen or got no gradient.
-    /// Its live set stays as it is, whatever an [update](crate::sparse::SparsityMethod::update) returns for it.
+    /// Its live set stays as it is, whatever an [update](crate::SparsityMethod::update) returns for
+    /// it.
     /// Default: it takes part.
     pub sits_out: bool,
 }

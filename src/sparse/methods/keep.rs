@@ -9,8 +9,8 @@ use crate::sparse::plan::{GradientUse, Plan};
 use crate::sparse::weight::Weight;
 
 /// Keeps masks and never changes them: those that are given by
-/// [`Sparsity::starting_from`](crate::sparse::Sparsity::starting_from) or
-/// [`Sparsity::from_masks`](crate::sparse::Sparsity::from_masks), or else the zeros of the model.
+/// [`Sparsity::starting_from`](crate::Sparsity::starting_from) or
+/// [`Sparsity::from_masks`](crate::Sparsity::from_masks), or else the zeros of the model.
 ///
 /// This is how a sparse net is fine-tuned. Without masks a weight is dead where it is ±0 when the
 /// method is attached; it is an error if none is.

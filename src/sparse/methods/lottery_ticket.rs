@@ -34,7 +34,7 @@ pub enum Perturbed {
 /// `⌈ln(1 − S)/ln(1 − rate)⌉` prunings, see [`levels`](Self::levels), and
 /// [`total_steps`](Self::total_steps) steps. Everything happens inside
 /// [`step_with`](crate::SharpOptimizer::step_with); the caller takes learning rate and data from
-/// [`Sparsity::schedule_step`](crate::sparse::Sparsity::schedule_step).
+/// [`Sparsity::schedule_step`](crate::Sparsity::schedule_step).
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -68,8 +68,8 @@ pub struct LotteryTicket {
 }
 
 impl LotteryTicket {
-    /// The original lottery ticket: back to the initial weights, a fifth of the weights a level; say
-    /// by [`with_level_steps`](Self::with_level_steps) how long a level is.
+    /// The original lottery ticket: back to the initial weights, a fifth of the weights a level.
+    /// Say by [`with_level_steps`](Self::with_level_steps) how long a level is.
     pub fn new(sparsity: f64) -> Self {
         Self {
             sparsity,

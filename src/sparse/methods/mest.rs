@@ -57,7 +57,7 @@ pub struct MestPhase {
 /// of masks, so that the net ends at `sparsity` whatever the length of a run. The first masks keep
 /// the largest of the initial weights. The public code runs with λ = 0 and random growth, the
 /// paper's text has λ > 0. It masks only the 3×3 convolutions of the residual blocks; choose them
-/// with [`with_group`](crate::sparse::Sparsity::with_group). It also rebuilds masks from non-zero weights,
+/// with [`with_group`](crate::Sparsity::with_group). It also rebuilds masks from non-zero weights,
 /// which silently drops a grown weight that is still 0; here masks are kept apart from weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mest {

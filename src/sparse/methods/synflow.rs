@@ -24,7 +24,8 @@ use crate::sparse::weight::Weight;
 /// is measured on the weights still live, of which the best `round(N (1 − S)^(k/n))` stay. Where
 /// the device can, it is computed in f64: in deep nets the flow outgrows f32.
 ///
-/// It looks at no image, but takes their shape from a [`Classification`](crate::sparse::Classification).
+/// It looks at no image, but takes their shape from a
+/// [`Classification`](crate::sparse::Classification).
 ///
 /// Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic
 /// flow", NeurIPS 2020 (arXiv 2006.05467), with the authors' code's treatment of buffers.

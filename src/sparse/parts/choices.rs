@@ -72,8 +72,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Random masks, denser in small layers (ERK); then, in each layer, the smallest weights make way
-    /// for random ones.
+    /// Random masks, denser in small layers (ERK); then, in each layer, the smallest weights make
+    /// way for random ones.
     pub fn new(name: &'static str, sparsity: f64, schedule: UpdateSchedule, draw: Draw) -> Self {
         Self {
             name,

@@ -79,7 +79,7 @@ impl Sparsity {
     ///
     /// `&()` is enough for methods that need no gradient to choose the first masks
     /// ([`RigL`](crate::RigL) and others that start from random ones, or masks that are given).
-    /// [`Grasp`](crate::sparse::Grasp) and [`SynFlow`](crate::sparse::SynFlow) need a
+    /// [`Grasp`](crate::Grasp) and [`SynFlow`](crate::SynFlow) need a
     /// [`Classification`](crate::sparse::Classification).
     ///
     /// # Errors

@@ -297,7 +297,7 @@ impl Sparsity {
     }
 
     /// The step of the learning-rate schedule and of the data that belongs to a step of the
-    /// optimizer: the same but for methods that rewind, as [`LotteryTicket`](crate::sparse::LotteryTicket)
+    /// optimizer: the same but for methods that rewind, as [`LotteryTicket`](crate::LotteryTicket)
     /// does.
     ///
     /// A method's own steps count from the attach. Until its first step is taken, any step is taken
