@@ -9,6 +9,9 @@ use crate::sparse::parts::{
     UpdateSchedule,
 };
 
+/// The end of phases before anybody has said how long training is; a run of 0 steps is one, too.
+const UNKNOWN: u64 = u64::MAX;
+
 /// Which dead weights MEST grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -97,7 +100,7 @@ impl Mest {
         let phase = |index| {
             let (drop_to, grow_to) = bounds(index);
             MestPhase {
-                until: 0,
+                until: UNKNOWN,
                 drop_to,
                 grow_to,
             }
@@ -154,7 +157,7 @@ impl Mest {
     fn schedule(&self) -> UpdateSchedule {
         let end = self.phases.last().map_or(0, |phase| phase.until);
         let regular = UpdateSchedule::every(self.every).beginning_at(0);
-        if self.phases.last().is_some_and(|phase| phase.until == 0) {
+        if end == UNKNOWN {
             return regular; // refused: nobody has said how long training is
         }
         let regular = regular.until(end);
