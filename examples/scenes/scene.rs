@@ -19,6 +19,8 @@ const SIZES: [usize; 2] = [20, 36];
 /// Greys at the two ends of a background, and the standard deviation of its noise.
 const BACKGROUND: [f64; 2] = [0.1, 0.6];
 const NOISE: f64 = 0.04;
+/// Darker pixels of an image are not its item's: specks of 1 and 2 of 255 surround many of them.
+const DARK: u8 = 16;
 /// Share of an item that no other item hides.
 const VISIBLE: f64 = 0.5;
 /// Places that are tried for an item.
@@ -121,7 +123,7 @@ fn background(random: &mut ChaCha8Rng) -> Vec<f32> {
 
 /// A random image in a random size at a random place, all of it within the scene.
 ///
-/// What is black in an image is no part of its item. A pixel is the item's where bilinear interpolation finds that at least half of it is.
+/// What is dark in an image is no part of its item. A pixel is the item's where bilinear interpolation finds that at least half of it is.
 fn stamp(images: &Images, random: &mut ChaCha8Rng) -> Stamp {
     let index = random.random_range(0..images.len());
     let side = random.random_range(SIZES[0]..=SIZES[1]);
@@ -137,8 +139,10 @@ fn stamp(images: &Images, random: &mut ChaCha8Rng) -> Stamp {
                 for (column, by_column) in columns {
                     let value = source[row * width + column];
                     let weight = by_row * by_column;
-                    covered += if value > 0 { weight } else { 0.0 };
-                    grey += weight * f64::from(value) / 255.0;
+                    if value >= DARK {
+                        covered += weight;
+                        grey += weight * f64::from(value) / 255.0;
+                    }
                 }
             }
             if covered >= 0.5 {
