@@ -1,6 +1,6 @@
 //! The network that says where items are.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::conv::Conv2dConfig;
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor};
@@ -37,9 +37,7 @@ impl Detector {
             )
         };
         let mut heat = output(CLASSES);
-        heat.bias = heat
-            .bias
-            .map(|bias| bias.map(|bias| bias.zeros_like().add_scalar(FIRST)));
+        heat.bias = Some(Param::from_tensor(Tensor::full([CLASSES], FIRST, device)));
         Self {
             unet: Unet::new(width, levels, levels - 2, device),
             heat,
