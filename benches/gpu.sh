@@ -27,7 +27,9 @@ run() {
   chmod +x step_cost contract
   # A device computes sums in another order; the tests' tolerances allow for it.
   ZOSAM_TEST_DEVICE=vulkan ./contract elsewhere
-  ./step_cost --device vulkan --width 32 --batch 128 --only "SAM, RigL/plain m=1/reused/forecast/S2/burn"
+  for network in resnet32 deit-tiny deit-small; do
+    ./step_cost --device vulkan --network "$network" --width 32 --batch 128 --only "SAM, RigL/plain m=1/reused/forecast/S2/sparse weights/burn"
+  done
   if python3 -c 'import torch; assert torch.cuda.is_available()'; then
     python3 gpu_peer.py
   fi

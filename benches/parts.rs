@@ -171,7 +171,7 @@ fn step_with_mask_update(bencher: Bencher, due: bool) {
     let mut model = Some(sparsity.attach(model, loss).expect("valid"));
     let momentum = MomentumConfig::new().with_dampening(0.0);
     let sgd = SgdConfig::new().with_momentum(Some(momentum)).build();
-    let mut optim = Plain::new(Identity, sgd);
+    let mut optim = Plain::new(Identity, sgd).expect("valid");
     // The first step is never due: it creates the momentum that a change has to reset.
     let mut step = || {
         let current = model.take().expect("put back below");

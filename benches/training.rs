@@ -21,7 +21,7 @@ use burn::optim::{Sgd, SgdConfig};
 use burn::tensor::{Distribution as Random, Int, Tensor};
 use plain_resnet::PlainResNet;
 use zosam::models::{ResNet, ResNetConfig};
-use zosam::perturb::{Sharpness, SharpnessConfig};
+use zosam::perturb::SharpnessConfig;
 use zosam::sparse::{Distribution, RandomStatic, Sparsity};
 use zosam::{SharpOptimizer, ZoSamConfig};
 
@@ -110,7 +110,7 @@ fn steps<M: Module + 'static>(
     let batch = (images, Tensor::from_ints(labels.as_slice(), &device));
     let momentum = MomentumConfig::new().with_dampening(0.0);
     let sgd = SgdConfig::new().with_momentum(Some(momentum)).build();
-    let mut optim: SharpOptimizer<Sharpness, Sgd> = sharpness.init(sgd).expect("valid");
+    let mut optim: SharpOptimizer<SharpnessConfig, Sgd> = sharpness.init(sgd).expect("valid");
     let model = sparsity.attach(model.train(), |model: &M| loss(model, &batch));
     let mut model = Some(model.expect("a sparsity that the layers can realise"));
     Box::new(move || {

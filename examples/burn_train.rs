@@ -98,7 +98,7 @@ fn main() -> Result<()> {
     let steps = (EPOCHS * train.len().div_ceil(BATCH)) as u64;
     let mut sparsity = Sparsity::new(RigL::new(0.9, steps).with_update_every(20));
     let net = sparsity.attach_on(Classifier { net }, &())?;
-    let model = SparseModel::new(net, sparsity, ZoSamConfig::new().build()?, 0)?;
+    let model = SparseModel::new(net, sparsity, ZoSamConfig::new(), 0)?;
 
     let loader = |images: Images, device: &Device| {
         let builder = DataLoaderBuilder::new(ToTensors)

@@ -84,7 +84,7 @@ fn trained(
     device.seed(0); // the same first weights for each method
     let config = ResNetConfig::resnet32(10).with_depth(8).with_channels(1);
     let mut sparsity = Sparsity::from_boxed(method);
-    let mut optim = Plain::new(Identity, AdamWConfig::new().init());
+    let mut optim = Plain::new(Identity, AdamWConfig::new().init())?;
     let mut net = sparsity.attach_on(config.with_width(8).init(&device)?, &())?;
     for epoch in 0..EPOCHS {
         for batch in train.epoch(epoch, 0) {

@@ -34,13 +34,10 @@ impl Perturbation for NormsOnly {
     ) -> Ascent<M, F::Extra> {
         let norms = site.leaves.iter().filter(|leaf| leaf.layer == "BatchNorm");
         let norms: HashSet<_> = norms.map(|leaf| leaf.id).collect();
-        let here = objective.gradient(None);
-        let direction = here.vector.clone().filter(|id| norms.contains(&id));
-        Ascent {
-            buffers: Some(here.twin),
-            here: Some(here.vector),
-            ..Ascent::along(direction, site.radius(self.rho))
-        }
+        Ascent::from_gradient(objective, |gradient| {
+            let direction = gradient.filter(|id| norms.contains(&id));
+            Ascent::along(direction, site.radius(self.rho))
+        })
     }
 }
 
@@ -57,7 +54,7 @@ fn main() -> Result<(), zosam::Error> {
     let [train, test] = images.map(|images| Loader::new(images, config.clone()));
     let (train, test) = (train?, test?);
     run("none", Identity, &train, &test)?;
-    run("SAM", SamConfig::new().build()?, &train, &test)?;
+    run("SAM", SamConfig::new(), &train, &test)?;
     run("norms only", NormsOnly { rho: 0.05 }, &train, &test)
 }
 
@@ -72,7 +69,7 @@ fn run(
     device.seed(0);
     let config = ResNetConfig::resnet32(10).with_depth(8).with_channels(1);
     let mut sparsity = Sparsity::new(RigL::new(0.9, 70).with_update_every(10));
-    let mut optim = SharpOptimizer::new(perturbation, AdamWConfig::new().init());
+    let mut optim = SharpOptimizer::new(perturbation, AdamWConfig::new().init())?;
     let mut net = sparsity.attach_on(config.with_width(8).init(&device)?, &())?;
     let mut passes = Passes::default();
     for epoch in 0..3 {

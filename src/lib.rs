@@ -128,7 +128,7 @@ pub use kernels::keep_freed_memory;
 #[cfg(feature = "burn")]
 pub use optim::{Plain, Sam, SharpOptimizer, StepReport, ZoSam};
 #[cfg(feature = "burn")]
-pub use perturb::{RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
+pub use perturb::{Perturbation, RandomSignConfig, SamConfig, SharpnessConfig, ZoSamConfig};
 #[cfg(feature = "burn")]
 pub use sparse::{
     Dsr, GradualMagnitude, Grasp, Keep, LotteryTicket, MagnitudeStatic, Mest, RandomStatic, RigL,

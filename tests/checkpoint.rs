@@ -14,7 +14,6 @@ use zosam::inference::SparseNetwork;
 use zosam::masks::Masks;
 use zosam::model_file::{load_model, save_model};
 use zosam::perturb::LookSamConfig;
-use zosam::perturb::ZeroOrder;
 use zosam::sparse::RandomStatic;
 use zosam::{Error, RigL, Sparsity, ZoSam, ZoSamConfig};
 
@@ -51,7 +50,7 @@ fn saved(folder: &Path) -> (Store, [String; 2]) {
 
 fn load(store: &Store, folder: &Path) -> zosam::Result<(Linear, Optim, u64)> {
     let (model, optim, mut sparsity) = start(8);
-    store.load::<_, ZeroOrder, _, u64>(folder, model, optim, &mut sparsity)
+    store.load::<_, ZoSamConfig, _, u64>(folder, model, optim, &mut sparsity)
 }
 
 fn copy(from: &Path, to: &Path) {

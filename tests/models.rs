@@ -10,7 +10,6 @@ use zosam::models::{
     WideResNetConfig,
 };
 use zosam::objective::seeded;
-use zosam::perturb::ZeroOrder;
 use zosam::tree::values;
 use zosam::{RigL, Sparsity, ZoSamConfig};
 
@@ -64,7 +63,7 @@ fn trains_and_resumes<M: Module>(
     let (fresh, optim, mut sparsity) = start();
     let saved = store.latest().unwrap().unwrap();
     let (mut resumed, mut optim, step) = store
-        .load::<_, ZeroOrder, _, u64>(&saved, fresh, optim, &mut sparsity)
+        .load::<_, ZoSamConfig, _, u64>(&saved, fresh, optim, &mut sparsity)
         .unwrap();
     assert_eq!(step, SAVED_AT);
     for _ in step..STEPS {

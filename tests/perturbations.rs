@@ -106,7 +106,7 @@ fn momentum_sam_decays_weights_where_it_looks() {
 fn the_two_signs_cannot_be_confused() {
     let error = MomentumSamConfig::new()
         .with_momentum(0.0)
-        .build()
+        .validate()
         .unwrap_err();
     assert!(error.to_string().contains("S2SamConfig"), "{error}");
 }
@@ -221,7 +221,7 @@ fn esam_bears_unused_tensors() {
 
 /// The forwards of the steps of a run.
 fn forwards(
-    optim: &mut SharpOptimizer<Sharpness, Sgd>,
+    optim: &mut SharpOptimizer<SharpnessConfig, Sgd>,
     sparsity: &mut Sparsity,
     steps: u64,
 ) -> Vec<u64> {

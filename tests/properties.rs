@@ -8,7 +8,8 @@ use zosam::sparse::{
     Draw, Exchange, GradientMemory, LotteryTicket, MestGrowth, Parts, Recipe, UpdateSchedule,
 };
 use zosam::{
-    Dsr, Error, GradualMagnitude, Mest, RigL, Set, Snfs, Snip, SparsityMethod, Svite, ZoSamConfig,
+    Dsr, Error, GradualMagnitude, Mest, Perturbation, RigL, Set, Snfs, Snip, SparsityMethod, Svite,
+    ZoSamConfig,
 };
 
 /// Values with many ties, zeros of both signs and infinities.
@@ -334,7 +335,7 @@ fn fields_out_of_range_are_named() {
         ZoSamConfig::new().with_delta(zosam::perturb::Delta::Absolute(0.0)),
     ] {
         assert!(
-            matches!(config.build(), Err(Error::Config { .. })),
+            matches!(config.validate(), Err(Error::Config { .. })),
             "{config:?}"
         );
     }

@@ -1,6 +1,6 @@
 //! The command line: `PROGRAM COMMAND OPTIONS`. Options may also come before the command, and without one it is `train`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::analyse::ProbeArgs;
 use super::args::{Args, DataArgs, MachineArgs};
+use super::options::{names, split};
 use super::robustness::CorruptionArgs;
 use super::{Program, options, recipe};
 
@@ -156,7 +157,7 @@ pub struct Features<P: Program> {
 
 #[derive(Debug, clap::Args)]
 pub struct Study {
-    /// paper, variants, radius, sensitivity, budget, or a JSON file like those in recipes/studies; or sharpness.
+    /// paper, variants, ladder, radius, sensitivity, budget, or a JSON file like those in recipes/studies; or sharpness.
     pub what: String,
     /// With sharpness: folders of runs, or model files.
     pub runs: Vec<PathBuf>,
@@ -169,7 +170,7 @@ pub struct Study {
     /// Rows whose names hold any of these words.
     #[arg(long, value_name = "WORD,...", value_delimiter = ',')]
     pub rows: Vec<String>,
-    /// Seeds, from 0 [default: the file's].
+    /// How many seeds [default: the file's].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: Option<u64>,
     /// Begin no run that would end later than this, such as 20m or 2h.
@@ -360,30 +361,6 @@ impl Grammar {
         let start = [program.clone(), name.to_string()];
         Ok(start.into_iter().chain(options).collect())
     }
-}
-
-/// Options by name, each with its tokens, and the tokens from the first on that is none.
-pub fn split(
-    tokens: &[String],
-    takes_value: impl Fn(&str) -> bool,
-) -> (Vec<(String, Vec<String>)>, &[String]) {
-    let mut options = Vec::new();
-    let mut at = 0;
-    while let Some(name) = tokens.get(at).and_then(|token| token.strip_prefix("--")) {
-        let (name, has_value) = match name.split_once('=') {
-            Some((name, _)) => (name, false),
-            None => (name, takes_value(name)),
-        };
-        let end = (at + 1 + usize::from(has_value)).min(tokens.len());
-        options.push((name.to_string(), tokens[at..end].to_vec()));
-        at = end;
-    }
-    (options, &tokens[at..])
-}
-
-/// Names of options among tokens.
-pub fn names(options: &[(String, Vec<String>)]) -> BTreeSet<&str> {
-    options.iter().map(|(name, _)| name.as_str()).collect()
 }
 
 impl Refusal {

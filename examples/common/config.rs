@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zosam::masks::{Execution, Masks};
 use zosam::model_file::Input;
-use zosam::perturb::{Schedule, SharpnessConfig};
+use zosam::perturb::{Perturbation, Schedule, SharpnessConfig};
 use zosam::sparse::{Granularity, Method, Sparsity};
 use zosam::tree;
 
@@ -125,7 +125,7 @@ impl<C: Network> Config<C> {
         let total = (config.run_epochs(steps_per_epoch as usize) as u64) * steps_per_epoch;
         let when = args.sharpness.sharpness_schedule;
         config.sharpness_schedule = when.schedule(total, &config.method);
-        config.sharpness.build()?;
+        config.sharpness.validate()?;
         config.method.clone().boxed().validate()?;
         Ok(config)
     }

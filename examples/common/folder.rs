@@ -1,6 +1,6 @@
 //! The folder of a run.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +11,7 @@ use zosam::checkpoint::{Store, claim, write_atomically};
 use super::Network;
 use super::args::Args;
 use super::config::{Config, Extension};
+use super::lock::locked;
 use super::options;
 
 const CONFIG: &str = "config.json";
@@ -56,20 +57,6 @@ pub fn extend<C: Network>(out: &Path, config: &mut Config<C>, extension: Extensi
     config.extended.push(extension);
     let text = format!("{:#}\n", serde_json::to_value(&*config)?);
     Ok(write_atomically(&out.join(CONFIG), text.as_bytes())?)
-}
-
-/// Two processes in one folder would write into each other's metrics. File systems without locks have to do without.
-fn locked(out: &Path) -> Result<Option<File>> {
-    let path = out.join(".lock");
-    let file = File::create(&path).with_context(|| path.display().to_string())?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => bail!(
-            "another process trains in {} now: wait for it, or choose another --out",
-            out.display()
-        ),
-        Err(TryLockError::Error(_)) => Ok(None),
-    }
 }
 
 /// What to do about an option that differs.

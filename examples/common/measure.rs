@@ -123,8 +123,7 @@ impl<M: Classifier> Measured<'_, M> {
     fn isotropic(&self, m: usize, masks: &Masks) -> Result<Option<f64>> {
         let estimator = ZoSamConfig::new()
             .with_directions(m)
-            .with_memory(ZeroOrderMemory::None)
-            .build()?;
+            .with_memory(ZeroOrderMemory::None);
         let (leaves, weights) = (tree::leaves(self.model), tree::values(self.model));
         let site = Site {
             leaves: &leaves,

@@ -27,6 +27,7 @@ mod folder;
 mod info;
 mod interrupt;
 mod last_batch;
+mod lock;
 mod measure;
 mod method;
 mod options;

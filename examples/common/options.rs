@@ -1,11 +1,10 @@
 //! The options of a run, kept with it so that going on needs only its folder.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use zosam::checkpoint::write_atomically;
-
-use super::cli::{names, split};
 
 const FILE: &str = "options.json";
 
@@ -68,4 +67,28 @@ fn folder(options: &[(String, Vec<String>)]) -> Option<PathBuf> {
         [token] => Some(PathBuf::from(token.split_once('=')?.1)),
         _ => None,
     }
+}
+
+/// Options by name, each with its tokens, and the tokens from the first on that is none.
+pub fn split(
+    tokens: &[String],
+    takes_value: impl Fn(&str) -> bool,
+) -> (Vec<(String, Vec<String>)>, &[String]) {
+    let mut options = Vec::new();
+    let mut at = 0;
+    while let Some(name) = tokens.get(at).and_then(|token| token.strip_prefix("--")) {
+        let (name, has_value) = match name.split_once('=') {
+            Some((name, _)) => (name, false),
+            None => (name, takes_value(name)),
+        };
+        let end = (at + 1 + usize::from(has_value)).min(tokens.len());
+        options.push((name.to_string(), tokens[at..end].to_vec()));
+        at = end;
+    }
+    (options, &tokens[at..])
+}
+
+/// Names of options among tokens.
+pub fn names(options: &[(String, Vec<String>)]) -> BTreeSet<&str> {
+    options.iter().map(|(name, _)| name.as_str()).collect()
 }

@@ -13,7 +13,7 @@ const TRAIN: RGBColor = RGBColor(86, 135, 190);
 const EVER: RGBColor = RGBColor(200, 214, 232);
 const TEST: RGBColor = RGBColor(204, 102, 51);
 
-/// Two panels side by side: accuracy in percent, loss.
+/// Panels side by side: accuracy in percent, loss, and the gradient's variance where `--measure noise` was asked for.
 pub fn curves(path: &Path, history: &[EpochMetrics]) -> Result<()> {
     let mut svg = String::new();
     draw(&mut svg, history)
@@ -97,22 +97,46 @@ fn draw_densities(
 
 type Count = fn(&LayerReport) -> usize;
 
-type Curve = fn(&EpochMetrics) -> f64;
+/// A curve's name, colour and value after an epoch.
+type Curve = (&'static str, RGBColor, fn(&EpochMetrics) -> f64);
 
-fn draw(svg: &mut String, history: &[EpochMetrics]) -> Result<(), Box<dyn std::error::Error>> {
-    let root = SVGBackend::with_string(svg, (960, 380)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (left, right) = root.split_horizontally(480);
+/// Title and curves of each panel: accuracy, loss, and the gradient's variance over batches where it was measured.
+fn panels(history: &[EpochMetrics]) -> Vec<(&'static str, Vec<Curve>)> {
     let accuracy: [Curve; 2] = [
-        |m| 100.0 * m.train_accuracy,
-        |m| m.test.map_or(f64::NAN, |test| 100.0 * test.test_accuracy),
+        ("train", TRAIN, |m| 100.0 * m.train_accuracy),
+        ("test", TEST, |m| {
+            m.test.map_or(f64::NAN, |test| 100.0 * test.test_accuracy)
+        }),
     ];
     let loss: [Curve; 2] = [
-        |m| m.train_loss,
-        |m| m.test.map_or(f64::NAN, |test| test.test_loss),
+        ("train", TRAIN, |m| m.train_loss),
+        ("test", TEST, |m| {
+            m.test.map_or(f64::NAN, |test| test.test_loss)
+        }),
     ];
-    for (area, title, curves) in [(left, "accuracy (%)", accuracy), (right, "loss", loss)] {
-        let values = || history.iter().flat_map(|m| curves.map(|curve| curve(m)));
+    let variance: Curve = ("variance / norm²", TRAIN, |m| {
+        let measured = |name| m.measured.get(name).copied().unwrap_or(f64::NAN);
+        measured("gradient_variance") / measured("gradient_norm").powi(2)
+    });
+    let mut panels = vec![("accuracy (%)", accuracy.into()), ("loss", loss.into())];
+    if history.iter().any(|m| variance.2(m).is_finite()) {
+        panels.push(("gradient over batches", vec![variance]));
+    }
+    panels
+}
+
+fn draw(svg: &mut String, history: &[EpochMetrics]) -> Result<(), Box<dyn std::error::Error>> {
+    let panels = panels(history);
+    let size = (480 * panels.len() as u32, 380);
+    let root = SVGBackend::with_string(svg, size).into_drawing_area();
+    root.fill(&WHITE)?;
+    let areas = root.split_evenly((1, panels.len()));
+    for (area, (title, curves)) in areas.iter().zip(panels) {
+        let values = || {
+            history
+                .iter()
+                .flat_map(|m| curves.iter().map(|curve| curve.2(m)))
+        };
         let finite = || values().filter(|value| value.is_finite());
         let (low, high) = (
             finite().fold(f64::MAX, f64::min),
@@ -123,7 +147,7 @@ fn draw(svg: &mut String, history: &[EpochMetrics]) -> Result<(), Box<dyn std::e
         }
         let margin = 0.06 * (high - low).max(0.1);
         let last = history.len() as f64;
-        let mut chart = ChartBuilder::on(&area)
+        let mut chart = ChartBuilder::on(area)
             .caption(title, ("sans-serif", 18))
             .margin(12)
             .x_label_area_size(36)
@@ -136,8 +160,8 @@ fn draw(svg: &mut String, history: &[EpochMetrics]) -> Result<(), Box<dyn std::e
             .x_label_formatter(&|epoch| format!("{epoch:.0}"))
             .x_labels(history.len().clamp(1, 10))
             .draw()?;
-        for (curve, name, colour) in [(curves[0], "train", TRAIN), (curves[1], "test", TEST)] {
-            let points = history.iter().map(|m| ((m.epoch + 1) as f64, curve(m)));
+        for (name, colour, value) in curves {
+            let points = history.iter().map(|m| ((m.epoch + 1) as f64, value(m)));
             let points: Vec<_> = points.filter(|(_, y)| y.is_finite()).collect();
             chart
                 .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?

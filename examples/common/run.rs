@@ -12,7 +12,7 @@ use zosam::compile::Uses;
 use zosam::data::Loader;
 use zosam::masks::Masks;
 use zosam::optim::WeightAverage;
-use zosam::perturb::Sharpness;
+use zosam::perturb::SharpnessConfig;
 use zosam::sparse::{Classification, Method};
 use zosam::{SharpOptimizer, Sparsity};
 
@@ -42,7 +42,7 @@ pub struct Run<C: Network> {
     pub device: Device,
 }
 
-pub type Optim<O> = SharpOptimizer<Sharpness, O>;
+pub type Optim<O> = SharpOptimizer<SharpnessConfig, O>;
 
 /// What changes from step to step.
 pub struct State<M, O> {

@@ -120,9 +120,9 @@ impl SharpnessArgs {
             SharpnessName::FisherSam => at_rho!(FisherSam, FisherSamConfig::new()),
             SharpnessName::ZoSam => at_rho!(ZoSam, self.zo_sam()),
             SharpnessName::Random => {
-                at_rho!(RandomSign, RandomSignConfig::new(0.05).with_coin(false))
+                at_rho!(RandomSign, RandomSignConfig::new().with_coin(false))
             }
-            SharpnessName::RandomSign => at_rho!(RandomSign, RandomSignConfig::new(0.05)),
+            SharpnessName::RandomSign => at_rho!(RandomSign, RandomSignConfig::new()),
         }
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 use zosam::masks::Execution;
 use zosam::model_file::Card;
-use zosam::perturb::{Delta, Schedule, SharpnessConfig};
+use zosam::perturb::{Delta, Perturbation, Schedule, SharpnessConfig};
 use zosam::sparse::{Granularity, Method};
 
 use crate::common::method::{Plan, method, run_steps};
@@ -134,7 +134,7 @@ impl Config {
 /// The perturbation, or the estimator of forward-only steps, which is ZO-SAM's.
 fn sharpness(options: &TrainOptions) -> Result<SharpnessConfig> {
     let config = options.sharpness.config();
-    config.build()?;
+    config.validate()?;
     if !options.fit.forward_only {
         return Ok(config);
     }

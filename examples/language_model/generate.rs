@@ -1,39 +1,37 @@
 //! Text from a model.
 
+use std::ops::Range;
+use std::time::Instant;
+
 use anyhow::{Context, Result, ensure};
-use burn::tensor::Device;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde_json::json;
-use zosam::masks::{Execution, Masks};
 use zosam::model_file::load;
 
 use crate::common::device::device;
+use crate::decode::Decoder;
 use crate::model::{Gpt, GptConfig};
 use crate::options::{GenerateOptions, SampleOptions};
 use crate::output::Output;
-use crate::text::{END, tensor};
+use crate::text::END;
 
 /// Writes on where a prompt stops, by a file.
 pub fn run(options: &GenerateOptions) -> Result<()> {
     let device = device(options.machine.device)?;
     let loaded = load::<GptConfig>(&options.model, &device)?;
+    let output = Output::new(options.machine.json, None);
     let writer = Writer {
         model: &loaded.model,
-        masks: &loaded.masks,
-        context: loaded.config.context,
-        device: &device,
+        config: &loaded.config,
     };
-    let output = Output::new(options.machine.json, None);
     writer.show(&options.sample, options.seed, &output)
 }
 
 /// A model that writes.
 pub struct Writer<'a> {
-    /// Without autodiff.
+    /// Without autodiff; dead weights are zero.
     pub model: &'a Gpt,
-    pub masks: &'a Masks,
-    pub context: usize,
-    pub device: &'a Device,
+    pub config: &'a GptConfig,
 }
 
 impl Writer<'_> {
@@ -46,9 +44,13 @@ impl Writer<'_> {
         );
         let mut text = sample.prompt.clone().into_bytes();
         text.iter().try_for_each(|byte| output.write(*byte))?;
+        let mut reader = Reader::new(Decoder::new(self.model, self.config)?);
         let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut seconds = 0.0;
         for _ in 0..sample.bytes {
-            let next = drawn(&self.predicted(&text)?, temperature, &mut random)?;
+            let started = Instant::now();
+            let next = drawn(&reader.predicted(&text)?, temperature, &mut random)?;
+            seconds += started.elapsed().as_secs_f64();
             if next == END {
                 break;
             }
@@ -60,20 +62,48 @@ impl Writer<'_> {
             "event": "text",
             "prompt": sample.prompt,
             "text": String::from_utf8_lossy(&text[sample.prompt.len()..]),
+            "bytes_per_second": reader.bytes as f64 / seconds,
         }))
     }
+}
 
-    /// Logits of what comes after a text, by as much of its end as the model can look back on; an empty one is the beginning of a file.
-    fn predicted(&self, text: &[u8]) -> Result<Vec<f32>> {
-        let start = text.len().saturating_sub(self.context);
-        let seen = match text.is_empty() {
-            true => &[END][..],
-            false => &text[start..],
-        };
-        let bytes = tensor(&[seen], self.device);
-        let logits = self.masks.run(Execution::Auto, || self.model.logits(bytes));
-        let logits = logits.narrow(1, seen.len() - 1, 1).into_data();
-        Ok(logits.try_to_vec::<f32>()?)
+/// What has been read of a text that grows.
+struct Reader {
+    decoder: Decoder,
+    /// Where in the text the decoder's begins, and where it ends.
+    seen: Range<usize>,
+    /// Bytes read in all.
+    bytes: usize,
+}
+
+impl Reader {
+    fn new(decoder: Decoder) -> Self {
+        Self {
+            decoder,
+            seen: 0..0,
+            bytes: 0,
+        }
+    }
+
+    /// Logits of what comes after a text; an empty one is the beginning of a file. When the model can look back no further, it forgets
+    /// the earlier half of what it has seen.
+    fn predicted(&mut self, text: &[u8]) -> Result<Vec<f32>> {
+        let mut logits = None;
+        if text.is_empty() {
+            logits = Some(self.decoder.read(END)?);
+            self.decoder.forget();
+        }
+        while self.seen.end < text.len() {
+            if self.decoder.is_full() {
+                let kept = self.seen.len() / 2;
+                self.decoder.forget();
+                self.seen = self.seen.end - kept..self.seen.end - kept;
+            }
+            logits = Some(self.decoder.read(text[self.seen.end])?);
+            self.seen.end += 1;
+            self.bytes += 1;
+        }
+        logits.context("a text has grown since it was last seen")
     }
 }
 

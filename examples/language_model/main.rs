@@ -11,13 +11,18 @@
 #[path = "../common/parts.rs"]
 mod common;
 mod config;
+mod decode;
 mod generate;
 #[path = "../common/interrupt.rs"]
 mod interrupt;
+#[path = "../common/lock.rs"]
+mod lock;
 mod model;
 mod options;
 mod output;
 mod stepper;
+#[path = "../common/options.rs"]
+mod stored;
 mod text;
 mod train;
 
@@ -33,12 +38,11 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 fn main() -> ExitCode {
     zosam::keep_freed_memory();
-    let line = Line::parsed();
     common::warnings::show();
-    let done = match line.command {
+    let done = Line::parsed().and_then(|line| match line.command {
         Some(Command::Generate(options)) => generate::run(&options),
         None => train::run(&line.train),
-    };
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

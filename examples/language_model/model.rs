@@ -91,6 +91,9 @@ impl GptConfig {
     }
 }
 
+/// Keys and values of one attention for the bytes before, `[1, heads, context, size]` each.
+pub type Past = [Tensor<4>; 2];
+
 /// Predicts the next byte of every beginning of a text.
 #[derive(Module, Debug)]
 pub struct Gpt {
@@ -114,11 +117,37 @@ impl Gpt {
             .blocks
             .iter()
             .fold(tokens, |tokens, block| block.forward(tokens));
+        self.output(tokens)
+    }
+
+    fn output(&self, tokens: Tensor<3>) -> Tensor<3> {
         let tokens = self.norm.forward(tokens);
         match &self.head {
             Some(head) => head.forward(tokens),
             None => tokens.matmul(self.embedding.weight.val().transpose().unsqueeze()),
         }
+    }
+
+    /// As [`logits`](Self::logits), of one byte `[1, 1]` at a place `[1, 1]` behind others of which keys and values are kept. Besides
+    /// its logits `[1, 1, 256]`, its own keys and values, `[1, heads, 1, size]`.
+    ///
+    /// `at` and `mask` are `[1, context]`: 1 at its place and 0 elsewhere; 0 up to its place, and behind it what a softmax leaves
+    /// nothing of.
+    pub fn next(
+        &self,
+        byte: Tensor<2, Int>,
+        place: Tensor<2, Int>,
+        [at, mask]: [Tensor<2>; 2],
+        past: Vec<Past>,
+    ) -> (Tensor<3>, Vec<Past>) {
+        let mut token = self.embedding.forward(byte) + self.positions.forward(place);
+        let mut new = Vec::new();
+        for (block, past) in self.blocks.iter().zip(past) {
+            let own;
+            (token, own) = block.next(token, [at.clone(), mask.clone()], past);
+            new.push(own);
+        }
+        (self.output(token), new)
     }
 
     /// The cross-entropy of each window, in nats per byte, `[batch]`; a window `[time + 1]` holds `time` beginnings and their next bytes.
@@ -158,7 +187,16 @@ impl Block {
 
     fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let branch = self.attention.forward(self.norm1.forward(tokens.clone()));
-        let tokens = tokens + self.dropout.forward(branch);
+        self.mlp(tokens + self.dropout.forward(branch))
+    }
+
+    fn next(&self, token: Tensor<3>, places: [Tensor<2>; 2], past: Past) -> (Tensor<3>, Past) {
+        let normed = self.norm1.forward(token.clone());
+        let (branch, own) = self.attention.next(normed, places, past);
+        (self.mlp(token + branch), own)
+    }
+
+    fn mlp(&self, tokens: Tensor<3>) -> Tensor<3> {
         let hidden = gelu(self.up.forward(self.norm2.forward(tokens.clone())));
         tokens + self.dropout.forward(self.down.forward(hidden))
     }
@@ -184,6 +222,19 @@ impl Attention {
 
     fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch, time, width] = tokens.dims();
+        let [queries, keys, values] = self.parts(tokens);
+        let scores = queries.matmul(keys.swap_dims(2, 3));
+        // True above the diagonal: what comes later.
+        let later = Tensor::<2, Bool>::tril_mask([time, time], 0, &scores.device());
+        let scores = scores.mask_fill(later.unsqueeze::<4>(), f32::NEG_INFINITY);
+        let attended = softmax(scores, 3).matmul(values);
+        self.output
+            .forward(attended.swap_dims(1, 2).reshape([batch, time, width]))
+    }
+
+    /// Queries, which are scaled, keys and values, `[batch, heads, time, size]`.
+    fn parts(&self, tokens: Tensor<3>) -> [Tensor<4>; 3] {
+        let [batch, time, width] = tokens.dims();
         let size = width / self.heads;
         let all = self.qkv.forward(tokens);
         let [queries, keys, values] = [0, 1, 2].map(|part| {
@@ -191,13 +242,26 @@ impl Attention {
             part.reshape([batch, time, self.heads, size])
                 .swap_dims(1, 2)
         });
-        let scores = (queries / (size as f64).sqrt()).matmul(keys.swap_dims(2, 3));
-        // True above the diagonal: what comes later.
-        let later = Tensor::<2, Bool>::tril_mask([time, time], 0, &scores.device());
-        let scores = scores.mask_fill(later.unsqueeze::<4>(), f32::NEG_INFINITY);
-        let attended = softmax(scores, 3).matmul(values);
-        self.output
-            .forward(attended.swap_dims(1, 2).reshape([batch, time, width]))
+        [queries / (size as f64).sqrt(), keys, values]
+    }
+
+    /// Of one token, behind those of which keys and values are kept; its own are zero there.
+    fn next(
+        &self,
+        token: Tensor<3>,
+        [at, mask]: [Tensor<2>; 2],
+        [keys, values]: Past,
+    ) -> (Tensor<3>, Past) {
+        let [batch, time, width] = token.dims();
+        let [query, key, value] = self.parts(token);
+        let [at, mask] = [at, mask].map(|row| row.unsqueeze_dims::<4>(&[1, 1]));
+        let own = (query.clone() * key.clone()).sum_dim(3);
+        let scores = query.matmul(keys.swap_dims(2, 3)) + at.clone() * own + mask;
+        let shares = softmax(scores, 3);
+        let own = (shares.clone() * at).sum_dim(3);
+        let attended = shares.matmul(values) + own * value.clone();
+        let attended = attended.swap_dims(1, 2).reshape([batch, time, width]);
+        (self.output.forward(attended), [key, value])
     }
 }
 

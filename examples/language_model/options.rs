@@ -3,11 +3,13 @@
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::common::names::DeviceName;
 use crate::common::sharpness::SharpnessArgs;
 use crate::common::sparse_args::SparseArgs;
+use crate::stored::{of_the_run, with_stored};
 use crate::text::TextName;
 
 #[derive(Debug, Parser)]
@@ -32,6 +34,9 @@ pub enum Command {
 
 #[derive(Debug, clap::Args)]
 pub struct TrainOptions {
+    /// What was given of the options that belong to a run.
+    #[arg(skip)]
+    pub given: Vec<String>,
     #[command(flatten)]
     pub network: NetworkOptions,
     #[command(flatten)]
@@ -91,7 +96,7 @@ pub struct RunOptions {
     /// Folder of the run: config.json, metrics.jsonl, checkpoints, model.safetensors.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Go on from the last whole checkpoint in --out, or start if there is none; the options are to be those of the run.
+    /// Go on from the last whole checkpoint in --out, or start if there is none. Options are those of the run.
     #[arg(long, requires = "out")]
     pub resume: bool,
     /// Start from a model file; its live weights are kept unless --method says otherwise.
@@ -176,8 +181,9 @@ pub struct GenerateOptions {
 }
 
 impl Line {
-    /// The options of the process; help and errors of the command line end it.
-    pub fn parsed() -> Self {
+    /// The options of the process, with `--resume` behind those that its run was started with; help and errors of the
+    /// command line end it.
+    pub fn parsed() -> Result<Self> {
         let command = Self::command()
             .mut_arg("method", |arg| {
                 arg.help("Sparse-training method [default: rigl; for --finetune keep, or dense as the file]")
@@ -185,7 +191,19 @@ impl Line {
             .mut_arg("sparsity", |arg| {
                 arg.help("Share of dead weights of the linear layers [default: what N:M makes, else the file's, else 0.8]")
             });
-        let parsed = Self::from_arg_matches(&command.get_matches());
-        parsed.unwrap_or_else(|error| error.exit())
+        let takes_value = |name: &str| {
+            let mut options = command.get_arguments();
+            let option = options.find(|option| option.get_long() == Some(name));
+            option.is_some_and(|option| option.get_action().takes_values())
+        };
+        let mut arguments: Vec<String> = std::env::args().collect();
+        let options = arguments.split_off(1.min(arguments.len()));
+        let options = with_stored(Vec::new(), &options, takes_value)?;
+        let given = of_the_run(&options, takes_value);
+        arguments.extend(options);
+        let matches = command.clone().get_matches_from(arguments);
+        let mut line = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        line.train.given = given;
+        Ok(line)
     }
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use zosam::checkpoint::Store;
 use zosam::objective::{Passes, Samples};
 use zosam::optim::{ForwardOnly, ForwardRule};
-use zosam::perturb::{Sharpness, SharpnessConfig};
+use zosam::perturb::SharpnessConfig;
 use zosam::{SharpOptimizer, Sparsity, tree};
 
 use crate::config::Config;
@@ -20,7 +20,7 @@ use crate::model::Gpt;
 
 /// AdamW at a perturbed point, or SGD on an estimate by forward passes.
 pub enum Stepper {
-    Backward(Box<SharpOptimizer<Sharpness, AdamW>>),
+    Backward(Box<SharpOptimizer<SharpnessConfig, AdamW>>),
     Forward(Box<ForwardOnly<Sgd>>),
 }
 

@@ -1,6 +1,7 @@
 //! A run: its beginning, its steps, its checkpoints.
 
 use std::f64::consts::LN_2;
+use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
@@ -21,10 +22,12 @@ use crate::common::units::Units;
 use crate::config::{Config, repository};
 use crate::generate::Writer;
 use crate::interrupt;
+use crate::lock;
 use crate::model::{Gpt, GptConfig};
 use crate::options::TrainOptions;
 use crate::output::{Metrics, Output, Progress};
 use crate::stepper::Stepper;
+use crate::stored;
 use crate::text::{Text, tensor};
 
 /// A run, as far as it does not change.
@@ -59,9 +62,10 @@ pub fn run(options: &TrainOptions) -> Result<()> {
     let config = Config::new(options, &text, card.as_ref())?;
     text.check(config.model.context)?;
     let store = match &options.run.out {
-        Some(out) => Some(opened(out, options.run.resume, &config)?),
+        Some(out) => Some(opened(out, options, &config)?),
         None => None,
     };
+    let (store, _lock) = store.unzip();
     interrupt::flag()?;
     let run = Run {
         device: device(config.device)?.autodiff(),
@@ -75,17 +79,19 @@ pub fn run(options: &TrainOptions) -> Result<()> {
 }
 
 /// The checkpoints of a folder: a new run needs an empty one, a run that goes on its own.
-fn opened(out: &Path, resume: bool, config: &Config) -> Result<Store> {
+fn opened(out: &Path, options: &TrainOptions, config: &Config) -> Result<(Store, Option<File>)> {
     let path = out.join("config.json");
-    if path.exists() && !resume {
+    if path.exists() && !options.run.resume {
         bail!(
             "{} holds a run already: add --resume to go on with it, or choose another --out",
             out.display()
         );
     }
     let store = Store::open(out.join("checkpoints"))?;
+    let lock = lock::locked(out)?;
     claim(&path, config)?;
-    Ok(store)
+    stored::store(out, &options.given)?;
+    Ok((store, lock))
 }
 
 impl Run<'_> {
@@ -290,12 +296,9 @@ impl Run<'_> {
             "validation {:.4} bits per byte, at most {:.1} MB while training",
             last.validation_bits, last.peak_megabytes
         );
-        let (model, device) = (state.model.valid(), self.device.clone().without_autodiff());
         let writer = Writer {
-            model: &model,
-            masks: state.sparsity.masks(),
-            context: self.config.model.context,
-            device: &device,
+            model: &state.model.valid(),
+            config: &self.config.model,
         };
         writer.show(&self.options.sample, self.config.seed, &self.output)?;
         self.output.event(&json!({

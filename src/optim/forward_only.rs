@@ -14,7 +14,7 @@ use super::stepped::stepped;
 use super::{SharpOptimizer, StepReport, StepResult};
 use crate::error::{Error, Failed, Result};
 use crate::objective::{BatchLoss, Objective, Offset, sweep};
-use crate::perturb::{Directions, Gradients, PlainReason, ZeroOrder, ZoSamConfig};
+use crate::perturb::{Directions, Gradients, PlainReason, ZoSamConfig};
 use crate::sparse::Sparsity;
 use crate::tree::{self, ParamVector};
 
@@ -70,7 +70,7 @@ pub enum ForwardRule {
 /// ```
 #[derive(Debug, Clone)]
 pub struct ForwardOnly<O = ModuleOptimizer> {
-    optim: SharpOptimizer<ZeroOrder, O>,
+    optim: SharpOptimizer<ZoSamConfig, O>,
     rule: ForwardRule,
 }
 
@@ -93,7 +93,7 @@ impl<O> ForwardOnly<O> {
                     .to_string(),
             });
         }
-        let optim = SharpOptimizer::new(estimator.build()?, base);
+        let optim = SharpOptimizer::new(estimator, base)?;
         Ok(Self { optim, rule })
     }
 
@@ -101,7 +101,7 @@ impl<O> ForwardOnly<O> {
     /// loaded.
     pub fn with(
         self,
-        change: impl FnOnce(SharpOptimizer<ZeroOrder, O>) -> SharpOptimizer<ZeroOrder, O>,
+        change: impl FnOnce(SharpOptimizer<ZoSamConfig, O>) -> SharpOptimizer<ZoSamConfig, O>,
     ) -> Self {
         Self {
             optim: change(self.optim),
@@ -110,7 +110,7 @@ impl<O> ForwardOnly<O> {
     }
 
     /// What checkpoints save.
-    pub fn optimizer(&self) -> &SharpOptimizer<ZeroOrder, O> {
+    pub fn optimizer(&self) -> &SharpOptimizer<ZoSamConfig, O> {
         &self.optim
     }
 
@@ -215,7 +215,7 @@ struct Estimated<M, E> {
     report: StepReport<E>,
 }
 
-impl Course<ZeroOrder> {
+impl Course<ZoSamConfig> {
     /// Estimates the gradient at `θ`.
     fn estimate<M: Module, F: BatchLoss<M>>(
         &self,
@@ -235,7 +235,7 @@ impl Course<ZeroOrder> {
                 (Box::new(live), share)
             }
             None => {
-                let directions = estimator.directions(site, &self.memory);
+                let directions = estimator.draws(site, &self.memory);
                 (directions, estimator.share(site))
             }
         };

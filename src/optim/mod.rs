@@ -31,12 +31,12 @@ use wrap::MeasuredOnce;
 
 use crate::error::{Error, Result, check};
 use crate::masks::Masks;
-use crate::perturb::{FirstOrder, Identity, Memory, Perturbation, Schedule, ZeroOrder};
+use crate::perturb::{Identity, Memory, Perturbation, SamConfig, Schedule, ZoSamConfig};
 
 /// ZO-SAM around a burn optimizer.
-pub type ZoSam<O = ModuleOptimizer> = SharpOptimizer<ZeroOrder, O>;
+pub type ZoSam<O = ModuleOptimizer> = SharpOptimizer<ZoSamConfig, O>;
 /// SAM around a burn optimizer.
-pub type Sam<O = ModuleOptimizer> = SharpOptimizer<FirstOrder, O>;
+pub type Sam<O = ModuleOptimizer> = SharpOptimizer<SamConfig, O>;
 /// A burn optimizer on its own, through the same step as the others.
 pub type Plain<O = ModuleOptimizer> = SharpOptimizer<Identity, O>;
 
@@ -85,16 +85,21 @@ pub struct SharpOptimizer<P, O = ModuleOptimizer> {
 
 impl<P: Perturbation, O> SharpOptimizer<P, O> {
     /// Puts a perturbation around a base optimizer.
-    pub fn new(perturbation: P, base: O) -> Self
+    ///
+    /// # Errors
+    ///
+    /// If the perturbation's configuration is [not valid](Perturbation::validate).
+    pub fn new(perturbation: P, base: O) -> Result<Self>
     where
         O: Clone + Into<ModuleOptimizer>,
     {
-        Self {
+        perturbation.validate()?;
+        Ok(Self {
             course: Course::new(perturbation),
             base: base.clone().into(),
             rule: base,
             measured: MeasuredOnce::default(),
-        }
+        })
     }
 
     /// Sets the seed of random directions and of stochastic layers' draws. Default 0.

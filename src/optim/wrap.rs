@@ -65,7 +65,7 @@ impl<P: std::fmt::Debug, O> std::fmt::Debug for SharpOptimizer<P, O> {
 }
 
 macro_rules! init {
-    ($($config:ty => $perturbation:ty),*) => {$(
+    ($($config:ty),*) => {$(
         impl $config {
             /// Puts the perturbation around a burn optimizer: what `init()` of its config returns,
             /// or the bare rule that `build()` returns.
@@ -73,28 +73,28 @@ macro_rules! init {
             /// # Errors
             ///
             /// A field out of its range.
-            pub fn init<O>(&self, base: O) -> Result<SharpOptimizer<$perturbation, O>>
+            pub fn init<O>(&self, base: O) -> Result<SharpOptimizer<Self, O>>
             where
                 O: Clone + Into<ModuleOptimizer>,
             {
-                Ok(SharpOptimizer::new(self.build()?, base))
+                SharpOptimizer::new(self.clone(), base)
             }
         }
     )*};
 }
 
 init!(
-    SamConfig => FirstOrder,
-    AsamConfig => Asam,
-    GsamConfig => Gsam,
-    EsamConfig => Esam,
-    LookSamConfig => LookSam,
-    MomentumSamConfig => MomentumSam,
-    S2SamConfig => S2Sam,
-    FriendlySamConfig => FriendlySam,
-    WsamConfig => Wsam,
-    FisherSamConfig => FisherSam,
-    ZoSamConfig => ZeroOrder,
-    RandomSignConfig => RandomSign,
-    SharpnessConfig => Sharpness
+    SamConfig,
+    AsamConfig,
+    GsamConfig,
+    EsamConfig,
+    LookSamConfig,
+    MomentumSamConfig,
+    S2SamConfig,
+    FriendlySamConfig,
+    WsamConfig,
+    FisherSamConfig,
+    ZoSamConfig,
+    RandomSignConfig,
+    SharpnessConfig
 );

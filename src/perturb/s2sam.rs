@@ -3,14 +3,17 @@
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
+use super::setters::{not_negative, setters};
 use super::{Ascent, Descent, Gradients, Memory, Perturbation, Scope, Site};
-use crate::error::{Result, check};
+use crate::error::Result;
 use crate::objective::{BatchLoss, Objective};
 
 const PREVIOUS: &str = "previous";
 
-/// Configuration of S²-SAM.
+/// S²-SAM: `ε = ρ g/‖g‖` with `g` the gradient that the step before measured.
+///
+/// SAM's direction, one step late: uphill. One forward and one backward, as without it. The first
+/// step is not perturbed. When masks change, `g` keeps what is live.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -24,6 +27,9 @@ const PREVIOUS: &str = "previous";
 /// let optim = S2SamConfig::new().with_rho(0.1).init(SgdConfig::new().build()).unwrap();
 /// # }
 /// ```
+///
+/// Ji et al., "A Single-Step, Sharpness-Aware Minimization is All You Need to Achieve Efficient and
+/// Accurate Sparse Training", NeurIPS 2024. No code of the authors was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct S2SamConfig {
@@ -49,33 +55,11 @@ setters!(S2SamConfig {
     with_scope(scope: Scope),
 });
 
-impl S2SamConfig {
-    /// The perturbation on its own.
-    ///
-    /// # Errors
-    ///
-    /// A field out of its range.
-    pub fn build(&self) -> Result<S2Sam> {
-        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
-        Ok(S2Sam {
-            config: self.clone(),
-        })
+impl Perturbation for S2SamConfig {
+    fn validate(&self) -> Result<()> {
+        not_negative("rho", self.rho)
     }
-}
 
-/// S²-SAM: `ε = ρ g/‖g‖` with `g` the gradient that the step before measured.
-///
-/// SAM's direction, one step late: uphill. One forward and one backward, as without it. The first
-/// step is not perturbed. When masks change, `g` keeps what is live.
-///
-/// Ji et al., "A Single-Step, Sharpness-Aware Minimization is All You Need to Achieve Efficient and
-/// Accurate Sparse Training", NeurIPS 2024. No code of the authors was found.
-#[derive(Debug, Clone)]
-pub struct S2Sam {
-    config: S2SamConfig,
-}
-
-impl Perturbation for S2Sam {
     fn ascend<M: Module, F: BatchLoss<M>>(
         &self,
         _objective: &mut Objective<'_, M, F>,
@@ -83,10 +67,9 @@ impl Perturbation for S2Sam {
         memory: &Memory,
     ) -> Ascent<M, F::Extra> {
         match memory.vector(PREVIOUS, site.masks) {
-            Some(previous) => Ascent::along(
-                site.restrict(previous, self.config.scope),
-                site.radius(self.config.rho),
-            ),
+            Some(previous) => {
+                Ascent::along(site.restrict(previous, self.scope), site.radius(self.rho))
+            }
             None => Ascent::none(),
         }
     }

@@ -1,4 +1,6 @@
-//! The builder methods of configurations.
+//! The builder methods of configurations, and the check that most of their fields need.
+
+use crate::error::{Result, check};
 
 /// `with_field(value)` for fields of a configuration.
 macro_rules! setters {
@@ -19,3 +21,8 @@ macro_rules! setters {
 }
 
 pub(super) use setters;
+
+/// Checks a radius, a weight and the like.
+pub(super) fn not_negative(field: &'static str, value: f64) -> Result<()> {
+    check(field, value, value >= 0.0, "finite and at least 0")
+}

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::error::Result;
+use crate::objective::{BatchLoss, Objective};
 
-/// A configuration and a perturbation with the same choices.
+/// A perturbation that is one of the bundled ones.
 macro_rules! choices {
-    ($($(#[$doc:meta])* $name:ident($config:ty => $perturbation:ty)),* $(,)?) => {
-        /// Configuration of any of the perturbations, so that a run's settings are one JSON
-        /// document.
+    ($($(#[$doc:meta])* $name:ident($config:ty)),* $(,)?) => {
+        /// Any of the perturbations, so that a run's settings are one JSON document.
         ///
         /// ```
         /// use zosam::perturb::{SharpnessConfig, ZoSamConfig};
@@ -27,29 +27,14 @@ macro_rules! choices {
             $($(#[$doc])* $name($config),)*
         }
 
-        impl SharpnessConfig {
-            /// The perturbation on its own.
-            ///
-            /// # Errors
-            ///
-            /// A field out of its range.
-            pub fn build(&self) -> Result<Sharpness> {
-                Ok(match self {
-                    Self::None => Sharpness::None(Identity),
-                    $(Self::$name(config) => Sharpness::$name(config.build()?),)*
-                })
+        impl Perturbation for SharpnessConfig {
+            fn validate(&self) -> Result<()> {
+                match self {
+                    Self::None => Ok(()),
+                    $(Self::$name(chosen) => chosen.validate(),)*
+                }
             }
-        }
 
-        /// A perturbation chosen at run time.
-        #[derive(Debug, Clone)]
-        pub enum Sharpness {
-            /// No perturbation.
-            None(Identity),
-            $($(#[$doc])* $name($perturbation),)*
-        }
-
-        impl Perturbation for Sharpness {
             fn ascend<M: Module, F: BatchLoss<M>>(
                 &self,
                 objective: &mut Objective<'_, M, F>,
@@ -57,35 +42,35 @@ macro_rules! choices {
                 memory: &Memory,
             ) -> Ascent<M, F::Extra> {
                 match self {
-                    Self::None(chosen) => chosen.ascend(objective, site, memory),
+                    Self::None => Identity.ascend(objective, site, memory),
                     $(Self::$name(chosen) => chosen.ascend(objective, site, memory),)*
                 }
             }
 
             fn descend(&self, found: Gradients, site: Site<'_>, memory: &mut Memory) -> Descent {
                 match self {
-                    Self::None(chosen) => chosen.descend(found, site, memory),
+                    Self::None => Identity.descend(found, site, memory),
                     $(Self::$name(chosen) => chosen.descend(found, site, memory),)*
                 }
             }
 
             fn vectors(&self) -> usize {
                 match self {
-                    Self::None(chosen) => chosen.vectors(),
+                    Self::None => Identity.vectors(),
                     $(Self::$name(chosen) => chosen.vectors(),)*
                 }
             }
 
             fn needs_samples(&self) -> bool {
                 match self {
-                    Self::None(chosen) => chosen.needs_samples(),
+                    Self::None => Identity.needs_samples(),
                     $(Self::$name(chosen) => chosen.needs_samples(),)*
                 }
             }
 
             fn drifts(&self) -> bool {
                 match self {
-                    Self::None(chosen) => chosen.drifts(),
+                    Self::None => Identity.drifts(),
                     $(Self::$name(chosen) => chosen.drifts(),)*
                 }
             }
@@ -95,27 +80,27 @@ macro_rules! choices {
 
 choices!(
     /// SAM.
-    Sam(SamConfig => FirstOrder),
+    Sam(SamConfig),
     /// Adaptive SAM.
-    Asam(AsamConfig => Asam),
+    Asam(AsamConfig),
     /// SAM and the surrogate gap.
-    Gsam(GsamConfig => Gsam),
+    Gsam(GsamConfig),
     /// SAM on some weights and samples.
-    Esam(EsamConfig => Esam),
+    Esam(EsamConfig),
     /// SAM at every k-th step.
-    LookSam(LookSamConfig => LookSam),
+    LookSam(LookSamConfig),
     /// Ahead, along the momentum.
-    MomentumSam(MomentumSamConfig => MomentumSam),
+    MomentumSam(MomentumSamConfig),
     /// SAM along the gradient of the step before.
-    S2Sam(S2SamConfig => S2Sam),
+    S2Sam(S2SamConfig),
     /// SAM along the noise of the batch.
-    FriendlySam(FriendlySamConfig => FriendlySam),
+    FriendlySam(FriendlySamConfig),
     /// The loss and its sharpness, weighed.
-    Wsam(WsamConfig => Wsam),
+    Wsam(WsamConfig),
     /// SAM in the geometry of the Fisher information.
-    FisherSam(FisherSamConfig => FisherSam),
+    FisherSam(FisherSamConfig),
     /// ZO-SAM.
-    ZoSam(ZoSamConfig => ZeroOrder),
+    ZoSam(ZoSamConfig),
     /// The control with a random sign.
-    RandomSign(RandomSignConfig => RandomSign),
+    RandomSign(RandomSignConfig),
 );

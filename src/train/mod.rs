@@ -43,7 +43,7 @@
 //! let mut sparsity = Sparsity::new(RigL::new(0.9, 100));
 //! let net = sparsity.attach(net, |net: &Net| net.loss(&batch).0)?;
 //! // From here on as any model: `Learner::new(model, SgdConfig::new().init(), 0.1)`.
-//! let model = SparseModel::new(net, sparsity, ZoSamConfig::new().build()?, 0)?;
+//! let model = SparseModel::new(net, sparsity, ZoSamConfig::new(), 0)?;
 //! let output = model.step(batch);
 //! let model = model.optimize(&mut SgdConfig::new().init(), 0.1.into(), output.grads);
 //! assert_eq!(model.masks().live_weights(), 20);
@@ -108,10 +108,11 @@ impl<M: Module, P: Perturbation> SparseModel<M, P> {
     ///
     /// # Errors
     ///
-    /// If `sparsity` is not attached to the model, or if the perturbation looks at samples, which
-    /// the learner does not show.
+    /// If `sparsity` is not attached to the model, if the perturbation's configuration is not valid,
+    /// or if it looks at samples, which the learner does not show.
     pub fn new(model: M, sparsity: Sparsity, perturbation: P, seed: u64) -> Result<Self> {
         usable_leaves(&model, &sparsity)?;
+        perturbation.validate()?;
         if perturbation.needs_samples() {
             return Err(Error::Mismatch {
                 what: "the perturbation",

@@ -64,7 +64,8 @@ fn killed_and_resumed(out: &Path, arguments: &[&str]) -> Value {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let (events, _) = said(gpt(&[&arguments[..], &["--resume"]].concat()));
+    // The folder knows the options.
+    let (events, _) = said(gpt(&["--resume", "--json", "--out", out.to_str().unwrap()]));
     untimed(events.last().unwrap())
 }
 

@@ -60,7 +60,7 @@ const PLAN: &str = r#"{
 #[test]
 fn our_studies_can_be_made() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["paper", "variants", "radius", "sensitivity"] {
+    for name in ["paper", "variants", "ladder", "radius", "sensitivity"] {
         let out = folder.path().join(name);
         said(run(&[
             "study",

@@ -56,7 +56,7 @@ fn passes_are_those_of_the_guide() {
     let guided = || Directions::Guided(Guide::default());
     let part = 1.0 / 6.0;
     let look = LookSamConfig::new().with_every(10);
-    let random = |coin| SharpnessConfig::RandomSign(RandomSignConfig::new(0.05).with_coin(coin));
+    let random = |coin| SharpnessConfig::RandomSign(RandomSignConfig::new().with_coin(coin));
     for (name, config, passes) in [
         ("none", SharpnessConfig::None, (10, 10)),
         ("sam", SharpnessConfig::Sam(SamConfig::new()), (20, 20)),

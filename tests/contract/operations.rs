@@ -97,8 +97,8 @@ fn vectors_cost_a_few_operations_whatever_the_number_of_parameters() {
         |depth: usize| Masked::new(&ResNetConfig::resnet32(10).with_depth(depth).with_width(4));
     let (small, large) = (resnet(8), resnet(32));
     assert!(large.leaves.len() > 3 * small.leaves.len());
-    let s2 = S2SamConfig::new().build().unwrap();
-    let ahead = MomentumSamConfig::new().build().unwrap();
+    let s2 = S2SamConfig::new();
+    let ahead = MomentumSamConfig::new();
     let counts = [&small, &large].map(|net| (net.operations(&s2), net.operations(&ahead)));
     println!("{counts:?}");
     let [few, many] = counts;

@@ -16,7 +16,7 @@ fn plain_step_is_burns() {
     let mut ours = frozen_draws(Net::new(&device()));
     let mut theirs = Net::new(&device());
     theirs = frozen_draws(theirs);
-    let mut plain = Plain::new(zosam::perturb::Identity, sgd());
+    let mut plain = Plain::new(zosam::perturb::Identity, sgd()).unwrap();
     let mut base = ModuleOptimizer::from(sgd());
     for number in 0..4 {
         let batch = Batch::new(number);

@@ -20,7 +20,7 @@ use zosam::sparse::{
 use zosam::tree::{self, DirectionDistribution};
 use zosam::{RandomStatic, RigL, SharpOptimizer, Snip};
 
-pub type Optim<O> = SharpOptimizer<Sharpness, O>;
+pub type Optim<O> = SharpOptimizer<SharpnessConfig, O>;
 
 #[derive(Module, Debug)]
 pub struct Net {
@@ -246,7 +246,7 @@ pub fn perturbations(rho: f64) -> Vec<Case> {
         ),
         (
             "random sign",
-            SharpnessConfig::RandomSign(RandomSignConfig::new(rho)),
+            SharpnessConfig::RandomSign(RandomSignConfig::new().with_rho(rho)),
             Some((1, 1)),
         ),
     ]

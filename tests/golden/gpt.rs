@@ -1,5 +1,7 @@
 //! The GPT of examples/language_model against PyTorch's own layers, and what it must not depend on.
 
+#[path = "../../examples/language_model/decode.rs"]
+mod decode;
 #[path = "../../examples/language_model/model.rs"]
 mod model;
 
@@ -13,6 +15,7 @@ use zosam::objective::{Objective, seeded};
 use zosam::{RigL, Sparsity, tree};
 
 use crate::reference::{TOLERANCE, Tensors, assert_all_close, assert_close, read, torch_tensors};
+use decode::Decoder;
 use model::{Gpt, GptConfig};
 
 #[derive(Deserialize)]
@@ -220,5 +223,29 @@ fn sizes_that_make_no_model_are_refused_by_name() {
     ] {
         let error = bad.init(&Device::flex()).unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
+    }
+}
+
+/// Byte by byte, with keys and values kept, a sparse model predicts what it does of the text at once; and again after it has forgotten.
+#[test]
+fn a_text_byte_by_byte_is_the_text_at_once() {
+    for tied in [false, true] {
+        let mut sparsity = Sparsity::new(zosam::sparse::MagnitudeStatic::new(0.7));
+        let model = sparsity.attach_on(golden_model(tied), &()).unwrap().valid();
+        let mut decoder = Decoder::new(&model, &config(tied)).unwrap();
+        for offset in [0i64, 91] {
+            let text: Vec<i64> = (0..12).map(|i| (offset + 37 * i) % 256).collect();
+            let shape = [1, text.len()];
+            let bytes = Tensor::from_data(TensorData::new(text.clone(), shape), &Device::flex());
+            let expected = read_floats(model.logits(bytes));
+            let found: Vec<f32> = text
+                .iter()
+                .flat_map(|byte| decoder.read(*byte as u8).unwrap())
+                .collect();
+            assert!(decoder.is_full());
+            // As above: they are as large as 7.
+            assert_close("logits", &found, &expected, 2.0 * TOLERANCE);
+            decoder.forget();
+        }
     }
 }

@@ -121,7 +121,7 @@ fn compare<P: Perturbation>(golden: &Golden, name: &str, perturbation: P, base: 
     // Rounding that the reference itself has is no error of ours.
     let tolerance = TOLERANCE.max(3.0 * variant.drift);
     let mut net = with_state(Net::new(&device), &golden.state);
-    let mut optim = SharpOptimizer::new(perturbation, base);
+    let mut optim = SharpOptimizer::new(perturbation, base).unwrap();
     for (taken, batch) in golden.batches.iter().enumerate() {
         let lr = match name {
             "gsam_by_rate" => golden.rates[taken],
@@ -150,7 +150,7 @@ fn compare<P: Perturbation>(golden: &Golden, name: &str, perturbation: P, base: 
 fn ten_steps_match_other_peoples_code() {
     let golden: Golden = read("sharpness");
     let compared = |name: &str, config: SharpnessConfig| {
-        compare(&golden, name, config.build().unwrap(), sgd(Some(DECAY)));
+        compare(&golden, name, config, sgd(Some(DECAY)));
     };
     let look = || LookSamConfig::new().with_every(3);
     let per_tensor = look().with_projection(Projection::PerTensor);
@@ -174,16 +174,19 @@ fn ten_steps_match_other_peoples_code() {
     compared("looksam_per_tensor", SharpnessConfig::LookSam(per_tensor));
     // The authors' weight decay is in their momentum.
     let msam = MomentumSamConfig::new().with_weight_decay(DECAY);
-    compare(&golden, "msam", msam.build().unwrap(), sgd(None));
+    compare(&golden, "msam", msam, sgd(None));
     // γ = 3/8 keeps the three samples that the authors' strict comparison leaves of γ = 1/2.
-    let esam = EsamConfig::new().with_gamma(0.375).build().unwrap();
+    let esam = EsamConfig::new().with_gamma(0.375);
     let burns = |name: &String| {
         name.replace("norm.weight", "norm.gamma")
             .replace("norm.bias", "norm.beta")
     };
     let tensors = golden.esam_tensors.iter();
     let tensors = tensors.map(|step| step.iter().map(burns).collect());
-    let esam = esam.with_tensors(tensors.collect());
+    let esam = EsamConfig {
+        tensors: tensors.collect(),
+        ..esam
+    };
     compare(&golden, "esam", esam, sgd(Some(DECAY)));
 }
 
@@ -191,9 +194,9 @@ fn ten_steps_match_other_peoples_code() {
 #[test]
 fn ten_steps_are_those_of_the_papers() {
     let golden: Golden = read("sharpness");
-    let fisher = FisherSamConfig::new().build().unwrap();
+    let fisher = FisherSamConfig::new();
     compare(&golden, "fisher_sam", fisher, sgd(Some(DECAY)));
-    let s2sam = S2SamConfig::new().build().unwrap();
+    let s2sam = S2SamConfig::new();
     compare(&golden, "s2sam", s2sam, sgd(Some(DECAY)));
     assert_eq!(golden.variants.len(), 13, "all of them are compared");
 }

@@ -43,7 +43,7 @@ impl Net {
 }
 
 fn plain() -> Plain {
-    Plain::new(Identity, SgdConfig::new().init())
+    Plain::new(Identity, SgdConfig::new().init()).unwrap()
 }
 
 fn mean_square(difference: Tensor<2>) -> Tensor<1> {

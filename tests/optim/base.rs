@@ -34,7 +34,7 @@ fn a_finished_optimizer_is_taken_as_it_is() {
     };
     // It has state already when it is handed over.
     expected = by_burn(&mut theirs, expected, &data[0]);
-    let mut ours = Plain::new(Identity, theirs.clone());
+    let mut ours = Plain::new(Identity, theirs.clone()).unwrap();
     let mut found = tree::twin(&expected);
     for data in &data[1..] {
         expected = by_burn(&mut theirs, expected, data);
@@ -47,7 +47,7 @@ fn a_finished_optimizer_is_taken_as_it_is() {
         found = step.unwrap().0;
     }
     assert_eq!(fingerprint(&found), fingerprint(&expected));
-    let bare = Plain::new(Identity, SgdConfig::new().build());
+    let bare = Plain::new(Identity, SgdConfig::new().build()).unwrap();
     let mut bare = bare;
     let step = bare.step_with(
         0.1,
@@ -178,7 +178,7 @@ fn an_error_does_not_cost_the_model() {
     assert!(method.is_due(1));
     let mut sparsity = Sparsity::new(method);
     let model = sparsity.attach(kept, &loss).unwrap();
-    let mut optim = SharpOptimizer::new(Breaks, SgdConfig::new().init());
+    let mut optim = SharpOptimizer::new(Breaks, SgdConfig::new().init()).unwrap();
     let (mut model, mut masks) = (model, String::new());
     let failed = loop {
         let before = fingerprint(&model);

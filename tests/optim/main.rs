@@ -42,7 +42,7 @@ fn linear_loss(batch: Tensor<2>) -> impl Fn(&Net) -> Tensor<1> {
 }
 
 fn plain() -> Plain<burn::optim::Sgd> {
-    SharpOptimizer::new(Identity, SgdConfig::new().build())
+    SharpOptimizer::new(Identity, SgdConfig::new().build()).unwrap()
 }
 
 fn distance(a: &Net, b: &Net) -> f64 {

@@ -11,7 +11,7 @@ fn perturbations() -> Vec<SharpnessConfig> {
         SharpnessConfig::Sam(SamConfig::new()),
         SharpnessConfig::ZoSam(ZoSamConfig::new()),
         SharpnessConfig::ZoSam(ZoSamConfig::new().with_directions(3)),
-        SharpnessConfig::RandomSign(RandomSignConfig::new(0.1)),
+        SharpnessConfig::RandomSign(RandomSignConfig::new().with_rho(0.1)),
         SharpnessConfig::Wsam(WsamConfig::new()),
     ]
 }

@@ -120,7 +120,7 @@ pub fn perturbations(rho: f64) -> Vec<(&'static str, SharpnessConfig)> {
         ("fisher-sam", SharpnessConfig::FisherSam(fisher)),
         (
             "random",
-            SharpnessConfig::RandomSign(RandomSignConfig::new(rho)),
+            SharpnessConfig::RandomSign(RandomSignConfig::new().with_rho(rho)),
         ),
         ("zo-sam", zo_sam(zo())),
         (
@@ -173,7 +173,7 @@ pub fn has_type(net: &Net, dtype: FloatDType) -> bool {
 pub struct Run<O> {
     pub net: Net,
     pub sparsity: Sparsity,
-    pub optim: SharpOptimizer<Sharpness, O>,
+    pub optim: SharpOptimizer<SharpnessConfig, O>,
     dtype: FloatDType,
 }
 

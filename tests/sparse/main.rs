@@ -24,11 +24,10 @@ use burn::optim::{Sgd, SgdConfig};
 use burn::tensor::{Distribution, Int, Tensor};
 use zosam::nn::Linear;
 use zosam::objective::seeded;
-use zosam::perturb::Sharpness;
 use zosam::sparse::{Classification, Method, Sparsity};
 use zosam::{SharpOptimizer, SharpnessConfig, tree};
 
-pub type Optim = SharpOptimizer<Sharpness, Sgd>;
+pub type Optim = SharpOptimizer<SharpnessConfig, Sgd>;
 
 /// Two heads on one body, of which a loss may use either or both.
 #[derive(Module, Debug)]

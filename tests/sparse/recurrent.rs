@@ -52,7 +52,7 @@ fn methods_that_measure_in_f64_refuse_or_do_without() {
     let net = synflow.attach_on(Net::new(), &data).unwrap();
     let masks = synflow.masks();
     assert_eq!(masks.live_weights(), masks.prunable_weights() / 2);
-    let mut optim = Plain::new(Identity, SgdConfig::new().init());
+    let mut optim = Plain::new(Identity, SgdConfig::new().init()).unwrap();
     let loss = |net: &Net| net.logits(batch.0.clone()).powi_scalar(2).mean();
     let (_, report) = optim.step_with(0.1, net, &mut synflow, loss).unwrap();
     assert!(report.loss_value().is_finite());

@@ -25,7 +25,7 @@ fn perturbations() -> Vec<SharpnessConfig> {
         SharpnessConfig::FriendlySam(FriendlySamConfig::new()),
         SharpnessConfig::Wsam(WsamConfig::new()),
         SharpnessConfig::FisherSam(FisherSamConfig::new()),
-        SharpnessConfig::RandomSign(RandomSignConfig::new(0.1)),
+        SharpnessConfig::RandomSign(RandomSignConfig::new().with_rho(0.1)),
         zo_sam(zo()),
         zo_sam(zo().with_directions(3)),
         zo_sam(zo().with_family(Directions::Blocks)),

@@ -137,7 +137,7 @@ fn burns_strategies_repeat() {
     ] {
         let on_two = |how| {
             let strategy = ExecutionStrategy::multi(vec![device(), device()], how);
-            fitted(strategy, config.build().unwrap())
+            fitted(strategy, config.clone())
         };
         let main = on_two(MultiDeviceOptim::OptimMainDevice);
         assert_eq!(main.1, 4, "two batches a step");

@@ -82,11 +82,11 @@ fn rigl() -> RigL {
     RigL::new(0.5, 100).with_update_every(3)
 }
 
-fn zo_sam() -> ZeroOrder {
-    ZoSamConfig::new().with_rho(0.3).build().unwrap()
+fn zo_sam() -> ZoSamConfig {
+    ZoSamConfig::new().with_rho(0.3)
 }
 
-fn wrapped(seed: u64, method: impl SparsityMethod + 'static) -> SparseModel<Net, ZeroOrder> {
+fn wrapped(seed: u64, method: impl SparsityMethod + 'static) -> SparseModel<Net, ZoSamConfig> {
     let (net, sparsity) = attached(net(seed, 0.2), method);
     SparseModel::new(net, sparsity, zo_sam(), 7).unwrap()
 }

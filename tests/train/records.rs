@@ -55,15 +55,16 @@ fn memories_travel_in_records() {
     ] {
         let start = |seed| {
             let (model, sparsity) = attached(net(seed, 0.2), rigl());
-            SparseModel::new(model, sparsity, config.build().unwrap(), 7).unwrap()
+            SparseModel::new(model, sparsity, config.clone(), 7).unwrap()
         };
-        let run = |mut model: SparseModel<Net, Sharpness>, optim: &mut ModuleOptimizer, steps| {
-            for step in steps {
-                let output = TrainStep::step(&model, batch(step));
-                model = model.optimize(optim, 0.05.into(), output.grads);
-            }
-            model
-        };
+        let run =
+            |mut model: SparseModel<Net, SharpnessConfig>, optim: &mut ModuleOptimizer, steps| {
+                for step in steps {
+                    let output = TrainStep::step(&model, batch(step));
+                    model = model.optimize(optim, 0.05.into(), output.grads);
+                }
+                model
+            };
         let mut optim = adam();
         let begun = run(start(1), &mut optim, 0..5);
         let model = begun.clone().into_record().into_bytes().unwrap();

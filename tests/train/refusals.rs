@@ -14,7 +14,7 @@ fn what_does_not_fit_is_refused() {
         SharpnessConfig::ZoSam(ZoSamConfig::new().with_fraction(0.5)),
     ] {
         let (model, sparsity) = attached(net(1, 0.2), rigl());
-        let result = SparseModel::new(model, sparsity, config.build().unwrap(), 7);
+        let result = SparseModel::new(model, sparsity, config.clone(), 7);
         let error = result.map(drop).unwrap_err().to_string();
         assert!(error.contains("step_on"), "{error}");
     }

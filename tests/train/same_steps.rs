@@ -24,7 +24,7 @@ fn perturbations() -> Vec<SharpnessConfig> {
         SharpnessConfig::Wsam(WsamConfig::new()),
         SharpnessConfig::Wsam(WsamConfig::new().with_decoupled(false)),
         SharpnessConfig::FisherSam(FisherSamConfig::new()),
-        SharpnessConfig::RandomSign(RandomSignConfig::new(0.3)),
+        SharpnessConfig::RandomSign(RandomSignConfig::new().with_rho(0.3)),
         zo_sam(zo()),
         zo_sam(zo().with_memory(ZeroOrderMemory::Last)),
         zo_sam(zo().with_directions(3).with_sides(Sides::One)),
@@ -54,7 +54,7 @@ struct End {
 
 fn by_the_learner(config: &SharpnessConfig, method: &Method, growth: Growth) -> End {
     let (net, sparsity) = start(method, growth);
-    let perturbation = config.build().unwrap();
+    let perturbation = config.clone();
     let model = SparseModel::new(net, sparsity, perturbation, 7).unwrap();
     let model = train(model, &mut adam(), 0..8);
     assert_eq!(model.steps(), 8);

@@ -1,11 +1,13 @@
 //! What layers make of the same images in several models.
 
 use anyhow::{Context, Result, ensure};
+use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::Serialize;
-use zosam::analysis::{dead_channels, feature_maps, linear_cka};
+use zosam::analysis::{class_activation, dead_channels, feature_maps, linear_cka};
 use zosam::checkpoint::write_atomically;
 use zosam::masks::Execution;
+use zosam::tree;
 
 use super::{Analysis, maps, name};
 use crate::common::cli::Features;
@@ -16,8 +18,13 @@ use crate::common::{Classifier, Network, Program};
 /// What one model makes of the images.
 pub struct Seen {
     pub name: String,
+    /// The image that is drawn, `[channels, height, width]`.
+    pub image: Tensor<3>,
     /// By layer, behind norm and ReLU.
     pub layers: Vec<Layer>,
+    /// The likeliest class of the image, and where the model looks for it, `[height, width]`; `None`
+    /// of a network whose classifier is not linear in the means of the last layer's channels.
+    pub evidence: Option<(String, Tensor<2>)>,
 }
 
 /// A layer's output.
@@ -42,6 +49,12 @@ pub struct LayerSummary {
 pub fn run<P: Program>(command: Features<P>) -> Result<()> {
     let mut models: Vec<Seen> = Vec::new();
     let json = command.file.machine.json;
+    let image = command.image;
+    ensure!(
+        image < command.images,
+        "--image is {image}: there are {} images, from 0",
+        command.images
+    );
     for run in &command.runs {
         let model = match run.is_dir() {
             true => run.join("model.safetensors"),
@@ -54,18 +67,13 @@ pub fn run<P: Program>(command: Features<P>) -> Result<()> {
                 name: name(&model),
                 found: &mut None,
             },
+            image,
             seen: &mut models,
         };
         file::with(model, command.file.clone(), task)?;
     }
     let first = models.first().context("at least one model is given")?;
     let shown = layers(first, &command.layers)?;
-    let image = command.image;
-    ensure!(
-        image < command.images,
-        "--image is {image}: there are {} images, from 0",
-        command.images
-    );
     std::fs::create_dir_all(&command.out)?;
     let path = command.out.join("features.svg");
     write_atomically(&path, maps::draw(&models, &shown, image)?.as_bytes())?;
@@ -130,6 +138,7 @@ fn say(name: &str, layers: &[LayerSummary]) {
 
 struct Looking<'a> {
     analysis: Analysis<'a>,
+    image: usize,
     seen: &'a mut Vec<Seen>,
 }
 
@@ -138,17 +147,41 @@ impl FileTask for Looking<'_> {
         let batches = self.analysis.batches(&mut opened)?;
         let batch = batches.first().context("there is an image")?;
         let (images, _) = batch.to_tensors(&opened.device);
+        let image = images.clone().narrow(0, self.image, 1).squeeze_dim(0);
         let look = || feature_maps(&opened.model, |model| model.logits(images));
-        let (_, maps) = opened.masks.run(Execution::Auto, look);
+        let (logits, maps) = opened.masks.run(Execution::Auto, look);
         let norms = maps.into_iter().filter(|map| map.layer.contains("bn"));
         let layers = norms.map(|map| Layer {
             path: map.layer,
             values: map.values,
         });
+        let layers: Vec<Layer> = layers.collect();
+        let likeliest = logits.narrow(0, self.image, 1).argmax(1);
+        let class = likeliest.into_scalar::<i64>() as usize;
+        let evidence = layers.last().and_then(|last| {
+            let maps = last.values.clone().narrow(0, self.image, 1).squeeze_dim(0);
+            Some(class_activation(
+                maps,
+                weights_of(&opened.model, class, last)?,
+            ))
+        });
         self.seen.push(Seen {
             name: self.analysis.name,
-            layers: layers.collect(),
+            image,
+            layers,
+            evidence: evidence.map(|map| (opened.classes[class].clone(), map)),
         });
         Ok(())
     }
+}
+
+/// The classifier's weights for a class, one for each channel of the last layer.
+fn weights_of(model: &impl Module, class: usize, last: &Layer) -> Option<Tensor<1>> {
+    let leaves = tree::leaves(model);
+    let is_classifier = |leaf: &&tree::Leaf| leaf.layer == "Linear" && leaf.shape.len() == 2;
+    let classifier = leaves.iter().rev().find(is_classifier)?;
+    let [channels, classes] = [classifier.shape[0], classifier.shape[1]];
+    let values = tree::values(model).get(classifier.id)?.clone();
+    let weights = values.reshape([channels, classes]).narrow(1, class, 1);
+    (last.values.dims()[1] == channels).then(|| weights.reshape([channels]))
 }

@@ -1,28 +1,34 @@
-//! Feature maps as a picture: a row for each model, a column for each layer, one scale for each column.
+//! Feature maps as a picture: a row for each model, one scale for each column. Columns are the image, layers, and where the model looks.
 
 use anyhow::{Result, anyhow};
+use burn::tensor::Tensor;
 use plotters::prelude::*;
 
 use super::features::Seen;
 
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 
-/// A layer's path, and the mean over its channels by row.
+/// What is drawn, and its numbers by row.
 type Grid = (String, Vec<Vec<f64>>);
 
 const SIDE: u32 = 260;
 
-/// Draws the mean over channels of chosen layers' outputs for one image.
+/// Draws the mean over channels of chosen layers' outputs for one image, and the evidence for the likeliest class where
+/// all models have some.
 ///
 /// # Errors
 ///
 /// If drawing fails, or a model has not so many layers as the first.
 pub fn draw(models: &[Seen], layers: &[usize], image: usize) -> Result<String> {
     let mut grids = Vec::new();
+    let has_evidence = models.iter().all(|model| model.evidence.is_some());
     for model in models {
         let of_model = layers.iter().map(|layer| {
             let found = model.layers.get(*layer);
-            let found = found.map(|found| (found.path.clone(), grid(&found.values, image)));
+            let found = found.map(|found| {
+                let of_image = found.values.clone().narrow(0, image, 1).squeeze_dim(0);
+                (found.path.clone(), rows(of_image))
+            });
             found.ok_or_else(|| {
                 anyhow!(
                     "{} has only {} layers: compare models of one architecture",
@@ -31,7 +37,14 @@ pub fn draw(models: &[Seen], layers: &[usize], image: usize) -> Result<String> {
                 )
             })
         });
-        grids.push(of_model.collect::<Result<Vec<_>>>()?);
+        let mut of_model: Vec<Grid> = of_model.collect::<Result<_>>()?;
+        of_model.insert(0, ("image".to_string(), rows(brightness(&model.image))));
+        let evidence = model.evidence.iter().filter(|_| has_evidence);
+        of_model.extend(evidence.map(|(class, map)| {
+            let title = format!("evidence for {class}");
+            (title, rows(map.clone().unsqueeze_dim(0)))
+        }));
+        grids.push(of_model);
     }
     let mut svg = String::new();
     paint(&mut svg, models, &grids)
@@ -39,10 +52,16 @@ pub fn draw(models: &[Seen], layers: &[usize], image: usize) -> Result<String> {
     Ok(svg)
 }
 
+/// An image from 0 at its darkest place.
+fn brightness(image: &Tensor<3>) -> Tensor<3> {
+    let mean = image.clone().mean_dim(0);
+    mean.clone() - mean.min().reshape([1, 1, 1])
+}
+
 /// The mean over channels, by row.
-fn grid(values: &burn::tensor::Tensor<4>, image: usize) -> Vec<Vec<f64>> {
-    let mean = values.clone().narrow(0, image, 1).mean_dim(1);
-    let [_, _, _, width] = mean.dims();
+fn rows(values: Tensor<3>) -> Vec<Vec<f64>> {
+    let mean = values.mean_dim(0);
+    let [_, _, width] = mean.dims();
     let numbers: Vec<f64> = mean.to_data().iter::<f64>().collect();
     numbers.chunks(width).map(<[f64]>::to_vec).collect()
 }

@@ -24,8 +24,11 @@ pub struct Plan {
     /// A column that the others are compared with, too: one that is to show no effect.
     #[serde(default)]
     pub control: Option<String>,
-    /// Seeds 0, 1, ….
+    /// How many seeds.
     pub seeds: u64,
+    /// The first of them: what is chosen by a study must not be reported on the same seeds.
+    #[serde(default)]
+    pub first_seed: u64,
     #[serde(default)]
     pub equal: Equal,
 }
@@ -63,7 +66,7 @@ pub struct Cell {
 }
 
 /// The studies that come with the program.
-const OURS: [(&str, &str); 5] = [
+const OURS: [(&str, &str); 6] = [
     ("paper", include_str!("../../../recipes/studies/paper.json")),
     (
         "variants",
@@ -72,6 +75,10 @@ const OURS: [(&str, &str); 5] = [
     (
         "radius",
         include_str!("../../../recipes/studies/radius.json"),
+    ),
+    (
+        "ladder",
+        include_str!("../../../recipes/studies/ladder.json"),
     ),
     (
         "sensitivity",
@@ -165,7 +172,7 @@ impl Plan {
     /// All runs, seed after seed, so that a study that is ended early has all of its table.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
-        for seed in 0..self.seeds {
+        for seed in self.first_seed..self.first_seed + self.seeds {
             for row in 0..self.rows.len() {
                 for column in 0..self.columns.len() {
                     let options = self.options(row, column);

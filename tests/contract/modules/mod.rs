@@ -4,6 +4,7 @@
 //! over `E: Example` in `laws.rs`.
 
 mod examples;
+#[allow(dead_code, reason = "it writes texts elsewhere")]
 #[path = "../../../examples/language_model/model.rs"]
 mod gpt;
 mod laws;

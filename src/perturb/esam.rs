@@ -5,13 +5,25 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
+use super::setters::{not_negative, setters};
 use super::{Ascent, Memory, Perturbation, PlainReason, Scope, Site};
 use crate::error::{Result, check};
 use crate::objective::{BatchLoss, Objective};
 use crate::tree::path_hash;
 
-/// Configuration of ESAM's perturbation.
+/// Efficient SAM: SAM on a random choice of parameter tensors, and on the samples whose loss rises
+/// most.
+///
+/// `ε = ρ g/(β ‖g‖)` on the chosen tensors. Each tensor in scope is chosen with probability `β`,
+/// all of them at the first step; the others get no gradient at `θ`. If none is chosen, `ε` is zero
+/// and the step is the base optimizer's on the whole batch: a forward and a backward, reported with
+/// [`ZeroEstimate`](super::PlainReason::ZeroEstimate). The chance of that is `1 − β` to the power
+/// of the number of tensors: 16 % for a single linear layer.
+///
+/// With `γ < 1` one more forward measures each sample's loss at `θ + ε`, and the `⌊γ B⌋` samples
+/// (at least one) with the largest rise are differentiated. A step is a forward and a part of a
+/// backward, a forward, and a share of both. What your closure returns beside the loss is that of
+/// the whole batch at `θ`. Needs [`Samples`](crate::objective::Samples).
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -22,6 +34,11 @@ use crate::tree::path_hash;
 ///
 /// The defaults are those of the authors' CIFAR run with a ResNet-18; with `beta = gamma = 1` it is
 /// SAM.
+///
+/// Du et al., "Efficient Sharpness-aware Minimization for Improved Training of Neural Networks",
+/// ICLR 2022 (arXiv 2110.03141). As in the authors' code whole tensors are drawn (the paper: single
+/// weights). Unlike here, their code fails where none is drawn, and keeps the samples strictly
+/// above the `⌊γ B⌋`-th rise, one less.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EsamConfig {
     /// Radius `ρ`.
@@ -32,6 +49,11 @@ pub struct EsamConfig {
     pub gamma: f64,
     /// Which parameters are perturbed.
     pub scope: Scope,
+    /// The perturbed tensors of each step, by their paths, in the place of draws: to repeat another
+    /// implementation's run. After the end of the list tensors are drawn.
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub tensors: Vec<Vec<String>>,
 }
 
 impl Default for EsamConfig {
@@ -41,6 +63,7 @@ impl Default for EsamConfig {
             beta: 0.6,
             gamma: 0.5,
             scope: Scope::AllTrainable,
+            tensors: Vec::new(),
         }
     }
 }
@@ -57,13 +80,20 @@ setters!(EsamConfig {
 });
 
 impl EsamConfig {
-    /// The perturbation on its own.
-    ///
-    /// # Errors
-    ///
-    /// A field out of its range.
-    pub fn build(&self) -> Result<Esam> {
-        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
+    /// Whether a parameter is perturbed in a step.
+    fn is_chosen(&self, path: &str, site: Site<'_>) -> bool {
+        if let Some(listed) = self.tensors.get(site.step as usize) {
+            return listed.iter().any(|other| other == path);
+        }
+        let mut coin = ChaCha8Rng::seed_from_u64(site.seed ^ path_hash(path));
+        coin.set_stream(site.step);
+        site.step == 0 || coin.random::<f64>() < self.beta
+    }
+}
+
+impl Perturbation for EsamConfig {
+    fn validate(&self) -> Result<()> {
+        not_negative("rho", self.rho)?;
         for (name, value) in [("beta", self.beta), ("gamma", self.gamma)] {
             check(
                 name,
@@ -72,79 +102,29 @@ impl EsamConfig {
                 "greater than 0 and at most 1",
             )?;
         }
-        Ok(Esam {
-            config: self.clone(),
-            drawn: None,
-        })
-    }
-}
-
-/// Efficient SAM: SAM on a random choice of parameter tensors, and on the samples whose loss rises
-/// most.
-///
-/// `ε = ρ g/(β ‖g‖)` on the chosen tensors. Each tensor in scope is chosen with probability `β`,
-/// all of them at the first step; the others get no gradient at `θ`. If none is chosen, `ε` is zero
-/// and the step is the base optimizer's on the whole batch: a forward and a backward, reported with
-/// [`ZeroEstimate`](super::PlainReason::ZeroEstimate). The chance of that is `1 − β` to the power
-/// of the number of tensors: 16 % for a single linear layer.
-///
-/// With `γ < 1` one more forward measures each sample's loss at `θ + ε`, and the `⌊γ B⌋` samples
-/// (at least one) with the largest rise are differentiated. A step is a forward and a part of a
-/// backward, a forward, and a share of both. What your closure returns beside the loss is that of
-/// the whole batch at `θ`. Needs [`Samples`](crate::objective::Samples).
-///
-/// Du et al., "Efficient Sharpness-aware Minimization for Improved Training of Neural Networks",
-/// ICLR 2022 (arXiv 2110.03141). As in the authors' code whole tensors are drawn (the paper: single
-/// weights). Unlike here, their code fails where none is drawn, and keeps the samples strictly
-/// above the `⌊γ B⌋`-th rise, one less.
-#[derive(Debug, Clone)]
-pub struct Esam {
-    config: EsamConfig,
-    drawn: Option<Vec<Vec<String>>>,
-}
-
-impl Esam {
-    /// Takes the perturbed tensors of each step from a list of paths, step by step, instead of
-    /// drawing them: to repeat another implementation's run. After the end of the list tensors are
-    /// drawn.
-    pub fn with_tensors(mut self, tensors: Vec<Vec<String>>) -> Self {
-        self.drawn = Some(tensors);
-        self
+        Ok(())
     }
 
-    /// Whether a parameter is perturbed in a step.
-    fn is_chosen(&self, path: &str, site: Site<'_>) -> bool {
-        let listed = self.drawn.as_ref();
-        if let Some(listed) = listed.and_then(|drawn| drawn.get(site.step as usize)) {
-            return listed.iter().any(|other| other == path);
-        }
-        let mut coin = ChaCha8Rng::seed_from_u64(site.seed ^ path_hash(path));
-        coin.set_stream(site.step);
-        site.step == 0 || coin.random::<f64>() < self.config.beta
-    }
-}
-
-impl Perturbation for Esam {
     fn ascend<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
         _memory: &Memory,
     ) -> Ascent<M, F::Extra> {
-        let chosen = site.in_scope(self.config.scope);
+        let chosen = site.in_scope(self.scope);
         let chosen = chosen.filter(|leaf| self.is_chosen(&leaf.path, site));
         let chosen: Vec<ParamId> = chosen.map(|leaf| leaf.id).collect();
         if chosen.is_empty() {
             return Ascent::given_up(PlainReason::ZeroEstimate);
         }
         let (here, before) = objective.gradient_of(|id| chosen.contains(&id));
-        let direction = site.restrict(here.vector, self.config.scope);
-        let rho = site.radius(self.config.rho) / self.config.beta;
+        let direction = site.restrict(here.vector, self.scope);
+        let rho = site.radius(self.rho) / self.beta;
         let mut ascent = Ascent {
             buffers: Some(here.twin),
             ..Ascent::along(direction, rho)
         };
-        let kept = (self.config.gamma * before.len() as f64) as usize;
+        let kept = (self.gamma * before.len() as f64) as usize;
         if ascent.offset.is_some() && kept < before.len() {
             let after = objective.losses_at(ascent.offset.as_ref());
             let part = largest_rises(&before, &after, kept.max(1));

@@ -6,29 +6,34 @@
 //! cargo bench --bench step_cost -- --dense                         # masked weights, dense arithmetic
 //! cargo bench --bench step_cost -- --only S2/burn                  # those whose names have one of these parts
 //! cargo bench --features vulkan --bench step_cost -- --device vulkan --width 32 --batch 128
+//! cargo bench --features vulkan --bench step_cost -- --device vulkan --network deit-small --batch 128
 //! ```
 //!
 //! The machine's speed drifts, so the variants take turns within each round; the table shows the median over
 //! rounds of each variant's time relative to SGD's in the same round. Peak memory is counted by the global
 //! allocator, on top of what is allocated before the step: the host's memory only. On a device that is not the host a turn is ten steps and a
-//! wait for the device, and every variant takes ten steps before the first round, so that kernels are compiled and tuned.
+//! wait for the device, and every variant takes ten steps before the first round, so that kernels are compiled and tuned. With a feature for a GPU the
+//! table has the kernels that one step launches, too.
 
+#[path = "../device/mod.rs"]
 mod device;
+mod launches;
+mod network;
 
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, Sgd, SgdConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use peak_alloc::PeakAlloc;
 use zosam::masks::Execution;
-use zosam::models::{ResNet, ResNetConfig};
 use zosam::objective::Samples;
 use zosam::perturb::*;
 use zosam::sparse::Sparsity;
 use zosam::{RigL, SharpOptimizer};
+
+use network::Network;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -37,6 +42,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 #[derive(Clone)]
 struct Setting {
     device: Device,
+    network: String,
     width: usize,
     batch: usize,
     execution: Execution,
@@ -53,18 +59,20 @@ fn main() {
     let rounds = number("--rounds").unwrap_or(5);
     let width = number("--width").unwrap_or(16);
     let plain = device::chosen();
+    let network = device::option("--network").unwrap_or_else(|| "resnet32".to_string());
     let threads = rayon::current_num_threads();
     let execution = match std::env::args().any(|arg| arg == "--dense") {
         true => Execution::Dense,
         false => Execution::Auto,
     };
     println!(
-        "ResNet-32 width {width}, 32x32 images, {plain:?}, {threads} threads, {rounds} rounds, {execution:?} arithmetic"
+        "{network}, width {width} of a resnet, {plain:?}, {threads} threads, {rounds} rounds, {execution:?} arithmetic"
     );
     for batch in batches {
         let setting = Setting {
             steps: if plain == Device::flex() { 1 } else { 10 },
             device: plain.clone().autodiff(),
+            network: network.clone(),
             width,
             batch,
             execution,
@@ -89,6 +97,13 @@ fn table(setting: &Setting, rounds: usize) {
     }
     let mut seconds = vec![Vec::new(); variants.len()];
     let mut peaks = vec![0.0f64; variants.len()];
+    let mut counts = Vec::new();
+    for variant in &mut variants {
+        let steps = variant.steps;
+        let run = || (0..steps).for_each(|_| variant.step());
+        let count = launches::count(device, run);
+        counts.push(count.map(|count| count as f64 / steps as f64));
+    }
     for _ in 0..rounds {
         for (index, variant) in variants.iter_mut().enumerate() {
             ALLOCATOR.reset_peak_usage();
@@ -103,8 +118,8 @@ fn table(setting: &Setting, rounds: usize) {
         }
     }
     println!(
-        "\nbatch {batch}\n{:32} {:>9} {:>9} {:>11} {:>9} {:>9}",
-        "", "s/step", "images/s", "speed/SGD", "peak MiB", "peak/SGD"
+        "\nbatch {batch}\n{:32} {:>9} {:>9} {:>11} {:>9} {:>9} {:>9}",
+        "", "s/step", "images/s", "speed/SGD", "peak MiB", "peak/SGD", "launches"
     );
     for (index, variant) in variants.iter().enumerate() {
         let ratios = seconds[0]
@@ -113,12 +128,13 @@ fn table(setting: &Setting, rounds: usize) {
             .map(|(sgd, own)| sgd / own);
         let time = median(seconds[index].iter().copied());
         println!(
-            "{:32} {time:>9.4} {:>9.1} {:>11.3} {:>9.1} {:>9.3}",
+            "{:32} {time:>9.4} {:>9.1} {:>11.3} {:>9.1} {:>9.3} {:>9}",
             variant.name,
             batch as f64 / time,
             median(ratios),
             peaks[index],
             peaks[index] / peaks[0],
+            counts[index].map_or("-".to_string(), |count| format!("{count:.0}")),
         );
     }
 }
@@ -192,6 +208,14 @@ fn variants(setting: &Setting) -> Vec<Variant> {
             SharpnessConfig::LookSam(LookSamConfig::new().with_every(10)),
         ),
         ("S2-SAM", SharpnessConfig::S2Sam(S2SamConfig::new())),
+        (
+            "S2-SAM, sparse weights alone",
+            SharpnessConfig::S2Sam(S2SamConfig::new().with_scope(Scope::SparseWeights)),
+        ),
+        (
+            "ZO-SAM, sparse weights alone",
+            zo_sam(zo().with_scope(Scope::SparseWeights)),
+        ),
     ];
     let with_zosam = |(name, config)| with_zosam(name, config, setting);
     let mut variants: Vec<Variant> = sharp.map(with_zosam).into();
@@ -217,7 +241,7 @@ fn period(config: &SharpnessConfig) -> usize {
 
 type Batch = (Tensor<4>, Tensor<1, Int>);
 
-fn losses(model: &ResNet, (images, labels): &Batch) -> Tensor<1> {
+fn losses(model: &Network, (images, labels): &Batch) -> Tensor<1> {
     let log = log_softmax(model.forward(images.clone()), 1);
     let picked = log.gather(1, labels.clone().unsqueeze_dim(1));
     picked.neg().flatten(0, 1)
@@ -232,7 +256,7 @@ fn burns_own(setting: &Setting) -> Variant {
         steps: 1,
         step: Box::new(move || {
             let current = model.take().expect("put back below");
-            let (loss, _) = current.loss(images.clone(), labels.clone());
+            let loss = losses(&current, &(images.clone(), labels.clone())).mean();
             let gradients = GradientsParams::from_grads(loss.backward(), &current);
             model = Some(optim.step(1e-3, current, gradients));
         }),
@@ -242,10 +266,10 @@ fn burns_own(setting: &Setting) -> Variant {
 fn with_zosam(name: &'static str, config: SharpnessConfig, setting: &Setting) -> Variant {
     let loss = Samples::new(data(setting), losses);
     let steps = period(&config);
-    let mut optim: SharpOptimizer<Sharpness, Sgd> = config.init(sgd()).expect("valid");
+    let mut optim: SharpOptimizer<SharpnessConfig, Sgd> = config.init(sgd()).expect("valid");
     // An update of masks would make one step in a hundred differ; its cost is measured on its own.
     let mut sparsity = Sparsity::new(RigL::new(0.9, 0)).with_execution(setting.execution);
-    let model = sparsity.attach(model(setting), |_: &ResNet| -> Tensor<1> {
+    let model = sparsity.attach(model(setting), |_: &Network| -> Tensor<1> {
         unreachable!("RigL starts at random")
     });
     let mut model = Some(model.expect("valid"));
@@ -263,13 +287,8 @@ fn with_zosam(name: &'static str, config: SharpnessConfig, setting: &Setting) ->
     }
 }
 
-fn model(setting: &Setting) -> ResNet {
-    setting.device.seed(0);
-    ResNetConfig::resnet32(10)
-        .with_width(setting.width)
-        .init(&setting.device)
-        .expect("valid")
-        .train()
+fn model(setting: &Setting) -> Network {
+    Network::new(&setting.network, setting.width, &setting.device)
 }
 
 fn sgd() -> Sgd {
@@ -277,8 +296,11 @@ fn sgd() -> Sgd {
     SgdConfig::new().with_momentum(Some(momentum)).build()
 }
 
-fn data(Setting { device, batch, .. }: &Setting) -> Batch {
-    let images = Tensor::random([*batch, 3, 32, 32], Distribution::Normal(0.0, 1.0), device);
-    let labels: Vec<i64> = (0..*batch as i64).map(|i| i % 10).collect();
+fn data(setting: &Setting) -> Batch {
+    let (device, batch) = (&setting.device, setting.batch);
+    let [height, width] = network::image(&setting.network);
+    let shape = [batch, 3, height, width];
+    let images = Tensor::random(shape, Distribution::Normal(0.0, 1.0), device);
+    let labels: Vec<i64> = (0..batch as i64).map(|i| i % 10).collect();
     (images, Tensor::from_ints(labels.as_slice(), device))
 }

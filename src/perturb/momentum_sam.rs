@@ -3,7 +3,7 @@
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
+use super::setters::{not_negative, setters};
 use super::{Ascent, Descent, Gradients, Memory, Perturbation, Scope, Site};
 use crate::error::{Result, check};
 use crate::objective::{BatchLoss, Objective};
@@ -11,7 +11,15 @@ use crate::tree::ParamVector;
 
 const MOMENTUM: &str = "momentum";
 
-/// Configuration of momentum-SAM.
+/// Momentum-SAM: `ε = −ρ v/‖v‖`, `v ← μ v + g + λ (θ + ε)`, with `g` the gradient at `θ + ε`.
+///
+/// The sign is minus: the gradient is measured ahead, where momentum is about to take the weights,
+/// as in Nesterov's method but at a fixed distance. (Against the momentum, uphill, the paper finds
+/// that test accuracy falls.) One forward and one backward, as without it. The first step is not
+/// perturbed. When masks change, `v` keeps what is live.
+///
+/// With `λ = 0` weight decay is the base optimizer's, and is in neither `v` nor `g`. That is the
+/// authors' variant for AdamW; their SGD has it in both, at `θ + ε`.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -30,6 +38,9 @@ const MOMENTUM: &str = "momentum";
 /// let optim = MomentumSamConfig::new().with_weight_decay(5e-4).init(sgd).unwrap();
 /// # }
 /// ```
+///
+/// Becker, Altrock and Risse, "Momentum-SAM: Sharpness Aware Minimization without Computational
+/// Overhead", 2024 (arXiv 2401.12033).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MomentumSamConfig {
@@ -67,52 +78,9 @@ setters!(MomentumSamConfig {
 });
 
 impl MomentumSamConfig {
-    /// The perturbation on its own.
-    ///
-    /// # Errors
-    ///
-    /// A field out of its range.
-    pub fn build(&self) -> Result<MomentumSam> {
-        let Self {
-            rho,
-            momentum,
-            weight_decay,
-            ..
-        } = *self;
-        check("rho", rho, rho >= 0.0, "finite and at least 0")?;
-        let valid = "finite and at least 0";
-        check("weight_decay", weight_decay, weight_decay >= 0.0, valid)?;
-        let fits = momentum > 0.0 && momentum < 1.0;
-        let valid = "greater than 0 and less than 1 (without momentum S²-SAM is `S2SamConfig`, with \
-                     the other sign)";
-        check("momentum", momentum, fits, valid)?;
-        Ok(MomentumSam {
-            config: self.clone(),
-        })
-    }
-}
-
-/// Momentum-SAM: `ε = −ρ v/‖v‖`, `v ← μ v + g + λ (θ + ε)`, with `g` the gradient at `θ + ε`.
-///
-/// The sign is minus: the gradient is measured ahead, where momentum is about to take the weights,
-/// as in Nesterov's method but at a fixed distance. (Against the momentum, uphill, the paper finds
-/// that test accuracy falls.) One forward and one backward, as without it. The first step is not
-/// perturbed. When masks change, `v` keeps what is live.
-///
-/// With `λ = 0` weight decay is the base optimizer's, and is in neither `v` nor `g`. That is the
-/// authors' variant for AdamW; their SGD has it in both, at `θ + ε`.
-///
-/// Becker, Altrock and Risse, "Momentum-SAM: Sharpness Aware Minimization without Computational
-/// Overhead", 2024 (arXiv 2401.12033).
-#[derive(Debug, Clone)]
-pub struct MomentumSam {
-    config: MomentumSamConfig,
-}
-
-impl MomentumSam {
     /// `g + λ (θ + ε)`.
     fn decayed(&self, found: Gradients, site: Site<'_>) -> ParamVector {
-        let decay = self.config.weight_decay;
+        let decay = self.weight_decay;
         if decay == 0.0 {
             return found.perturbed;
         }
@@ -125,7 +93,16 @@ impl MomentumSam {
     }
 }
 
-impl Perturbation for MomentumSam {
+impl Perturbation for MomentumSamConfig {
+    fn validate(&self) -> Result<()> {
+        not_negative("rho", self.rho)?;
+        not_negative("weight_decay", self.weight_decay)?;
+        let fits = self.momentum > 0.0 && self.momentum < 1.0;
+        let valid = "greater than 0 and less than 1 (without momentum S²-SAM is `S2SamConfig`, with \
+                     the other sign)";
+        check("momentum", self.momentum, fits, valid)
+    }
+
     fn ascend<M: Module, F: BatchLoss<M>>(
         &self,
         _objective: &mut Objective<'_, M, F>,
@@ -134,8 +111,8 @@ impl Perturbation for MomentumSam {
     ) -> Ascent<M, F::Extra> {
         match memory.vector(MOMENTUM, site.masks) {
             Some(momentum) => {
-                let ahead = site.restrict(momentum, self.config.scope).scaled(-1.0);
-                Ascent::along(ahead, site.radius(self.config.rho))
+                let ahead = site.restrict(momentum, self.scope).scaled(-1.0);
+                Ascent::along(ahead, site.radius(self.rho))
             }
             None => Ascent::none(),
         }
@@ -145,7 +122,7 @@ impl Perturbation for MomentumSam {
         let gradient = self.decayed(found, site);
         let new = site.restrict(gradient.clone(), Scope::AllTrainable);
         let momentum = match memory.vector(MOMENTUM, site.masks) {
-            Some(old) => new.plus_scaled(&old, self.config.momentum),
+            Some(old) => new.plus_scaled(&old, self.momentum),
             None => new,
         };
         memory.put(MOMENTUM, momentum, site.masks);

@@ -3,13 +3,18 @@
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
-use super::{Ascent, Memory, Perturbation, Scope, Site, normalised};
-use crate::error::{Result, check};
+use super::radius::normalised;
+use super::setters::{not_negative, setters};
+use super::{Ascent, Memory, Perturbation, Scope, Site};
+use crate::error::Result;
 use crate::objective::{BatchLoss, Objective, Offset};
 use crate::tree::ParamVector;
 
-/// Configuration of ASAM's perturbation.
+/// Adaptive SAM: `ε = ρ T² g/‖T g‖` with `T = |θ| + η` on weights and 1 on biases.
+///
+/// Its radius is in units of the weights: `‖T⁻¹ ε‖ = ρ`, whatever scale a layer's weights have.
+/// "Weights" are parameters whose name is `weight`, as in the authors' code, or a norm's `gamma`,
+/// which is called `weight` there. Two forwards and two backwards.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -24,6 +29,9 @@ use crate::tree::ParamVector;
 /// let optim = AsamConfig::new().with_rho(1.0).init(SgdConfig::new().build()).unwrap();
 /// # }
 /// ```
+///
+/// Kwon et al., "ASAM: Adaptive Sharpness-Aware Minimization", ICML 2021 (arXiv 2102.11600). Their
+/// constructor's `η` is 0.01, their CIFAR script's 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AsamConfig {
     /// Radius `ρ` in units of the weights.
@@ -54,34 +62,6 @@ setters!(AsamConfig {
 });
 
 impl AsamConfig {
-    /// The perturbation on its own.
-    ///
-    /// # Errors
-    ///
-    /// A field out of its range.
-    pub fn build(&self) -> Result<Asam> {
-        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
-        check("eta", self.eta, self.eta >= 0.0, "finite and at least 0")?;
-        Ok(Asam {
-            config: self.clone(),
-        })
-    }
-}
-
-/// Adaptive SAM: `ε = ρ T² g/‖T g‖` with `T = |θ| + η` on weights and 1 on biases.
-///
-/// Its radius is in units of the weights: `‖T⁻¹ ε‖ = ρ`, whatever scale a layer's weights have.
-/// "Weights" are parameters whose name is `weight`, as in the authors' code, or a norm's `gamma`,
-/// which is called `weight` there. Two forwards and two backwards.
-///
-/// Kwon et al., "ASAM: Adaptive Sharpness-Aware Minimization", ICML 2021 (arXiv 2102.11600). Their
-/// constructor's `η` is 0.01, their CIFAR script's 0.
-#[derive(Debug, Clone)]
-pub struct Asam {
-    config: AsamConfig,
-}
-
-impl Asam {
     /// `T v`.
     fn scaled(&self, vector: ParamVector, site: Site<'_>) -> ParamVector {
         let is_weight = |id| {
@@ -89,33 +69,33 @@ impl Asam {
             leaf.is_some_and(|leaf| leaf.path.ends_with("weight") || leaf.path.ends_with("gamma"))
         };
         vector.map(|id, component| match site.weights.get(id) {
-            Some(value) if is_weight(id) => component * (value.abs().add_scalar(self.config.eta)),
+            Some(value) if is_weight(id) => component * (value.abs().add_scalar(self.eta)),
             _ => component,
         })
     }
 }
 
-impl Perturbation for Asam {
+impl Perturbation for AsamConfig {
+    fn validate(&self) -> Result<()> {
+        not_negative("rho", self.rho)?;
+        not_negative("eta", self.eta)
+    }
+
     fn ascend<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
         _memory: &Memory,
     ) -> Ascent<M, F::Extra> {
-        let here = objective.gradient(None);
-        let restricted = site.restrict(here.vector.clone(), self.config.scope);
-        let once = self.scaled(restricted, site);
-        let ascent = match normalised(once.clone(), site.radius(self.config.rho)) {
-            Ok(Offset { scale, .. }) => Ascent::to(Offset {
-                direction: self.scaled(once, site),
-                scale,
-            }),
-            Err(reason) => Ascent::given_up(reason),
-        };
-        Ascent {
-            buffers: Some(here.twin),
-            here: Some(here.vector),
-            ..ascent
-        }
+        Ascent::from_gradient(objective, |gradient| {
+            let once = self.scaled(site.restrict(gradient, self.scope), site);
+            match normalised(once.clone(), site.radius(self.rho)) {
+                Ok(Offset { scale, .. }) => Ascent::to(Offset {
+                    direction: self.scaled(once, site),
+                    scale,
+                }),
+                Err(reason) => Ascent::given_up(reason),
+            }
+        })
     }
 }

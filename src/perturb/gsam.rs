@@ -3,8 +3,9 @@
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
-use super::{Ascent, Descent, Gradients, Memory, Perturbation, Scope, Site, ascend_along_gradient};
+use super::ascent::along_gradient;
+use super::setters::{not_negative, setters};
+use super::{Ascent, Descent, Gradients, Memory, Perturbation, Scope, Site};
 use crate::error::{Result, check};
 use crate::objective::{BatchLoss, Objective};
 
@@ -34,7 +35,12 @@ impl RadiusByRate {
     }
 }
 
-/// Configuration of GSAM's perturbation.
+/// GSAM: SAM's ascent, and the descent `v = g_p − α g_⊥`.
+///
+/// `g_p` is the gradient at `θ + ε`, and `g_⊥` the part of the gradient `g` at `θ` that is
+/// orthogonal to it. Going up along `g_⊥` leaves the perturbed loss unchanged to first order and
+/// raises the loss at `θ`, so their gap, the sharpness, falls. `α = 0` is SAM. Two forwards and two
+/// backwards; one more vector while a step lasts. Inner products are over live weights.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -52,6 +58,9 @@ impl RadiusByRate {
 /// let optim = config.init(SgdConfig::new().build()).unwrap();
 /// # }
 /// ```
+///
+/// Zhuang et al., "Surrogate Gap Minimization Improves Sharpness-Aware Training", ICLR 2022 (arXiv
+/// 2203.08065).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GsamConfig {
     /// Radius `ρ`, the largest one where it follows the learning rate.
@@ -86,56 +95,28 @@ setters!(GsamConfig {
     with_scope(scope: Scope),
 });
 
-impl GsamConfig {
-    /// The perturbation on its own.
-    ///
-    /// # Errors
-    ///
-    /// A field out of its range.
-    pub fn build(&self) -> Result<Gsam> {
-        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
-        check(
-            "alpha",
-            self.alpha,
-            self.alpha >= 0.0,
-            "finite and at least 0",
-        )?;
+impl Perturbation for GsamConfig {
+    fn validate(&self) -> Result<()> {
+        not_negative("rho", self.rho)?;
+        not_negative("alpha", self.alpha)?;
         if let Some(RadiusByRate { smallest, .. }) = self.by_rate {
             let fits = (0.0..=self.rho).contains(&smallest);
             check("by_rate.smallest", smallest, fits, "from 0 to rho")?;
         }
-        Ok(Gsam {
-            config: self.clone(),
-        })
+        Ok(())
     }
-}
 
-/// GSAM: SAM's ascent, and the descent `v = g_p − α g_⊥`.
-///
-/// `g_p` is the gradient at `θ + ε`, and `g_⊥` the part of the gradient `g` at `θ` that is
-/// orthogonal to it. Going up along `g_⊥` leaves the perturbed loss unchanged to first order and
-/// raises the loss at `θ`, so their gap, the sharpness, falls. `α = 0` is SAM. Two forwards and two
-/// backwards; one more vector while a step lasts. Inner products are over live weights.
-///
-/// Zhuang et al., "Surrogate Gap Minimization Improves Sharpness-Aware Training", ICLR 2022 (arXiv
-/// 2203.08065).
-#[derive(Debug, Clone)]
-pub struct Gsam {
-    config: GsamConfig,
-}
-
-impl Perturbation for Gsam {
     fn ascend<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
         _memory: &Memory,
     ) -> Ascent<M, F::Extra> {
-        let rho = match (self.config.by_rate, site.lr) {
-            (Some(by_rate), Some(lr)) => by_rate.radius(self.config.rho, lr),
-            _ => self.config.rho,
+        let rho = match (self.by_rate, site.lr) {
+            (Some(by_rate), Some(lr)) => by_rate.radius(self.rho, lr),
+            _ => self.rho,
         };
-        ascend_along_gradient(objective, site, self.config.scope, rho)
+        along_gradient(objective, site, self.scope, rho)
     }
 
     fn descend(&self, found: Gradients, site: Site<'_>, _memory: &mut Memory) -> Descent {
@@ -148,7 +129,7 @@ impl Perturbation for Gsam {
         match here.dot(&there) / there.dot(&there) {
             share if share.is_finite() => {
                 let orthogonal = here.plus_scaled(&found.perturbed, -share);
-                let gap = orthogonal.scaled(-self.config.alpha);
+                let gap = orthogonal.scaled(-self.alpha);
                 found.perturbed.plus_scaled(&gap, 1.0).into()
             }
             _ => found.perturbed.into(),

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directions, ZeroOrder};
+use super::Directions;
 use crate::error::{Result, check};
 use crate::perturb::Scope;
+use crate::perturb::setters::{not_negative, setters};
 use crate::tree::DirectionDistribution;
 
 /// How far from `θ` the loss is probed.
@@ -46,7 +47,17 @@ pub enum ZeroOrderMemory {
     None,
 }
 
-/// Configuration of ZO-SAM.
+/// ZO-SAM: the ascent along a random estimate of the gradient, `ĝ = (1/m) Σᵢ Δᵢ uᵢ`,
+/// `ε = ρ ĝ/‖ĝ‖`.
+///
+/// `Δᵢ` is the difference quotient of the loss along the random direction `uᵢ`, measured on the
+/// same batch, with the same dropout draws and with batch statistics. Directions are projected onto
+/// the live weights first: `ρ` is a radius in the live subspace and dead weights stay exactly zero.
+/// Memory for the directions does not grow with m: each is drawn from its key, used and dropped.
+///
+/// For m = 1 only the sign of `Δ` survives the normalisation, so `ε = ±ρ u/‖u‖`; where the probes
+/// are at distance `ρ` the one with the larger loss is the perturbed point, and its forward pass is
+/// the one that is differentiated.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -72,6 +83,10 @@ pub enum ZeroOrderMemory {
 /// let optim = ZoSamConfig::new().with_rho(0.05).init(sgd).unwrap();
 /// # }
 /// ```
+///
+/// Ji et al., "ZO-SAM: Zero-Order Sharpness-Aware Minimization for Efficient Sparse Training", 2026
+/// (arXiv 2603.13115). Masking the directions, probing at the radius and the shared forward pass
+/// are this crate's choices; the paper is silent on the first two.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ZoSamConfig {
@@ -114,81 +129,35 @@ impl Default for ZoSamConfig {
     }
 }
 
-impl ZoSamConfig {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
+setters!(ZoSamConfig {
     /// Sets the radius `ρ`.
-    pub fn with_rho(mut self, rho: f64) -> Self {
-        self.rho = rho;
-        self
-    }
-
+    with_rho(rho: f64),
     /// Sets the number m of random directions.
-    pub fn with_directions(mut self, directions: usize) -> Self {
-        self.directions = directions;
-        self
-    }
-
+    with_directions(directions: usize),
     /// Sets the distribution of the directions.
-    pub fn with_distribution(mut self, distribution: DirectionDistribution) -> Self {
-        self.distribution = distribution;
-        self
-    }
-
+    with_distribution(distribution: DirectionDistribution),
     /// Sets which differences are taken.
-    pub fn with_sides(mut self, sides: Sides) -> Self {
-        self.sides = sides;
-        self
-    }
-
+    with_sides(sides: Sides),
     /// Sets the distance of the probes.
-    pub fn with_delta(mut self, delta: Delta) -> Self {
-        self.delta = delta;
-        self
-    }
-
+    with_delta(delta: Delta),
     /// Sets which parameters are perturbed.
-    pub fn with_scope(mut self, scope: Scope) -> Self {
-        self.scope = scope;
-        self
-    }
-
+    with_scope(scope: Scope),
     /// Sets which probes keep their graph.
-    pub fn with_memory(mut self, memory: ZeroOrderMemory) -> Self {
-        self.memory = memory;
-        self
-    }
-
+    with_memory(memory: ZeroOrderMemory),
     /// Sets where directions come from.
-    pub fn with_family(mut self, family: Directions) -> Self {
-        self.family = family;
-        self
-    }
-
+    with_family(family: Directions),
     /// Sets the share of the batch that probes look at; below 1 the step's loss has to be
     /// [`Samples`](crate::objective::Samples).
-    pub fn with_fraction(mut self, fraction: f64) -> Self {
-        self.fraction = fraction;
-        self
-    }
-
+    with_fraction(fraction: f64),
     /// Sets the number of perturbed steps that a direction serves: it is looked for at each k-th of
     /// them, and follows changes of masks.
-    pub fn with_reuse(mut self, steps: u64) -> Self {
-        self.reuse = steps;
-        self
-    }
+    with_reuse(reuse: u64),
+});
 
-    /// The perturbation on its own.
-    ///
-    /// # Errors
-    ///
-    /// A field out of its range.
-    pub fn build(&self) -> Result<ZeroOrder> {
-        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
+impl ZoSamConfig {
+    /// Checks every field.
+    pub(super) fn check(&self) -> Result<()> {
+        not_negative("rho", self.rho)?;
         check(
             "directions",
             self.directions as f64,
@@ -207,10 +176,7 @@ impl ZoSamConfig {
         )?;
         check("reuse", self.reuse as f64, self.reuse >= 1, "at least 1")?;
         let (Delta::Absolute(delta) | Delta::Relative(delta)) = self.delta;
-        check("delta", delta, delta > 0.0, "finite and greater than 0")?;
-        Ok(ZeroOrder {
-            config: self.clone(),
-        })
+        check("delta", delta, delta > 0.0, "finite and greater than 0")
     }
 
     /// Whether the winning probe is the perturbed point itself.

@@ -5,12 +5,16 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use super::setters::{not_negative, setters};
 use super::{Ascent, Memory, Perturbation, Scope, Site};
-use crate::error::{Result, check};
+use crate::error::Result;
 use crate::objective::{BatchLoss, Objective};
 use crate::tree::DirectionDistribution;
 
-/// Configuration of the control: ZO-SAM's direction for m = 1, with a coin toss for its sign.
+/// The control: `ε = ±ρ u/‖u‖` with the directions of [`ZoSamConfig`](super::ZoSamConfig) and a
+/// coin's sign.
+///
+/// One forward and one backward. What ZO-SAM gains over this is what its probes are worth.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -33,57 +37,43 @@ fn tossed() -> bool {
     true
 }
 
-impl RandomSignConfig {
-    /// The control at a radius.
-    pub fn new(rho: f64) -> Self {
+impl Default for RandomSignConfig {
+    fn default() -> Self {
         Self {
-            rho,
+            rho: 0.05,
             scope: Scope::AllTrainable,
             coin: true,
         }
     }
+}
 
+setters!(RandomSignConfig {
+    /// Sets the radius `ρ`.
+    with_rho(rho: f64),
+    /// Sets which parameters are perturbed.
+    with_scope(scope: Scope),
     /// Sets whether a coin is tossed for the sign.
-    pub fn with_coin(mut self, coin: bool) -> Self {
-        self.coin = coin;
-        self
+    with_coin(coin: bool),
+});
+
+impl Perturbation for RandomSignConfig {
+    fn validate(&self) -> Result<()> {
+        not_negative("rho", self.rho)
     }
 
-    /// The perturbation on its own.
-    ///
-    /// # Errors
-    ///
-    /// A field out of its range.
-    pub fn build(&self) -> Result<RandomSign> {
-        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
-        Ok(RandomSign {
-            config: self.clone(),
-        })
-    }
-}
-
-/// `ε = ±ρ u/‖u‖` with the directions of [`ZeroOrder`](super::ZeroOrder) and a random sign.
-///
-/// One forward and one backward. What ZO-SAM gains over this is what its probes are worth.
-#[derive(Debug, Clone)]
-pub struct RandomSign {
-    config: RandomSignConfig,
-}
-
-impl Perturbation for RandomSign {
     fn ascend<M: Module, F: BatchLoss<M>>(
         &self,
         _objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
         _memory: &Memory,
     ) -> Ascent<M, F::Extra> {
-        let scope = self.config.scope;
+        let scope = self.scope;
         let direction = site.direction(0, DirectionDistribution::Gaussian, scope);
         let mut coin = ChaCha8Rng::seed_from_u64(site.seed);
         coin.set_stream(site.step);
-        let keep = !self.config.coin || coin.random();
+        let keep = !self.coin || coin.random();
         let sign = if keep { 1.0 } else { -1.0 };
-        let mut ascent = Ascent::along(direction, site.radius(self.config.rho));
+        let mut ascent = Ascent::along(direction, site.radius(self.rho));
         if let Some(offset) = &mut ascent.offset {
             offset.scale *= sign;
         }

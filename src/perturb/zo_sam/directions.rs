@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::guide::orthonormal;
-use super::{Guide, ZeroOrder};
+use super::{Guide, ZoSamConfig};
 use crate::perturb::{Memory, Site};
 use crate::tree::{DirectionDistribution, ParamVector};
 
@@ -28,16 +28,16 @@ pub enum Directions {
     Coordinates(Vec<String>),
 }
 
-impl ZeroOrder {
+impl ZoSamConfig {
     /// The directions of a step; one at a time, where they need not be kept.
-    pub(crate) fn directions<'a>(
+    pub(crate) fn draws<'a>(
         &'a self,
         site: Site<'a>,
         memory: &Memory,
     ) -> Box<dyn Iterator<Item = ParamVector> + 'a> {
-        let count = self.config.directions;
+        let count = self.directions;
         let draws = move || (0..count.max(1)).map(move |index| self.drawn(site, index));
-        match &self.config.family {
+        match &self.family {
             Directions::Isotropic => Box::new(draws()),
             Directions::Orthogonal => {
                 let live = draws().map(|direction| site.masks.gather(direction));
@@ -58,8 +58,8 @@ impl ZeroOrder {
 
     /// The weight `w` with which the mean of `w Σᵢ Δᵢ uᵢ` is the gradient.
     pub(crate) fn share(&self, site: Site<'_>) -> f64 {
-        let m = self.config.directions.max(1) as f64;
-        match &self.config.family {
+        let m = self.directions.max(1) as f64;
+        match &self.family {
             Directions::Isotropic => 1.0 / m,
             // The mean of Σ uᵢ uᵢᵀ over m of n orthonormal directions is m/n, and there are at most
             // n.
@@ -72,23 +72,19 @@ impl ZeroOrder {
 
     /// Whether the number of directions is not m.
     pub(super) fn is_a_basis(&self) -> bool {
-        matches!(
-            self.config.family,
-            Directions::Blocks | Directions::Coordinates(_)
-        )
+        matches!(self.family, Directions::Blocks | Directions::Coordinates(_))
     }
 
     /// The number n of live weights in scope.
     fn components(&self, site: Site<'_>) -> usize {
-        let leaves = site.in_scope(self.config.scope);
+        let leaves = site.in_scope(self.scope);
         let live = leaves.map(|leaf| site.masks.live(leaf.id).unwrap_or(leaf.len()));
         live.sum()
     }
 
     fn drawn(&self, site: Site<'_>, index: usize) -> ParamVector {
-        let config = &self.config;
-        let direction = site.direction(index as u64, config.distribution, config.scope);
-        match config.distribution {
+        let direction = site.direction(index as u64, self.distribution, self.scope);
+        match self.distribution {
             // Norm √n, with n the number of its components.
             DirectionDistribution::Sphere => match direction.norm() {
                 norm if norm > 0.0 => {

@@ -3,11 +3,10 @@
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
-use super::{
-    Ascent, Descent, Gradients, Memory, Perturbation, SMALLEST_NORM, Scope, Site,
-    ascend_along_gradient, period,
-};
+use super::ascent::along_gradient;
+use super::radius::SMALLEST_NORM;
+use super::setters::{not_negative, setters};
+use super::{Ascent, Descent, Gradients, Memory, Perturbation, Scope, Site, period};
 use crate::error::{Result, check};
 use crate::objective::{BatchLoss, Objective};
 use crate::tree::ParamVector;
@@ -25,7 +24,13 @@ pub enum Projection {
     PerTensor,
 }
 
-/// Configuration of LookSAM's perturbation.
+/// LookSAM: SAM at every k-th step, and part of its gradient at the steps between.
+///
+/// The steps between descend `g + α ‖g‖ g_v/‖g_v‖`, with `g_v` the part of SAM's last gradient that
+/// is orthogonal to the plain one. Two forwards and two backwards at each k-th step, one of each at
+/// the others. Only perturbed steps are counted: with a [`Schedule`](super::Schedule) each k-th of
+/// those that it names. If SAM's pass had to be given up, the next step makes it. When masks
+/// change, `g_v` keeps what is live.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -34,6 +39,9 @@ pub enum Projection {
 /// | `alpha` | 0.7 | finite, ≥ 0 |
 /// | `projection` | global | |
 /// | `scope` | all trainable parameters | |
+///
+/// Liu et al., "Towards Efficient and Scalable Sharpness-Aware Minimization", CVPR 2022 (arXiv
+/// 2203.02714), with its global projection; the public implementations project tensor by tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LookSamConfig {
     /// Radius `ρ`.
@@ -74,42 +82,6 @@ setters!(LookSamConfig {
 });
 
 impl LookSamConfig {
-    /// The perturbation on its own.
-    ///
-    /// # Errors
-    ///
-    /// A field out of its range.
-    pub fn build(&self) -> Result<LookSam> {
-        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
-        check("every", self.every as f64, self.every >= 1, "at least 1")?;
-        check(
-            "alpha",
-            self.alpha,
-            self.alpha >= 0.0,
-            "finite and at least 0",
-        )?;
-        Ok(LookSam {
-            config: self.clone(),
-        })
-    }
-}
-
-/// LookSAM: SAM at every k-th step, and part of its gradient at the steps between.
-///
-/// The steps between descend `g + α ‖g‖ g_v/‖g_v‖`, with `g_v` the part of SAM's last gradient that
-/// is orthogonal to the plain one. Two forwards and two backwards at each k-th step, one of each at
-/// the others. Only perturbed steps are counted: with a [`Schedule`](super::Schedule) each k-th of
-/// those that it names. If SAM's pass had to be given up, the next step makes it. When masks
-/// change, `g_v` keeps what is live.
-///
-/// Liu et al., "Towards Efficient and Scalable Sharpness-Aware Minimization", CVPR 2022 (arXiv
-/// 2203.02714), with its global projection; the public implementations project tensor by tensor.
-#[derive(Debug, Clone)]
-pub struct LookSam {
-    config: LookSamConfig,
-}
-
-impl LookSam {
     /// The part of a gradient that is orthogonal to another one.
     fn orthogonal(&self, there: ParamVector, here: ParamVector) -> ParamVector {
         self.by_part(there, here, |there, here| {
@@ -124,7 +96,7 @@ impl LookSam {
         self.by_part(gradient, kept, |gradient, kept| {
             let (norm, length) = (gradient.norm(), kept.norm());
             match length > SMALLEST_NORM {
-                true => kept.clone().scaled(self.config.alpha * norm / length),
+                true => kept.clone().scaled(self.alpha * norm / length),
                 false => ParamVector::default(),
             }
         })
@@ -137,7 +109,7 @@ impl LookSam {
         b: ParamVector,
         f: impl Fn(&ParamVector, &ParamVector) -> ParamVector,
     ) -> ParamVector {
-        match self.config.projection {
+        match self.projection {
             Projection::Global => f(&a, &b),
             Projection::PerTensor => {
                 let mut whole = ParamVector::default();
@@ -153,15 +125,21 @@ impl LookSam {
     }
 }
 
-impl Perturbation for LookSam {
+impl Perturbation for LookSamConfig {
+    fn validate(&self) -> Result<()> {
+        not_negative("rho", self.rho)?;
+        check("every", self.every as f64, self.every >= 1, "at least 1")?;
+        not_negative("alpha", self.alpha)
+    }
+
     fn ascend<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
         memory: &Memory,
     ) -> Ascent<M, F::Extra> {
-        match period::renews(memory, self.config.every) {
-            true => ascend_along_gradient(objective, site, self.config.scope, self.config.rho),
+        match period::renews(memory, self.every) {
+            true => along_gradient(objective, site, self.scope, self.rho),
             false => Ascent::none(),
         }
     }
@@ -171,7 +149,7 @@ impl Perturbation for LookSam {
             return found.perturbed.into();
         }
         let measured = site.restrict(found.perturbed.clone(), Scope::AllTrainable);
-        if period::renews(memory, self.config.every) {
+        if period::renews(memory, self.every) {
             if let (Some(here), Some(_)) = (found.here, found.offset) {
                 let orthogonal =
                     self.orthogonal(measured, site.restrict(here, Scope::AllTrainable));

@@ -3,14 +3,18 @@
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
+use super::setters::{not_negative, setters};
 use super::{Ascent, Descent, Gradients, Memory, Perturbation, Scope, Site};
 use crate::error::{Result, check};
 use crate::objective::{BatchLoss, Objective};
 
 const AVERAGE: &str = "average";
 
-/// Configuration of Friendly SAM's perturbation.
+/// Friendly SAM: `ε = ρ d/‖d‖`, `d = g − σ m`, `m ← λ m + (1 − λ) g`.
+///
+/// The averaged gradient `m` stands for the full gradient, and `d` for the noise of the batch. As
+/// in the authors' code, `m` is the average up to the previous step, starts as the first gradient,
+/// and the first step is SAM's. Two forwards and two backwards.
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -18,6 +22,8 @@ const AVERAGE: &str = "average";
 /// | `sigma` | 1 | finite, ≥ 0; 0 is SAM |
 /// | `lambda` | 0.9 | 0 to 1, without 1 |
 /// | `scope` | all trainable parameters | |
+///
+/// Li et al., "Friendly Sharpness-Aware Minimization", CVPR 2024 (arXiv 2403.12350).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FriendlySamConfig {
     /// Radius `ρ`.
@@ -52,67 +58,33 @@ setters!(FriendlySamConfig {
     with_scope(scope: Scope),
 });
 
-impl FriendlySamConfig {
-    /// The perturbation on its own.
-    ///
-    /// # Errors
-    ///
-    /// A field out of its range.
-    pub fn build(&self) -> Result<FriendlySam> {
-        check("rho", self.rho, self.rho >= 0.0, "finite and at least 0")?;
-        check(
-            "sigma",
-            self.sigma,
-            self.sigma >= 0.0,
-            "finite and at least 0",
-        )?;
+impl Perturbation for FriendlySamConfig {
+    fn validate(&self) -> Result<()> {
+        not_negative("rho", self.rho)?;
+        not_negative("sigma", self.sigma)?;
         let fits = (0.0..1.0).contains(&self.lambda);
-        check("lambda", self.lambda, fits, "at least 0 and less than 1")?;
-        Ok(FriendlySam {
-            config: self.clone(),
-        })
+        check("lambda", self.lambda, fits, "at least 0 and less than 1")
     }
-}
 
-/// Friendly SAM: `ε = ρ d/‖d‖`, `d = g − σ m`, `m ← λ m + (1 − λ) g`.
-///
-/// The averaged gradient `m` stands for the full gradient, and `d` for the noise of the batch. As
-/// in the authors' code, `m` is the average up to the previous step, starts as the first gradient,
-/// and the first step is SAM's. Two forwards and two backwards.
-///
-/// Li et al., "Friendly Sharpness-Aware Minimization", CVPR 2024 (arXiv 2403.12350).
-#[derive(Debug, Clone)]
-pub struct FriendlySam {
-    config: FriendlySamConfig,
-}
-
-impl Perturbation for FriendlySam {
     fn ascend<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
         site: Site<'_>,
         memory: &Memory,
     ) -> Ascent<M, F::Extra> {
-        let here = objective.gradient(None);
-        let direction = match memory.vector(AVERAGE, site.masks) {
-            Some(average) => here
-                .vector
-                .clone()
-                .plus_scaled(&average, -self.config.sigma),
-            None => here.vector.clone(),
-        };
-        let direction = site.restrict(direction, self.config.scope);
-        Ascent {
-            buffers: Some(here.twin),
-            here: Some(here.vector),
-            ..Ascent::along(direction, site.radius(self.config.rho))
-        }
+        Ascent::from_gradient(objective, |gradient| {
+            let direction = match memory.vector(AVERAGE, site.masks) {
+                Some(average) => gradient.plus_scaled(&average, -self.sigma),
+                None => gradient,
+            };
+            Ascent::along(site.restrict(direction, self.scope), site.radius(self.rho))
+        })
     }
 
     fn descend(&self, found: Gradients, site: Site<'_>, memory: &mut Memory) -> Descent {
         if let Some(here) = found.here {
             let here = site.restrict(here, Scope::AllTrainable);
-            let lambda = self.config.lambda;
+            let lambda = self.lambda;
             let average = match memory.vector(AVERAGE, site.masks) {
                 Some(old) => old.scaled(lambda).plus_scaled(&here, 1.0 - lambda),
                 None => here,

@@ -12,35 +12,20 @@ use std::cmp::Ordering;
 
 use burn::module::Module;
 
-use super::{
-    Along, Ascent, Descent, Gradients, Memory, Perturbation, PlainReason, Site, normalised, period,
-};
+use super::radius::{Along, normalised};
+use super::{Ascent, Descent, Gradients, Memory, Perturbation, PlainReason, Site, period};
+use crate::error::Result;
 use crate::objective::{BatchLoss, Forward, Objective, Offset};
 use crate::tree::{self, ParamVector};
 
 /// Name of a direction that serves several steps.
 const KEPT: &str = "direction";
 
-/// The random gradient estimate of the ascent: `ĝ = (1/m) Σᵢ Δᵢ uᵢ`, `ε = ρ ĝ/‖ĝ‖`.
-///
-/// `Δᵢ` is the difference quotient of the loss along the random direction `uᵢ`, measured on the
-/// same batch, with the same dropout draws and with batch statistics. Directions are projected onto
-/// the live weights first: `ρ` is a radius in the live subspace and dead weights stay exactly zero.
-/// Memory for the directions does not grow with m: each is drawn from its key, used and dropped.
-///
-/// For m = 1 only the sign of `Δ` survives the normalisation, so `ε = ±ρ u/‖u‖`; where the probes
-/// are at distance `ρ` the one with the larger loss is the perturbed point, and its forward pass is
-/// the one that is differentiated.
-///
-/// Ji et al., "ZO-SAM: Zero-Order Sharpness-Aware Minimization for Efficient Sparse Training", 2026
-/// (arXiv 2603.13115). Masking the directions, probing at the radius and the shared forward pass
-/// are this crate's choices; the paper is silent on the first two.
-#[derive(Debug, Clone)]
-pub struct ZeroOrder {
-    pub(crate) config: ZoSamConfig,
-}
+impl Perturbation for ZoSamConfig {
+    fn validate(&self) -> Result<()> {
+        self.check()
+    }
 
-impl Perturbation for ZeroOrder {
     fn ascend<M: Module, F: BatchLoss<M>>(
         &self,
         objective: &mut Objective<'_, M, F>,
@@ -48,17 +33,17 @@ impl Perturbation for ZeroOrder {
         memory: &Memory,
     ) -> Ascent<M, F::Extra> {
         let kept = memory.vector(KEPT, site.masks);
-        if let Some(kept) = kept.filter(|_| !period::renews(memory, self.config.reuse)) {
-            return Ascent::along(kept, site.radius(self.config.rho));
+        if let Some(kept) = kept.filter(|_| !period::renews(memory, self.reuse)) {
+            return Ascent::along(kept, site.radius(self.rho));
         }
-        let mut directions = self.directions(site, memory);
-        if self.config.directions == 0 {
+        let mut directions = self.draws(site, memory);
+        if self.directions == 0 {
             // A draw in the place of a forecast, before there is one, would be the control.
             let forecast = directions.next().filter(|_| !memory.is_empty());
-            let along = |direction| Ascent::along(direction, site.radius(self.config.rho));
+            let along = |direction| Ascent::along(direction, site.radius(self.rho));
             return forecast.map_or_else(Ascent::none, along);
         }
-        match (self.config.probes_are_candidates(), directions.next()) {
+        match (self.probes_are_candidates(), directions.next()) {
             (true, Some(direction)) => self.better_of_two(objective, site, direction),
             (_, first) => {
                 let directions = first.into_iter().chain(directions);
@@ -68,11 +53,11 @@ impl Perturbation for ZeroOrder {
     }
 
     fn descend(&self, found: Gradients, site: Site<'_>, memory: &mut Memory) -> Descent {
-        if let Directions::Guided(guide) = &self.config.family {
-            let gradient = site.restrict(found.perturbed.clone(), self.config.scope);
+        if let Directions::Guided(guide) = &self.family {
+            let gradient = site.restrict(found.perturbed.clone(), self.scope);
             guide.remember(gradient, site.masks, memory);
         }
-        if let Some(offset) = found.offset.filter(|_| self.config.reuse > 1) {
+        if let Some(offset) = found.offset.filter(|_| self.reuse > 1) {
             memory.put(KEPT, offset.vector(), site.masks);
             period::note(memory);
         }
@@ -80,19 +65,19 @@ impl Perturbation for ZeroOrder {
     }
 
     fn vectors(&self) -> usize {
-        let history = match &self.config.family {
+        let history = match &self.family {
             Directions::Guided(guide) => guide.history,
             _ => 0,
         };
-        history + usize::from(self.config.reuse > 1)
+        history + usize::from(self.reuse > 1)
     }
 
     fn needs_samples(&self) -> bool {
-        self.config.fraction < 1.0
+        self.fraction < 1.0
     }
 }
 
-impl ZeroOrder {
+impl ZoSamConfig {
     /// The cheap exact step: evaluate `θ ± ρ u/‖u‖` and differentiate the one with the larger loss.
     fn better_of_two<M: Module, F: BatchLoss<M>>(
         &self,
@@ -100,13 +85,12 @@ impl ZeroOrder {
         site: Site<'_>,
         direction: ParamVector,
     ) -> Ascent<M, F::Extra> {
-        let Along { offset: plus, norm } = match Along::new(direction, site.radius(self.config.rho))
-        {
+        let Along { offset: plus, norm } = match Along::new(direction, site.radius(self.rho)) {
             Ok(along) => along,
             Err(reason) => return Ascent::given_up(reason),
         };
         let minus = plus.negated();
-        let record_first = self.config.memory == ZeroOrderMemory::Both;
+        let record_first = self.memory == ZeroOrderMemory::Both;
         let first = match record_first {
             true => objective.forward(Some(&plus)),
             false => objective.probe(Some(&plus)),
@@ -149,7 +133,7 @@ impl ZeroOrder {
     ) -> Ascent<M, F::Extra> {
         // With one direction only the sign survives the normalisation. Taking it right away
         // makes ε the same, to the last bit, as where the probes are the candidates.
-        let weight = |quotient: f64| match self.config.directions {
+        let weight = |quotient: f64| match self.directions {
             1 if quotient != 0.0 && !self.is_a_basis() => quotient.signum(),
             m => quotient / m as f64,
         };
@@ -157,7 +141,7 @@ impl ZeroOrder {
         let Estimate {
             sum, base, probed, ..
         } = estimate;
-        let ascent = match sum.map(|sum| Along::new(sum, site.radius(self.config.rho))) {
+        let ascent = match sum.map(|sum| Along::new(sum, site.radius(self.rho))) {
             Some(Ok(along)) => along.into(),
             Some(Err(reason)) => Ascent::given_up(reason),
             None if probed => Ascent::given_up(PlainReason::NonFinite),
@@ -178,18 +162,18 @@ impl ZeroOrder {
         weight: impl Fn(f64) -> f64,
     ) -> Estimate<M, F::Extra> {
         let part = self.part(objective);
-        let base = match (self.config.sides, &part) {
+        let base = match (self.sides, &part) {
             (Sides::One, None) => Some(objective.probe(None)),
             _ => None,
         };
-        let base_loss = match (self.config.sides, &part) {
+        let base_loss = match (self.sides, &part) {
             (Sides::One, Some(part)) => Some(objective.value_on(part, None)),
             _ => base.as_ref().map(|forward| forward.loss()),
         };
         let (mut sum, mut first): (Option<ParamVector>, _) = (None, None);
         let mut probed = false;
         for direction in directions {
-            let Some(delta) = self.delta(site, &direction) else {
+            let Some(delta) = self.distance(site, &direction) else {
                 continue;
             };
             let plus = Offset {
@@ -229,11 +213,11 @@ impl ZeroOrder {
     }
 
     /// What a direction is multiplied by for a probe; `None` if it has no length.
-    fn delta(&self, site: Site<'_>, direction: &ParamVector) -> Option<f64> {
-        match self.config.delta {
+    fn distance(&self, site: Site<'_>, direction: &ParamVector) -> Option<f64> {
+        match self.delta {
             Delta::Absolute(delta) => Some(delta),
             Delta::Relative(share) => {
-                let distance = share * site.radius(self.config.rho);
+                let distance = share * site.radius(self.rho);
                 Some(normalised(direction.clone(), distance).ok()?.scale)
             }
         }
@@ -244,10 +228,10 @@ impl ZeroOrder {
         &self,
         objective: &Objective<'_, M, F>,
     ) -> Option<Vec<usize>> {
-        let samples = objective.samples().filter(|_| self.config.fraction < 1.0);
+        let samples = objective.samples().filter(|_| self.fraction < 1.0);
         // An empty batch has no part.
         let samples = samples.filter(|samples| *samples > 0)?;
-        let count = ((self.config.fraction * samples as f64).ceil() as usize).clamp(1, samples);
+        let count = ((self.fraction * samples as f64).ceil() as usize).clamp(1, samples);
         Some((0..count).map(|i| i * samples / count).collect())
     }
 }
