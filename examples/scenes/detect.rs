@@ -55,11 +55,11 @@ impl Task for Detect {
         let mut loss = 0.0;
         for scenes in self.0.test.chunks(AT_ONCE) {
             let scenes: Vec<&Scene> = scenes.iter().collect();
-            let found = found(model, sparsity, &scenes, device);
-            let right = scenes.iter().map(|scene| scene.items.clone());
-            boxes.extend(right.zip(found));
             let (images, targets) = batch(&scenes, device);
-            let losses = sparsity.run(|| model.losses(images, targets));
+            let output = sparsity.run(|| model.forward(images));
+            let right = scenes.iter().map(|scene| scene.items.clone());
+            boxes.extend(right.zip(found(&output)));
+            let losses = Detector::losses_of(output, targets);
             loss += f64::from(losses.sum().into_scalar::<f32>());
         }
         let precision = average_precision(&boxes, CLASSES);
@@ -76,7 +76,8 @@ impl Task for Detect {
             let model = run.model.valid();
             let device = run.device.clone().without_autodiff();
             let all: Vec<&Scene> = scenes.iter().collect();
-            let found = found(&model, run.sparsity, &all, &device);
+            let images = images(&all, &device);
+            let found = found(&run.sparsity.run(|| model.forward(images)));
             let right = scenes.iter().map(|scene| {
                 let items = scene.items.iter();
                 picture::boxed(scene, items.map(|item| (item.class, item.bounds)))
@@ -90,18 +91,12 @@ impl Task for Detect {
     }
 }
 
-fn found(
-    model: &Detector,
-    sparsity: &Sparsity,
-    scenes: &[&Scene],
-    device: &Device,
-) -> Vec<Vec<Detection>> {
-    let images = images(scenes, device);
-    let outputs = sparsity.run(|| model.forward(images));
-    let [_, channels, side, _] = outputs.dims();
-    let outputs: Vec<f32> = outputs.into_data().iter::<f32>().collect();
-    let outputs = outputs.chunks(channels * side * side);
-    outputs.map(|output| peaks(output, side, STRIDE)).collect()
+/// The boxes of each scene.
+fn found(output: &Tensor<4>) -> Vec<Vec<Detection>> {
+    let [_, channels, side, _] = output.dims();
+    let output: Vec<f32> = output.to_data().iter::<f32>().collect();
+    let scenes = output.chunks(channels * side * side);
+    scenes.map(|scene| peaks(scene, side, STRIDE)).collect()
 }
 
 fn batch(scenes: &[&Scene], device: &Device) -> (Tensor<4>, Tensor<4>) {

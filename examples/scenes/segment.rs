@@ -53,14 +53,12 @@ impl Task for Segment {
         let mut loss = 0.0;
         for scenes in self.0.test.chunks(AT_ONCE) {
             let scenes: Vec<&Scene> = scenes.iter().collect();
-            for (scene, found) in scenes
-                .iter()
-                .zip(predicted(model, sparsity, &scenes, device))
-            {
+            let images = images(&scenes, device);
+            let logits = sparsity.run(|| model.logits(images));
+            for (scene, found) in scenes.iter().zip(classes(&logits)) {
                 confusion.count(&scene.mask, &found);
             }
-            let (images, masks) = (images(&scenes, device), masks(&scenes, device));
-            let losses = sparsity.run(|| model.losses(images, masks));
+            let losses = Segmenter::losses_of(logits, masks(&scenes, device));
             loss += f64::from(losses.sum().into_scalar::<f32>());
         }
         Scores::from([
@@ -75,7 +73,8 @@ impl Task for Segment {
             let model = run.model.valid();
             let device = run.device.clone().without_autodiff();
             let all: Vec<&Scene> = scenes.iter().collect();
-            let found = predicted(&model, run.sparsity, &all, &device);
+            let images = images(&all, &device);
+            let found = classes(&run.sparsity.run(|| model.logits(images)));
             let right = scenes.iter();
             let pairs = scenes.iter().zip(&found);
             [
@@ -90,16 +89,9 @@ impl Task for Segment {
     }
 }
 
-/// Masks as a network makes them.
-fn predicted(
-    model: &Segmenter,
-    sparsity: &Sparsity,
-    scenes: &[&Scene],
-    device: &Device,
-) -> Vec<Vec<u8>> {
-    let images = images(scenes, device);
-    let logits = sparsity.run(|| model.logits(images));
-    let classes = logits.argmax(1).into_data();
+/// The likeliest class of each pixel, as a mask for each scene.
+fn classes(logits: &Tensor<4>) -> Vec<Vec<u8>> {
+    let classes = logits.clone().argmax(1).into_data();
     let classes: Vec<u8> = classes.iter::<i64>().map(|class| class as u8).collect();
     classes.chunks(SIDE * SIDE).map(<[u8]>::to_vec).collect()
 }

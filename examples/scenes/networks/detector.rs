@@ -65,7 +65,11 @@ impl Detector {
     /// `L = (Σ_cells F + 0.1 Σ_centres |size − ŝize| + Σ_centres |offset − ôffset|) / N`, with `F = −(1 − p)² log p` at a centre and
     /// `−(1 − y)⁴ p² log(1 − p)` elsewhere. Targets are `[batch, 15, height / 2, width / 2]`: `y`, sizes and offsets as in the output, and 1 where a centre is.
     pub fn losses(&self, images: Tensor<4>, targets: Tensor<4>) -> Tensor<1> {
-        let output = self.forward(images);
+        Self::losses_of(self.forward(images), targets)
+    }
+
+    /// The losses of an output.
+    pub fn losses_of(output: Tensor<4>, targets: Tensor<4>) -> Tensor<1> {
         let logits = output.clone().narrow(1, 0, CLASSES);
         let (near, far) = (log_sigmoid(logits.clone()), log_sigmoid(logits.neg()));
         let heat = targets.clone().narrow(1, 0, CLASSES);

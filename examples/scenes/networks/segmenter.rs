@@ -32,8 +32,12 @@ impl Segmenter {
 
     /// The mean cross-entropy of each scene's pixels, `[batch]`; masks are `[batch, height, width]`.
     pub fn losses(&self, images: Tensor<4>, masks: Tensor<3, Int>) -> Tensor<1> {
-        let log = log_softmax(self.logits(images), 1);
-        let picked = log.gather(1, masks.unsqueeze_dim(1));
+        Self::losses_of(self.logits(images), masks)
+    }
+
+    /// The losses of logits.
+    pub fn losses_of(logits: Tensor<4>, masks: Tensor<3, Int>) -> Tensor<1> {
+        let picked = log_softmax(logits, 1).gather(1, masks.unsqueeze_dim(1));
         let losses: Tensor<2> = picked.neg().flatten(1, 3);
         losses.mean_dim(1).flatten(0, 1)
     }
