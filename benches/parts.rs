@@ -146,14 +146,14 @@ const METHODS: [&str; 8] = ["set", "dsr", "rigl", "mest", "svite", "snfs", "gmp"
 
 fn method(name: &str) -> Box<dyn SparsityMethod> {
     match name {
-        "set" => Box::new(Set::new(0.9, 50, 1000)),
-        "dsr" => Box::new(Dsr::new(0.9, 50, 1000).with_threshold(0.05)),
-        "rigl" => Box::new(RigL::new(0.9, 1000)),
-        "mest" => Box::new(Mest::em(0.9, 1000)),
-        "svite" => Box::new(Svite::new(0.9, 50, 1000)),
-        "snfs" => Box::new(Snfs::new(0.9, 50, 1000)),
-        "gmp" => Box::new(GradualMagnitude::new(0.9, 0, 1000, 50)),
-        "lth" => Box::new(LotteryTicket::new(0.9, 51)),
+        "set" => Box::new(Set::new(0.9).every(50).until(1000)),
+        "dsr" => Box::new(Dsr::new(0.9).every(50).until(1000).with_threshold(0.05)),
+        "rigl" => Box::new(RigL::new(0.9).until(1000)),
+        "mest" => Box::new(Mest::em(0.9).over(1000)),
+        "svite" => Box::new(Svite::new(0.9).every(50).until(1000)),
+        "snfs" => Box::new(Snfs::new(0.9).every(50).until(1000)),
+        "gmp" => Box::new(GradualMagnitude::new(0.9).between(0..=1000).every(50)),
+        "lth" => Box::new(LotteryTicket::new(0.9).with_level_steps(51)),
         _ => unreachable!("a name from METHODS"),
     }
 }
@@ -167,7 +167,7 @@ fn step_with_mask_update(bencher: Bencher, due: bool) {
     let images = Tensor::<4>::ones([1, 3, 4, 4], &Device::flex().autodiff());
     let labels = Tensor::<1, Int>::zeros([1], &Device::flex().autodiff());
     let loss = |model: &ResNet| model.loss(images.clone(), labels.clone()).0;
-    let mut sparsity = Sparsity::new(RigL::new(0.9, end).with_update_every(every));
+    let mut sparsity = Sparsity::new(RigL::new(0.9).until(end).every(every));
     let mut model = Some(sparsity.attach(model, loss).expect("valid"));
     let momentum = MomentumConfig::new().with_dampening(0.0);
     let sgd = SgdConfig::new().with_momentum(Some(momentum)).build();

@@ -96,7 +96,7 @@ fn main() -> Result<()> {
         .init(&device)?;
 
     let steps = (EPOCHS * train.len().div_ceil(BATCH)) as u64;
-    let mut sparsity = Sparsity::new(RigL::new(0.9, steps).with_update_every(20));
+    let mut sparsity = Sparsity::new(RigL::new(0.9).until(steps).every(20));
     let net = sparsity.attach_on(Classifier { net }, &())?;
     let model = SparseModel::new(net, sparsity, ZoSamConfig::new(), 0)?;
 

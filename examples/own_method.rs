@@ -30,7 +30,7 @@ struct BySaliency {
 impl Recipe for BySaliency {
     fn parts(&self, draw: Draw) -> Parts {
         let budget = Budget::PerLayer(Distribution::Erk);
-        let schedule = UpdateSchedule::new(10, self.steps * 3 / 4, 0.3);
+        let schedule = UpdateSchedule::every(10).until(self.steps * 3 / 4);
         Parts {
             drop: Box::new(Saliency),
             grow: Box::new(GradientMagnitude),
@@ -56,7 +56,7 @@ fn main() -> Result<(), zosam::Error> {
     let train = Loader::new(train.take(2000), shuffled)?;
 
     let (sparsity, steps) = (0.9, EPOCHS * train.len() as u64);
-    let rigl = RigL::new(sparsity, steps * 3 / 4).with_update_every(10);
+    let rigl = RigL::new(sparsity).over(steps).every(10);
     let methods: [Box<dyn SparsityMethod>; 3] = [
         Box::new(BySaliency { sparsity, steps }),
         Box::new(rigl),

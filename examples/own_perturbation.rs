@@ -68,7 +68,7 @@ fn run(
     let device = Device::flex().autodiff();
     device.seed(0);
     let config = ResNetConfig::resnet32(10).with_depth(8).with_channels(1);
-    let mut sparsity = Sparsity::new(RigL::new(0.9, 70).with_update_every(10));
+    let mut sparsity = Sparsity::new(RigL::new(0.9).until(70).every(10));
     let mut optim = SharpOptimizer::new(perturbation, AdamWConfig::new().init())?;
     let mut net = sparsity.attach_on(config.with_width(8).init(&device)?, &())?;
     let mut passes = Passes::default();

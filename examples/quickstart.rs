@@ -70,7 +70,7 @@ fn main() -> Result<(), zosam::Error> {
 
     let epochs = 8;
     let steps = epochs * train.len() as u64;
-    let mut sparsity = Sparsity::new(RigL::new(0.9, steps * 3 / 4).with_update_every(20));
+    let mut sparsity = Sparsity::new(RigL::new(0.9).over(steps).every(20));
     let mut optim = ZoSamConfig::new().init(AdamWConfig::new().init())?;
     let mut net = sparsity.attach_on(Net::new(&device), &())?;
     let cross_entropy = CrossEntropyLossConfig::new().init(&device);

@@ -20,7 +20,7 @@ fn train(folder: &Path, images: &Loader, until: u64) -> Result<String, zosam::Er
     let config = ResNetConfig::resnet32(10).with_depth(8).with_channels(1);
     let mut net = config.with_width(8).init(&device)?;
     let mut optim = ZoSamConfig::new().init(AdamWConfig::new().init())?;
-    let mut sparsity = Sparsity::new(RigL::new(0.9, 50).with_update_every(8));
+    let mut sparsity = Sparsity::new(RigL::new(0.9).until(50).every(8));
 
     let store = Store::open(folder)?;
     let mut step: u64 = 0; // what of ours has to last

@@ -21,8 +21,14 @@ fn draw(svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
     root.fill(&WHITE)?;
     let (left, right) = root.split_horizontally(480);
 
-    let schedule = |decay| UpdateSchedule::new(50, 3 * STEPS / 4, 0.3).with_decay(decay);
-    let floor = UpdateSchedule::new(50, 3 * STEPS / 4, 0.3).with_last_fraction(0.05);
+    let schedule = |decay| {
+        UpdateSchedule::every(50)
+            .until(3 * STEPS / 4)
+            .with_decay(decay)
+    };
+    let floor = UpdateSchedule::every(50)
+        .until(3 * STEPS / 4)
+        .with_last_fraction(0.05);
     let exchanged = [
         ("constant", schedule(Decay::Constant)),
         ("linear", schedule(Decay::Linear)),
@@ -37,7 +43,9 @@ fn draw(svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
     });
     panel(&left, "share of live weights exchanged", 0.5, &curves, true)?;
 
-    let gmp = GradualMagnitude::new(0.9, 0, 3 * STEPS / 4, 50);
+    let gmp = GradualMagnitude::new(0.9)
+        .between(0..=3 * STEPS / 4)
+        .every(50);
     let points = (0..STEPS).map(|step| {
         let before = gmp.sparsity_at(step / 50 * 50);
         (step as f64 / STEPS as f64, before)

@@ -25,7 +25,7 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
         file.persist(path)?;
         sync_folder(folder)
     };
-    write().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+    write().map_err(|error| Error::file(path, "cannot be written").caused_by(error))
 }
 
 /// Makes temporary files that others may read as they may any file; by default only their owner

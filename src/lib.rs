@@ -19,7 +19,7 @@
 //! let device = Device::flex().autodiff(); // or any other burn device
 //! let model = ResNetConfig::resnet32(10).with_depth(8).init(&device)?; // any burn Module
 //! let mut optim = ZoSamConfig::new().with_rho(0.05).init(SgdConfig::new().build())?; // any burn optimizer
-//! let mut sparsity = Sparsity::new(RigL::new(0.9, 75_000)); // any SparsityMethod
+//! let mut sparsity = Sparsity::new(RigL::new(0.9).over(100_000)); // any SparsityMethod
 //!
 //! # let batches = [(Tensor::<4>::ones([2, 3, 8, 8], &device), Tensor::<1, Int>::zeros([2], &device))];
 //! let (images, labels) = batches[0].clone();

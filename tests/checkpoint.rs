@@ -24,7 +24,7 @@ fn start(inputs: usize) -> (Linear, Optim, Sparsity) {
     let device = Device::flex().autodiff();
     let model = LinearConfig::new(inputs, 4).init(&device);
     let optim = ZoSamConfig::new().init(AdamWConfig::new().init()).unwrap();
-    (model, optim, Sparsity::new(RigL::new(0.5, 100)))
+    (model, optim, Sparsity::new(RigL::new(0.5).until(100)))
 }
 
 fn step(model: Linear, optim: &mut Optim, sparsity: &mut Sparsity) -> Linear {
@@ -256,7 +256,11 @@ fn a_memory_that_does_not_fit_changes_nothing() {
         let device = Device::flex().autodiff();
         let model = LinearConfig::new(inputs, 4).init(&device);
         let optim = LookSamConfig::new().init(AdamWConfig::new().build());
-        (model, optim.unwrap(), Sparsity::new(RigL::new(0.5, 100)))
+        (
+            model,
+            optim.unwrap(),
+            Sparsity::new(RigL::new(0.5).until(100)),
+        )
     };
     let saved = |inputs: usize, root: &Path| {
         let (model, mut optim, mut sparsity) = start(inputs);
@@ -414,4 +418,30 @@ fn a_run_folder_belongs_to_one_configuration() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// What the system or burn said is the source, and not in the message too: a chain says each once.
+#[test]
+fn causes_are_sources() {
+    use std::error::Error as _;
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, "no folder").unwrap();
+    let error = Store::open(&file).unwrap_err();
+    let source = error.source().expect("a cause");
+    assert!(source.downcast_ref::<std::io::Error>().is_some());
+    assert!(error.to_string().ends_with("cannot be prepared"), "{error}");
+    assert!(!error.to_string().contains(&source.to_string()), "{error}");
+
+    let (model, _, mut sparsity) = start(8);
+    let model = sparsity
+        .attach(model, |model: &Linear| model.weight.val().sum())
+        .unwrap();
+    let mut parts = sparsity.to_parts().unwrap();
+    parts.masks = burn::tensor::Bytes::from_bytes_vec(vec![7; 40]);
+    let error = sparsity.load_parts(&model, parts).unwrap_err();
+    assert!(matches!(error, Error::Record { .. }), "{error:?}");
+    let source = error.source().expect("a cause");
+    assert!(source.downcast_ref::<burn::store::RecordError>().is_some());
+    assert!(!error.to_string().contains(&source.to_string()), "{error}");
 }

@@ -31,7 +31,7 @@ fn trains_and_resumes<M: Module>(
         let momentum = MomentumConfig::new().with_momentum(0.9);
         let base = SgdConfig::new().with_momentum(Some(momentum)).build();
         let optim = ZoSamConfig::new().init(base).unwrap();
-        let sparsity = Sparsity::new(RigL::new(0.8, 100).with_update_every(2));
+        let sparsity = Sparsity::new(RigL::new(0.8).until(100).every(2));
         let model = seeded(&device, 2, || {
             let model = init(&device).unwrap();
             values(&model);

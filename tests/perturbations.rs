@@ -265,7 +265,7 @@ fn periods_count_perturbed_steps() {
 /// Nor do steps count that a method wants unperturbed: a ticket's search (9 steps), here of 3 levels.
 #[test]
 fn periods_count_what_methods_let_through() {
-    let ticket = LotteryTicket::new(0.4, 3).with_rate(0.2);
+    let ticket = LotteryTicket::new(0.4).with_level_steps(3).with_rate(0.2);
     let before = ticket.total_steps() - 3;
     let reused = SharpnessConfig::ZoSam(ZoSamConfig::new().with_reuse(2));
     let mut optim = reused.init(sgd()).unwrap();
@@ -284,7 +284,7 @@ fn looksam_keeps_its_vector_under_clean_growth() {
     let inputs = random([16, 12], 3);
     let loss = |layer: &Linear| layer.forward(inputs.clone()).powi_scalar(2).mean();
     let norms = |growth| {
-        let mut sparsity = Sparsity::new(Snfs::new(0.5, 100, 1000)).with_growth(growth);
+        let mut sparsity = Sparsity::new(Snfs::new(0.5).every(100).until(1000)).with_growth(growth);
         let mut model = sparsity.attach(linear(12, 6), loss).unwrap();
         let mut optim = LookSamConfig::new().init(sgd()).unwrap();
         let norms = (0..5).map(|_| {

@@ -198,7 +198,7 @@ fn snip_over_two_batches_scores_their_sum() {
 #[test]
 fn steps_without_masks_or_with_foreign_ones_are_refused() {
     let mut optim = ZoSamConfig::new().init(SgdConfig::new().build()).unwrap();
-    let mut sparsity = Sparsity::new(RigL::new(0.5, 100));
+    let mut sparsity = Sparsity::new(RigL::new(0.5).until(100));
     let error = optim
         .step_with(0.1, Net::new(&device()), &mut sparsity, Net::loss)
         .unwrap_err();
@@ -264,7 +264,7 @@ fn single_layers_may_have_a_density_of_their_own() {
     assert!(message.contains("take 128 live weights of 32"), "{message}");
     let message = refused(random().with_density(group("hidden.weight"), 0.0));
     assert!(message.starts_with("density = 0"), "{message}");
-    let dsr = Sparsity::new(zosam::Dsr::new(0.9, 10, 100));
+    let dsr = Sparsity::new(zosam::Dsr::new(0.9).every(10).until(100));
     let message = refused(dsr.with_density(group("hidden.weight"), 0.5));
     assert!(message.contains("`dsr`"), "{message}");
 }
@@ -279,7 +279,7 @@ fn granularities_hold_while_training() {
         inputs: 2,
     };
     let trained = ParamGroup::from_paths(vec!["hidden.weight", "output.weight"]);
-    let mut sparsity = Sparsity::new(RigL::new(0.5, 10).with_update_every(1))
+    let mut sparsity = Sparsity::new(RigL::new(0.5).until(10).every(1))
         .with_group(trained)
         .with_granularity(group("hidden.weight"), two_of_four)
         .with_granularity(group("output.weight"), blocks);
@@ -316,7 +316,7 @@ fn granularities_hold_while_training() {
     let text = sparsity.report(&net).to_string();
     assert!(text.contains("2:4") && text.contains("4x2"), "{text}");
 
-    let gmp = zosam::GradualMagnitude::new(0.5, 0, 10, 1);
+    let gmp = zosam::GradualMagnitude::new(0.5).between(0..=10).every(1);
     let error = Sparsity::new(gmp)
         .with_granularity(group("hidden.weight"), two_of_four)
         .attach(Net::new(&device()), Net::loss)
@@ -339,8 +339,9 @@ fn top_kast_trains_more_than_it_uses() {
         (layer.weight.val().reshape([8]) * slopes).sum()
     };
     let (lr, decay) = (0.1, 0.5);
-    let method = TopKast::new(0.75, 0.25)
-        .with_update_every(3)
+    let method = TopKast::new(0.75)
+        .with_backward_sparsity(0.25)
+        .every(3)
         .with_decay(decay);
     let mut sparsity = Sparsity::new(method);
     let mut layer = sparsity.attach(layer, loss).unwrap();
@@ -389,7 +390,7 @@ fn top_kast_trains_more_than_it_uses() {
 #[test]
 fn grown_weights_have_the_value_of_the_recipe() {
     let grown = |regrown: Regrown| {
-        let set = Set::new(0.5, 1, 100).with_regrown(regrown);
+        let set = Set::new(0.5).every(1).until(100).with_regrown(regrown);
         let mut sparsity = Sparsity::new(set).with_seed(5);
         let layer = LinearConfig::new(64, 64).with_bias(false).init(&device());
         let loss = |layer: &Linear| layer.weight.val().sum() * 0.0;
@@ -434,15 +435,18 @@ fn training_costs_what_the_papers_say() {
     let s = 0.1;
     close(cost(Box::new(RandomStatic::new(0.9)), none()), s);
     // Of 20 steps, 5, 10 and 15 change masks, and take the dense gradient: 2 f_S + f_D instead of 3 f_S.
-    let rigl = || Box::new(RigL::new(0.9, 20).with_update_every(5));
+    let rigl = || Box::new(RigL::new(0.9).until(20).every(5));
     close(cost(rigl(), none()), s + 3.0 / 20.0 * (1.0 - s) / 3.0);
-    close(cost(Box::new(Set::new(0.9, 5, 20)), none()), s);
+    close(cost(Box::new(Set::new(0.9).every(5).until(20)), none()), s);
     close(
-        cost(Box::new(zosam::Snfs::new(0.9, 5, 20)), none()),
+        cost(Box::new(zosam::Snfs::new(0.9).every(5).until(20)), none()),
         (2.0 * s + 1.0) / 3.0,
     );
     close(
-        cost(Box::new(TopKast::new(0.9, 0.6)), none()),
+        cost(
+            Box::new(TopKast::new(0.9).with_backward_sparsity(0.6)),
+            none(),
+        ),
         (2.0 * s + 0.4) / 3.0,
     );
     // Two forwards and one backward pass; two of each.

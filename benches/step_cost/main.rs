@@ -268,7 +268,7 @@ fn with_zosam(name: &'static str, config: SharpnessConfig, setting: &Setting) ->
     let steps = period(&config);
     let mut optim: SharpOptimizer<SharpnessConfig, Sgd> = config.init(sgd()).expect("valid");
     // An update of masks would make one step in a hundred differ; its cost is measured on its own.
-    let mut sparsity = Sparsity::new(RigL::new(0.9, 0)).with_execution(setting.execution);
+    let mut sparsity = Sparsity::new(RigL::new(0.9).until(0)).with_execution(setting.execution);
     let model = sparsity.attach(model(setting), |_: &Network| -> Tensor<1> {
         unreachable!("RigL starts at random")
     });

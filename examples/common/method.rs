@@ -31,7 +31,10 @@ pub fn method(args: &SparseArgs, plan: &Plan) -> Method {
     let budget = distribution(args).map_or(Budget::Global, Budget::PerLayer);
     let schedule = |every: u64, end: u64, fraction: f64, decay: Decay| {
         let fraction = args.drop_fraction.unwrap_or(fraction);
-        UpdateSchedule::new(every, end, fraction).with_decay(decay)
+        UpdateSchedule::every(every)
+            .until(end)
+            .with_fraction(fraction)
+            .with_decay(decay)
     };
     match plan.method {
         MethodName::Dense => Method::Dense(Default::default()),
@@ -46,62 +49,67 @@ pub fn method(args: &SparseArgs, plan: &Plan) -> Method {
         MethodName::Grasp => Method::Grasp(Grasp::new(sparsity).with_budget(budget)),
         MethodName::Synflow => Method::SynFlow(SynFlow::new(sparsity)),
         MethodName::Lth => Method::Lth(
-            LotteryTicket::new(sparsity, steps)
+            LotteryTicket::new(sparsity)
+                .with_level_steps(steps)
                 .with_rewind(args.rewind_epochs as u64 * steps_per_epoch)
                 .with_rate(args.prune_rate),
         ),
         MethodName::Gmp => {
             let (begin, end, every) = (steps / 100, steps * 3 / 4, part(100));
-            let gmp = GradualMagnitude::new(sparsity, begin, end, every);
+            let gmp = GradualMagnitude::new(sparsity)
+                .between(begin..=end)
+                .every(every);
             Method::Gmp(gmp.with_budget(budget))
         }
         MethodName::Set => Method::Set(
-            Set::new(sparsity, part(100), steps)
+            Set::new(sparsity)
                 .with_distribution(per_layer(Distribution::Erk))
                 .with_schedule(schedule(part(100), steps, 0.3, Decay::Constant)),
         ),
         MethodName::Dsr => Method::Dsr(
-            Dsr::new(sparsity, part(100), steps * 19 / 20)
+            Dsr::new(sparsity)
+                .over(steps)
+                .every(part(100))
                 .with_distribution(per_layer(Distribution::Uniform)),
         ),
         MethodName::Rigl => {
             let every = args.update_every.unwrap_or((steps / 20).clamp(1, 100));
             Method::RigL(
-                RigL::new(sparsity, steps * 3 / 4)
+                RigL::new(sparsity)
+                    .over(steps)
                     .with_distribution(per_layer(Distribution::Erk))
-                    .with_update_every(every)
+                    .every(every)
                     .with_drop_fraction(args.drop_fraction.unwrap_or(0.3)),
             )
         }
         MethodName::Mest | MethodName::MestEms => {
             let mest = match plan.method {
-                MethodName::Mest => Mest::em(sparsity, steps),
-                _ => Mest::em_s(sparsity, steps),
+                MethodName::Mest => Mest::em(sparsity).over(steps),
+                _ => Mest::em_s(sparsity).over(steps),
             };
             Method::Mest(
                 mest.with_distribution(per_layer(Distribution::Uniform))
-                    .with_update_every(part(32)),
+                    .every(part(32)),
             )
         }
         MethodName::Svite => {
             let end = steps * 4 / 5;
             Method::Svite(
-                Svite::new(sparsity, part(20), end)
+                Svite::new(sparsity)
                     .with_distribution(per_layer(Distribution::Erk))
                     .with_schedule(
                         schedule(part(20), end, 0.5, Decay::Cosine).with_last_fraction(0.005),
                     ),
             )
         }
-        // Twice as many weights are trained as used, about as in the paper's settings.
         MethodName::Topkast => Method::TopKast(
-            TopKast::new(sparsity, (2.0 * sparsity - 1.0).max(0.0))
+            TopKast::new(sparsity)
                 .with_distribution(per_layer(Distribution::Uniform))
-                .with_update_every(args.update_every.unwrap_or((steps / 100).clamp(1, 100)))
+                .every(args.update_every.unwrap_or((steps / 100).clamp(1, 100)))
                 .with_decay(plan.weight_decay),
         ),
         MethodName::Snfs => Method::Snfs(
-            Snfs::new(sparsity, part(100), steps)
+            Snfs::new(sparsity)
                 .with_distribution(per_layer(Distribution::Uniform))
                 .with_schedule(schedule(part(100), steps, 0.5, Decay::Cosine)),
         ),

@@ -109,7 +109,7 @@ fn train(arguments: &Arguments) -> Result<Asker> {
     )?;
 
     let steps = arguments.epochs * loader.len() as u64;
-    let mut sparsity = Sparsity::new(RigL::new(arguments.sparsity, steps * 3 / 4));
+    let mut sparsity = Sparsity::new(RigL::new(arguments.sparsity).over(steps));
     let mut optim = ZoSamConfig::new().init(AdamWConfig::new().init())?;
     let first = Asked::new(&loader.epoch(0, 0).next().context("no batch")??, &device);
     let mut model = sparsity.attach(Asker::new(&device), |model: &Asker| model.loss(&first))?;

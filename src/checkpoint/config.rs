@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// [`Error::ConfigChanged`] naming the first field that differs, or [`Error::File`].
 pub fn claim<T: Serialize>(path: &Path, config: &T) -> Result<()> {
     let given = serde_json::to_value(config)
-        .map_err(|error| Error::file(path, format!("the configuration is not JSON: {error}")))?;
+        .map_err(|error| Error::file(path, "the configuration is not JSON").caused_by(error))?;
     if path.exists() {
         let saved: Value = parse_json(path, &read(path)?)?;
         return compare("", &given, &saved);

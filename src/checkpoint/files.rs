@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Source};
 
 /// Writes and syncs a new file.
 pub(super) fn write_synced(path: &Path, content: &[u8]) -> Result<()> {
@@ -16,20 +16,20 @@ pub(super) fn write_synced(path: &Path, content: &[u8]) -> Result<()> {
         file.write_all(content)?;
         file.sync_all()
     };
-    write().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+    write().map_err(|error| Error::file(path, "cannot be written").caused_by(error))
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| Error::file(path, format!("cannot be read: {error}")))
+    fs::read(path).map_err(|error| Error::file(path, "cannot be read").caused_by(error))
 }
 
 pub(super) fn parse_json<T: DeserializeOwned>(path: &Path, content: &[u8]) -> Result<T> {
-    serde_json::from_slice(content).map_err(|error| not_saved(path, &error))
+    serde_json::from_slice(content).map_err(|error| not_saved(path, error))
 }
 
 /// A file that is what somebody else wrote.
-pub(super) fn not_saved(path: &Path, error: &dyn std::fmt::Display) -> Error {
-    Error::file(path, format!("is not what was saved: {error}"))
+pub(super) fn not_saved(path: &Path, error: impl Into<Source>) -> Error {
+    Error::file(path, "is not what was saved").caused_by(error)
 }
 
 pub(super) fn sha256(content: &[u8]) -> String {

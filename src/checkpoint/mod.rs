@@ -16,7 +16,7 @@
 //! let loss = |model: &Linear| model.forward(batch.clone()).powi_scalar(2).mean();
 //! let start = || {
 //!     let optim = ZoSamConfig::new().init(AdamWConfig::new().build()).unwrap();
-//!     (LinearConfig::new(8, 4).init(&device), optim, Sparsity::new(RigL::new(0.5, 100)))
+//!     (LinearConfig::new(8, 4).init(&device), optim, Sparsity::new(RigL::new(0.5).until(100)))
 //! };
 //! let (model, mut optim, mut sparsity) = start();
 //! let model = sparsity.attach(model, loss).unwrap();

@@ -30,7 +30,7 @@ impl Root {
             fs::create_dir_all(&path)?;
             partial::clear(&path)
         };
-        prepare().map_err(|error| Error::file(&path, format!("cannot be prepared: {error}")))?;
+        prepare().map_err(|error| Error::file(&path, "cannot be prepared").caused_by(error))?;
         let root = Self {
             path,
             own: Arc::default(),
@@ -49,7 +49,8 @@ impl Root {
 
     /// Writes the files of a step under a temporary name and renames the folder.
     pub fn commit(&self, files: &[(&str, Vec<u8>)], steps: u64) -> Result<PathBuf> {
-        let unwritable = |error| Error::file(&self.path, format!("cannot be written: {error}"));
+        let unwritable =
+            |error: io::Error| Error::file(&self.path, "cannot be written").caused_by(error);
         let partial = Partial::new(&self.path).map_err(unwritable)?;
         for (name, content) in files {
             write_synced(&partial.path().join(name), content)?;
@@ -98,7 +99,7 @@ impl Root {
     /// Names of all checkpoints, whole or not, oldest first.
     pub fn names(&self) -> Result<Vec<String>> {
         self.listed()
-            .map_err(|error| Error::file(&self.path, error))
+            .map_err(|error| Error::file(&self.path, "cannot be listed").caused_by(error))
     }
 
     fn listed(&self) -> io::Result<Vec<String>> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::files::not_saved;
 use super::manifest::{AVERAGE, HISTORY, MASKS, MEMORY, MODEL, OPTIMIZER, STATE, verified};
 use super::root::Root;
-use crate::error::{Error, Result};
+use crate::error::{Chain, Error, Result};
 use crate::optim::{SharpOptimizer, WeightAverage};
 use crate::perturb::Perturbation;
 use crate::sparse::{Sparsity, SparsityParts, Work};
@@ -96,9 +96,8 @@ impl Store {
             work: parts.work,
             progress,
         };
-        let unfit = |error| {
-            let reason = format!("progress cannot be encoded: {error}");
-            Error::file(self.root.path(), reason)
+        let unfit = |error: ciborium::ser::Error<_>| {
+            Error::file(self.root.path(), "progress cannot be encoded").caused_by(error)
         };
         let mut encoded = Vec::new();
         ciborium::into_writer(&state, &mut encoded).map_err(unfit)?;
@@ -121,7 +120,10 @@ impl Store {
     fn record<M: Module>(&self, model: &M) -> Result<Vec<u8>> {
         // `valid` folds in the running statistics that burn keeps pending.
         let bytes = model.valid().into_record().into_bytes();
-        let bytes = bytes.map_err(|error| Error::file(self.root.path(), error))?;
+        let bytes = bytes.map_err(|error| {
+            Error::file(self.root.path(), "the model cannot be written as a record")
+                .caused_by(error)
+        })?;
         Ok(bytes.to_vec())
     }
 
@@ -139,7 +141,7 @@ impl Store {
             match verified(&folder) {
                 Ok(_) => return Ok(Some(folder)),
                 Err(error) => {
-                    log::warn!("passing over a damaged checkpoint: {error}");
+                    log::warn!("passing over a damaged checkpoint: {}", Chain(&error));
                     newest_damage.get_or_insert(error);
                 }
             }
@@ -193,16 +195,16 @@ impl Store {
         let mut files = verified(folder)?;
         let mut take = |name: &str| files.remove(name).expect("verification covers every file");
         let state: State<T> = ciborium::from_reader(&take(STATE)[..])
-            .map_err(|error| not_saved(&folder.join(STATE), &error))?;
+            .map_err(|error| not_saved(&folder.join(STATE), error))?;
         if state.method != sparsity.method().name() {
-            return Err(Error::Mismatch {
-                what: "the checkpoint",
-                reason: format!(
+            return Err(Error::mismatch(
+                "the checkpoint",
+                format!(
                     "it was saved by method `{}`, not `{}`",
                     state.method,
                     sparsity.method().name()
                 ),
-            });
+            ));
         }
         let record = take(MODEL);
         let optim = optim.from_bytes(Bytes::from_bytes_vec(take(OPTIMIZER)), state.steps)?;
@@ -216,10 +218,10 @@ impl Store {
         let average = match average {
             None => None,
             Some(average) => {
-                let record = files.remove(AVERAGE).ok_or(Error::Mismatch {
-                    what: "the checkpoint",
-                    reason: "it was saved without an average of the weights".to_string(),
-                })?;
+                let record = files.remove(AVERAGE).ok_or(Error::mismatch(
+                    "the checkpoint",
+                    "it was saved without an average of the weights",
+                ))?;
                 let model = loaded(average.model(), record, "the checkpoint's average")?;
                 Some(average.with_model(model))
             }
@@ -237,10 +239,10 @@ impl Store {
 
 /// A copy of a model with the tensors of a record.
 fn loaded<M: Module>(model: &M, record: Vec<u8>, what: &'static str) -> Result<M> {
-    let unfit = |error: burn::store::RecordError| Error::Mismatch {
-        what,
-        reason: error.to_string(),
-    };
-    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record)).map_err(unfit)?;
-    tree::loadable(model).try_load_record(record).map_err(unfit)
+    let damaged = |error| Error::record(what, error);
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record)).map_err(damaged)?;
+    let refused = |error| Error::mismatch(what, "its record has other parameters").caused_by(error);
+    tree::loadable(model)
+        .try_load_record(record)
+        .map_err(refused)
 }

@@ -113,8 +113,9 @@ impl Format {
 
     fn append(&self, path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u32>) -> Result<()> {
         let expected = self.expected;
-        let bytes = fs::read(path)
-            .map_err(|error| Error::file(path, format!("{error}; expected {expected}")))?;
+        let bytes = fs::read(path).map_err(|error| {
+            Error::file(path, format!("cannot be read; expected {expected}")).caused_by(error)
+        })?;
         let size = self.labels + PIXELS;
         if bytes.is_empty() || !bytes.len().is_multiple_of(size) {
             let found = bytes.len();

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::error::{Chain, Error};
 
 /// What a loader does with an image that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -28,7 +28,10 @@ impl Skipped {
         let mut skipped = self.lock();
         if skipped.insert(index) {
             let count = skipped.len();
-            log::warn!("left out an image, {count} of {of} so far: {error}");
+            log::warn!(
+                "left out an image, {count} of {of} so far: {}",
+                Chain(error)
+            );
         }
     }
 

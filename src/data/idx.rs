@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 
 /// Element type of the only kind of IDX file read here.
 const UNSIGNED_BYTE: u8 = 0x08;
+const EXPECTED: &str = "expected an IDX file of unsigned bytes, plain or gzip";
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// A compressed file may declare, and then deliver, far more than anyone has memory for. The largest
 /// set of the MNIST family (EMNIST by class) is 0.6 of this.
@@ -45,8 +46,10 @@ impl Idx {
     /// than 2³⁰ elements, or holds more or fewer than it declares.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let read = || decompress(BufReader::new(File::open(path).map_err(explain)?));
-        read().map_err(|reason| Error::file(path, reason))
+        let file = File::open(path).map_err(|error| {
+            Error::file(path, format!("cannot be read; {EXPECTED}")).caused_by(error)
+        })?;
+        decompress(BufReader::new(file)).map_err(|reason| Error::file(path, reason))
     }
 
     /// Reads bytes, plain or gzip, of at most 2³⁰ elements; `name` stands for the file in messages.
@@ -120,5 +123,5 @@ fn explain(error: io::Error) -> String {
         ErrorKind::UnexpectedEof => "ends too early".to_string(),
         _ => error.to_string(),
     };
-    format!("{found}; expected an IDX file of unsigned bytes, plain or gzip")
+    format!("{found}; {EXPECTED}")
 }

@@ -73,11 +73,10 @@ impl Npy {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let error = |reason: String| Error::file(path, format!("{reason}; {EXPECTED}"));
-        let file = File::open(path).map_err(|found| error(found.to_string()))?;
-        let length = file
-            .metadata()
-            .map_err(|found| error(found.to_string()))?
-            .len();
+        let unreadable =
+            |cause: std::io::Error| error("cannot be read".to_string()).caused_by(cause);
+        let file = File::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
         let mut file = BufReader::new(file);
         let header = header(&mut file).map_err(error)?;
         let (kind, shape) = parse(&header.text).map_err(error)?;
@@ -148,7 +147,9 @@ impl Npy {
         let read = read.and_then(|_| self.file.read_exact(&mut bytes));
         match read {
             Ok(()) => Ok(bytes),
-            Err(error) => Err(self.error(format!("{error}; {EXPECTED}"))),
+            Err(error) => Err(self
+                .error(format!("cannot be read; {EXPECTED}"))
+                .caused_by(error)),
         }
     }
 

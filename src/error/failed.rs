@@ -15,7 +15,7 @@ use super::Error;
 /// use zosam::{RigL, Sparsity, ZoSamConfig};
 /// let model = LinearConfig::new(3, 1).init(&Device::flex().autodiff());
 /// let mut optim = ZoSamConfig::new().init(SgdConfig::new().init())?;
-/// let mut sparsity = Sparsity::new(RigL::new(0.9, 100)); // not attached to the model
+/// let mut sparsity = Sparsity::new(RigL::new(0.9).until(100)); // not attached to the model
 /// let loss = |model: &Linear| model.weight.val().mean();
 /// let failed = optim.step_with(0.1, model, &mut sparsity, loss).unwrap_err();
 /// println!("{failed}");

@@ -5,6 +5,7 @@ mod caught;
 #[cfg(feature = "burn")]
 mod failed;
 
+use std::error::Error as StdError;
 use std::path::PathBuf;
 
 #[cfg(any(feature = "burn", feature = "interpreter"))]
@@ -15,7 +16,13 @@ pub use failed::Failed;
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What another library said; an [`Error`]'s [`source`](StdError::source).
+pub type Source = Box<dyn StdError + Send + Sync>;
+
 /// An error of this crate. Every message names the thing at fault, its value, and what would do.
+///
+/// What another library said is not in the message but in [`source`](StdError::source), so that
+/// what prints a chain of causes, as `anyhow` does by `{:#}`, says each once.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -56,6 +63,26 @@ pub enum Error {
         "the sparsity method has no masks yet: call `attach`, or load a checkpoint, before the first step"
     )]
     NotAttached,
+    /// A step was given no batch.
+    #[error(
+        "the training step was given no loss, or only empty batches: give it at least one sample"
+    )]
+    NoLoss,
+    /// A model has no parameter to train.
+    #[error(
+        "the model has no trainable parameter: create it on a device with `.autodiff()`, or call `.train()`; to move it, use `.fork(&device)`, because `.to_device(&device)` makes results of its parameters"
+    )]
+    NotTrainable,
+    /// Two things that cannot be used together.
+    #[error("{what} cannot be used here: {reason}; {instead}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// What stands in the way.
+        reason: &'static str,
+        /// What would do.
+        instead: &'static str,
+    },
     /// A score is not a number, so weights cannot be ranked by it.
     #[error(
         "the {score} of `{path}` is NaN at {count} of {total} positions: lower the learning rate or check the data"
@@ -95,6 +122,16 @@ pub enum Error {
         what: &'static str,
         /// The difference.
         reason: String,
+        /// What found it, where that was another library.
+        source: Option<Source>,
+    },
+    /// A record in burn's format is damaged, or cannot be written.
+    #[error("{what} cannot be read or written as a record")]
+    Record {
+        /// What is recorded.
+        what: &'static str,
+        /// What burn said.
+        source: Source,
     },
     /// A module cannot be made into a network of its own.
     #[error("the module cannot be compiled: {reason}; {instead}")]
@@ -127,6 +164,8 @@ pub enum Error {
         path: PathBuf,
         /// What was expected and what was found.
         reason: String,
+        /// What the system or another library said.
+        source: Option<Source>,
     },
     /// A file could not be fetched.
     #[error(
@@ -137,6 +176,8 @@ pub enum Error {
         url: String,
         /// What stood in the way.
         reason: String,
+        /// What the connection said.
+        source: Option<Source>,
     },
     /// A run is resumed with another configuration than it was started with.
     #[error(
@@ -158,7 +199,68 @@ impl Error {
         Self::File {
             path: path.into(),
             reason: reason.to_string(),
+            source: None,
         }
+    }
+
+    /// An [`Error::Mismatch`]: what was loaded or passed in, and the difference.
+    pub fn mismatch(what: &'static str, reason: impl ToString) -> Self {
+        Self::Mismatch {
+            what,
+            reason: reason.to_string(),
+            source: None,
+        }
+    }
+
+    /// The error with its cause, if it is one that has a place for it: [`File`](Self::File),
+    /// [`Download`](Self::Download) and [`Mismatch`](Self::Mismatch).
+    pub fn caused_by(mut self, cause: impl Into<Source>) -> Self {
+        match &mut self {
+            Self::File { source, .. }
+            | Self::Download { source, .. }
+            | Self::Mismatch { source, .. } => *source = Some(cause.into()),
+            _ => {}
+        }
+        self
+    }
+
+    /// An [`Error::Record`].
+    #[cfg(feature = "burn")]
+    pub(crate) fn record(what: &'static str, source: impl Into<Source>) -> Self {
+        let source = source.into();
+        Self::Record { what, source }
+    }
+
+    /// An error about what a file holds, as one about the file.
+    pub(crate) fn in_file(path: impl Into<PathBuf>, error: Self) -> Self {
+        let of_file = Self::file(path, &error);
+        match error {
+            Self::File { source, .. }
+            | Self::Download { source, .. }
+            | Self::Mismatch { source, .. } => match source {
+                Some(source) => of_file.caused_by(source),
+                None => of_file,
+            },
+            Self::Record { source, .. } => of_file.caused_by(source),
+            _ => of_file,
+        }
+    }
+}
+
+/// An error and its causes, in one line.
+#[cfg(feature = "burn")]
+pub(crate) struct Chain<'a>(pub &'a dyn StdError);
+
+#[cfg(feature = "burn")]
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
     }
 }
 

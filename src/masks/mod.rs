@@ -29,7 +29,7 @@ use on_devices::{OnDevices, dead};
 use sha2::{Digest, Sha256};
 use whole::Whole;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Source};
 #[cfg(feature = "flex")]
 use crate::kernels::{ConvShape, ConvStructure, LinearStructure};
 use crate::tree::{self, Leaf, ParamVector};
@@ -281,7 +281,7 @@ impl Masks {
         let record = MaskRecord {
             dead: self.masks.into_iter().map(dead).collect(),
         };
-        record.into_record().into_bytes().map_err(unfit)
+        record.into_record().into_bytes().map_err(unreadable)
     }
 
     /// Reads masks that [`into_bytes`](Self::into_bytes) wrote, for the same selection of weights.
@@ -298,8 +298,9 @@ impl Masks {
         let record = MaskRecord {
             dead: empty.collect(),
         };
-        let stored = burn::store::ModuleRecord::from_bytes(bytes).map_err(unfit)?;
-        let record = record.try_load_record(stored).map_err(unfit)?;
+        let stored = burn::store::ModuleRecord::from_bytes(bytes).map_err(unreadable)?;
+        let refused = |error| unfit("its record is of other masks").caused_by(error);
+        let record = record.try_load_record(stored).map_err(refused)?;
         let mut masks = Self::default();
         for (leaf, param) in leaves.iter().zip(record.dead) {
             if param.id != leaf.id {
@@ -320,11 +321,12 @@ impl Masks {
     }
 }
 
+fn unreadable(source: impl Into<Source>) -> Error {
+    Error::record("the set of masks", source)
+}
+
 fn unfit(reason: impl ToString) -> Error {
-    Error::Mismatch {
-        what: "the masks' record",
-        reason: reason.to_string(),
-    }
+    Error::mismatch("the masks' record", reason)
 }
 
 /// Number of live positions.

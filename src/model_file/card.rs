@@ -193,8 +193,9 @@ impl Card {
                 C::FAMILY
             )));
         }
-        let config = C::deserialize(&self.config)
-            .map_err(|error| lies(format!("its configuration: {error}")))?;
+        let config = C::deserialize(&self.config).map_err(|error| {
+            lies("its configuration cannot be read".to_string()).caused_by(error)
+        })?;
         let card = Self {
             facts: Facts::of(&config),
             ..self.clone()
@@ -338,10 +339,7 @@ pub(super) fn masks_of(masks: &Masks) -> Option<String> {
 }
 
 fn lies(reason: String) -> Error {
-    Error::Mismatch {
-        what: "the file's card",
-        reason,
-    }
+    Error::mismatch("the file's card", reason)
 }
 
 /// Numbers as JSON has them, and as text those that it has not.

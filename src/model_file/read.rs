@@ -40,7 +40,7 @@ pub fn load<C: Configuration>(path: impl AsRef<Path>, device: &Device) -> Result
         let reason = "it does not say what model it is of: make that, and use `load_model`";
         Error::file(path, reason)
     })?;
-    let of_file = |error: Error| Error::file(path, error);
+    let of_file = |error: Error| Error::in_file(path, error);
     let config: C = card.config().map_err(of_file)?;
     let model = config.init(device).map_err(of_file)?;
     let (model, masks) = into_model(file, path, model, &[])?;

@@ -78,7 +78,7 @@ pub fn start_from<C: Configuration>(
     let before = crate::tree::float_leaves(&model);
     let model = config
         .adapted(model)
-        .map_err(|error| Error::file(path, error))?;
+        .map_err(|error| Error::in_file(path, error))?;
     Ok(Start {
         resampled: before != crate::tree::float_leaves(&model),
         model,

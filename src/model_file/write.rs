@@ -11,7 +11,7 @@ use super::contents::Stored;
 use super::names::Slot;
 use super::{Card, Header, KEY, LIVE, READS, VALUES, checksum};
 use crate::disk::write_atomically;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Source};
 use crate::masks::Masks;
 use crate::tree;
 
@@ -108,13 +108,11 @@ impl SaveOptions {
         let path = path.as_ref();
         let none = Masks::dense();
         let masks = if self.dense { &none } else { masks };
-        let unfit = |error: &dyn std::fmt::Display| {
-            Error::file(path, format!("cannot be written: {error}"))
-        };
+        let unfit = |error: Source| Error::file(path, "cannot be written").caused_by(error);
         let card = match &self.card {
             Some(card) => {
                 let card = card.of_saved(model, masks)?;
-                Some(serde_json::to_value(card).map_err(|error| unfit(&error))?)
+                Some(serde_json::to_value(card).map_err(|error| unfit(error.into()))?)
             }
             None => None,
         };
@@ -133,10 +131,10 @@ impl SaveOptions {
             shapes,
             card,
         };
-        let header = serde_json::to_string(&header).map_err(|error| unfit(&error))?;
+        let header = serde_json::to_string(&header).map_err(|error| unfit(error.into()))?;
         let metadata = HashMap::from([(KEY.to_string(), header)]);
         let bytes =
-            safetensors::serialize(tensors, Some(metadata)).map_err(|error| unfit(&error))?;
+            safetensors::serialize(tensors, Some(metadata)).map_err(|error| unfit(error.into()))?;
         write_atomically(path, &bytes)
     }
 }

@@ -11,7 +11,7 @@ use super::measure::Found;
 use crate::error::{Error, Result};
 use crate::masks::Masks;
 use crate::perturb::{Descent, Gradients, Memory, Perturbation, Schedule, Site};
-use crate::sparse::{MaskUpdate, Sparsity, UNTRAINABLE};
+use crate::sparse::{MaskUpdate, Sparsity};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// What lasts from step to step beside the base optimizer's state, and the order of a step.
@@ -58,17 +58,23 @@ impl<P: Perturbation> Course<P> {
     pub fn begin_gradient<M: Module>(&mut self, model: &M, sparsity: &Sparsity) -> Result<()> {
         self.leaves = usable_leaves(model, sparsity)?.into();
         let refusals = [
-            (sparsity.has_latent_values(), "a method with latent values"),
+            (
+                sparsity.has_latent_values(),
+                "a method with latent values",
+                "the optimizer has to see the latent values",
+            ),
             (
                 self.perturbation.drifts(),
                 "a perturbation whose descent drifts",
+                "part of its update comes after the optimizer's",
             ),
         ];
-        match refusals.iter().find(|(refused, _)| *refused) {
+        match refusals.iter().find(|(refused, ..)| *refused) {
             None => Ok(()),
-            Some((_, what)) => Err(Error::Mismatch {
+            Some((_, what, reason)) => Err(Error::Unsupported {
                 what,
-                reason: "its optimizer's step has to be `step_with`".to_string(),
+                reason,
+                instead: "let `step_with` make the whole step",
             }),
         }
     }
@@ -168,10 +174,7 @@ pub(crate) fn usable_leaves<M: Module>(model: &M, sparsity: &Sparsity) -> Result
     sparsity.check_attached()?;
     let leaves = tree::leaves(model);
     if leaves.is_empty() {
-        return Err(Error::Mismatch {
-            what: "the training step",
-            reason: UNTRAINABLE.to_string(),
-        });
+        return Err(Error::NotTrainable);
     }
     // A layer that was frozen after its mask was chosen keeps it.
     let missing = |leaves: &[Leaf]| {
@@ -184,9 +187,9 @@ pub(crate) fn usable_leaves<M: Module>(model: &M, sparsity: &Sparsity) -> Result
     };
     match missing(&leaves).and_then(|_| missing(&tree::float_leaves(model))) {
         None => Ok(leaves),
-        Some(masked) => Err(Error::Mismatch {
-            what: "the set of masks",
-            reason: format!("the model has no parameter `{}` of theirs", masked.path),
-        }),
+        Some(masked) => Err(Error::mismatch(
+            "the set of masks",
+            format!("the model has no parameter `{}` of theirs", masked.path),
+        )),
     }
 }

@@ -87,10 +87,10 @@ impl<O> ForwardOnly<O> {
     {
         let guided = matches!(estimator.family, Directions::Guided(_));
         if guided || estimator.reuse > 1 || estimator.fraction < 1.0 {
-            return Err(Error::Mismatch {
-                what: "the estimator of an optimizer without backward passes",
-                reason: "its directions are drawn anew at each step and probed on the whole batch"
-                    .to_string(),
+            return Err(Error::Unsupported {
+                what: "an estimator with guided or kept directions, or with probes on a part of the batch",
+                reason: "without backward passes directions are drawn anew at each step and probed on the whole batch",
+                instead: "use `ZoSamConfig` with its default directions",
             });
         }
         let optim = SharpOptimizer::new(estimator, base)?;
@@ -200,9 +200,10 @@ impl<O> ForwardOnly<O> {
 fn check_growth(sparsity: &Sparsity) -> Result<()> {
     match sparsity.method().needs_dense_gradient() {
         false => Ok(()),
-        true => Err(Error::Mismatch {
+        true => Err(Error::Unsupported {
             what: "a method that needs the gradient of dead weights",
-            reason: "forward passes along live directions do not show it".to_string(),
+            reason: "forward passes along live directions do not show it",
+            instead: "use one that grows at random, as `Set` and `Mest` do, or fixed masks",
         }),
     }
 }

@@ -84,10 +84,7 @@ impl<P: Perturbation> Course<P> {
             plain = plain.or(part.plain);
             model = tree::adopt_buffers(model.clone(), &part.buffers);
         }
-        let loss = loss.value().ok_or(Error::Mismatch {
-            what: "the training step",
-            reason: "it was given no loss, or only empty batches".to_string(),
-        })?;
+        let loss = loss.value().ok_or(Error::NoLoss)?;
         let perturbed = perturbed.value().unwrap_or_default();
         let found = Found {
             model,
@@ -119,11 +116,10 @@ impl<P: Perturbation> Course<P> {
     ) -> Result<()> {
         match self.perturbation.needs_samples() && objective.samples().is_none() {
             false => Ok(()),
-            true => Err(Error::Mismatch {
-                what: "the training step's loss",
-                reason: "the perturbation looks at samples of the batch: give it \
-                         `objective::Samples` in place of a closure"
-                    .to_string(),
+            true => Err(Error::Unsupported {
+                what: "a closure as the step's loss",
+                reason: "the perturbation looks at samples of the batch",
+                instead: "give it `objective::Samples`",
             }),
         }
     }

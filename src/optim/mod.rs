@@ -29,7 +29,7 @@ use burn::tensor::Bytes;
 use course::Course;
 use wrap::MeasuredOnce;
 
-use crate::error::{Error, Result, check};
+use crate::error::{Error, Result, Source, check};
 use crate::masks::Masks;
 use crate::perturb::{Identity, Memory, Perturbation, SamConfig, Schedule, ZoSamConfig};
 
@@ -167,7 +167,7 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
     ///
     /// If the record cannot be written.
     pub fn to_bytes(&self) -> Result<Bytes> {
-        self.base.into_bytes().map_err(unfit)
+        self.base.into_bytes().map_err(unreadable)
     }
 
     /// What the perturbation has kept from earlier steps.
@@ -212,9 +212,10 @@ impl<P: Perturbation, O> SharpOptimizer<P, O> {
     }
 }
 
+fn unreadable(source: impl Into<Source>) -> Error {
+    Error::record("the optimizer's state", source)
+}
+
 fn unfit(reason: impl ToString) -> Error {
-    Error::Mismatch {
-        what: "the optimizer's record",
-        reason: reason.to_string(),
-    }
+    Error::mismatch("the optimizer's record", reason)
 }

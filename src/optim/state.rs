@@ -8,7 +8,7 @@ use burn::tensor::{Bytes, TensorData};
 use burn_pack::{Reader, Tensor, Writer};
 
 use super::stepped::rounded_to;
-use super::unfit;
+use super::{unfit, unreadable};
 use crate::error::Result;
 use crate::masks::LiveSet;
 
@@ -27,9 +27,9 @@ pub(super) fn keep_only(
     base: &ModuleOptimizer,
     kept: &HashMap<ParamId, LiveSet>,
 ) -> Result<ModuleOptimizer> {
-    let reader = Reader::from_bytes(base.into_bytes().map_err(unfit)?).map_err(unfit)?;
+    let reader = Reader::from_bytes(base.into_bytes().map_err(unreadable)?).map_err(unreadable)?;
     let (scalars, paths) = (reader.scalars().clone(), reader.metadata().clone());
-    let stored = reader.into_tensors().map_err(unfit)?;
+    let stored = reader.into_tensors().map_err(unreadable)?;
     check_types(&stored)?;
     let mut tensors = Vec::new();
     for tensor in stored {
@@ -46,23 +46,26 @@ pub(super) fn keep_only(
     for (name, path) in &paths {
         writer = writer.with_metadata(name, path);
     }
-    load(base, writer.into_bytes().map_err(unfit)?)
+    load(base, writer.into_bytes().map_err(unreadable)?)
 }
 
 /// The optimizer as configured, without state.
 pub(super) fn fresh(base: &ModuleOptimizer) -> Result<ModuleOptimizer> {
-    load(base, Writer::new(Vec::new()).into_bytes().map_err(unfit)?)
+    load(
+        base,
+        Writer::new(Vec::new()).into_bytes().map_err(unreadable)?,
+    )
 }
 
 /// Loads what was saved into an optimizer of the same configuration.
 pub(super) fn restored(base: &ModuleOptimizer, bytes: Bytes) -> Result<ModuleOptimizer> {
-    let reader = Reader::from_bytes(bytes.clone()).map_err(unfit)?;
-    check_types(&reader.into_tensors().map_err(unfit)?)?;
+    let reader = Reader::from_bytes(bytes.clone()).map_err(unreadable)?;
+    check_types(&reader.into_tensors().map_err(unreadable)?)?;
     load(base, bytes)
 }
 
 fn load(base: &ModuleOptimizer, bytes: Bytes) -> Result<ModuleOptimizer> {
-    let record = OptimizerRecord::from_bytes(bytes).map_err(unfit)?;
+    let record = OptimizerRecord::from_bytes(bytes).map_err(unreadable)?;
     let stored = record.len();
     let loaded = base.clone().load_record(record);
     // burn skips, in silence, what another kind of optimizer has stored.
@@ -90,7 +93,7 @@ fn check_types(tensors: &[Tensor]) -> Result<()> {
 }
 
 fn masked(tensor: Tensor, live: &[bool]) -> Result<Tensor> {
-    let (name, dtype, shape, id, bytes) = tensor.into_parts().map_err(unfit)?;
+    let (name, dtype, shape, id, bytes) = tensor.into_parts().map_err(unreadable)?;
     let elements = shape.num_elements();
     if elements != live.len() {
         return Ok(Tensor::new(name, dtype, shape, id, bytes));

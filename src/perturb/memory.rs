@@ -6,7 +6,7 @@ use burn::module::{Module, ParamId};
 use burn::tensor::{Bytes, Tensor as BurnTensor, TensorData};
 use burn_pack::{Reader, Tensor, Writer};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Source};
 use crate::masks::Masks;
 use crate::tree::{self, Leaf, ParamVector};
 
@@ -79,9 +79,9 @@ impl Memory {
         }
         // Text would lose the last bits of some numbers.
         let bits: BTreeMap<_, _> = self.numbers.iter().map(|(k, v)| (k, v.to_bits())).collect();
-        let numbers = serde_json::to_string(&bits).map_err(unfit)?;
+        let numbers = serde_json::to_string(&bits).map_err(unreadable)?;
         let writer = Writer::new(tensors).with_metadata(NUMBERS, &numbers);
-        writer.into_bytes().map_err(unfit)
+        writer.into_bytes().map_err(unreadable)
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote under the same masks.
@@ -90,16 +90,16 @@ impl Memory {
         // What has been frozen since may have components, too.
         let leaves = tree::float_leaves(model);
         let sizes: HashMap<_, _> = leaves.iter().map(|leaf| (leaf.id, live(leaf))).collect();
-        let reader = Reader::from_bytes(bytes).map_err(unfit)?;
+        let reader = Reader::from_bytes(bytes).map_err(unreadable)?;
         let numbers = reader
             .metadata()
             .get(NUMBERS)
             .ok_or_else(|| unfit("no numbers"))?;
-        let bits: BTreeMap<String, u64> = serde_json::from_str(numbers).map_err(unfit)?;
+        let bits: BTreeMap<String, u64> = serde_json::from_str(numbers).map_err(unreadable)?;
         let mut parts: BTreeMap<(String, usize), (ParamId, BurnTensor<1>)> = BTreeMap::new();
         let device = tree::device(model).unwrap_or_default().without_autodiff();
-        for tensor in reader.into_tensors().map_err(unfit)? {
-            let (name, dtype, shape, id, bytes) = tensor.into_parts().map_err(unfit)?;
+        for tensor in reader.into_tensors().map_err(unreadable)? {
+            let (name, dtype, shape, id, bytes) = tensor.into_parts().map_err(unreadable)?;
             let id = id
                 .map(ParamId::from)
                 .ok_or_else(|| unfit("a vector without a parameter"))?;
@@ -131,9 +131,10 @@ impl Memory {
     }
 }
 
+fn unreadable(source: impl Into<Source>) -> Error {
+    Error::record("the perturbation's memory", source)
+}
+
 fn unfit(reason: impl ToString) -> Error {
-    Error::Mismatch {
-        what: "the perturbation's memory",
-        reason: reason.to_string(),
-    }
+    Error::mismatch("the perturbation's memory", reason)
 }

@@ -1,71 +1,11 @@
 //! What a sparse-training method is.
 
-use serde::{Deserialize, Serialize};
-
-use super::Granularity;
-use super::distribution::fixed_counts;
-use super::{
-    Dense, Dsr, GradientMemory, GradualMagnitude, Grasp, Keep, LotteryTicket, MagnitudeStatic,
-    Mest, Need, RandomStatic, RigL, Set, Snfs, Snip, Svite, SynFlow, TopKast, Training,
-};
-use crate::error::Result;
+use super::evidence::Need;
+use super::parts::distribution::fixed_counts;
+use super::parts::{GradientMemory, Regrown, Training};
+use super::weight::Weight;
+use crate::error::{Error, Result};
 use crate::masks::LiveSet;
-
-/// A sparse weight as a method sees it: flat, on the host.
-#[derive(Debug, Clone, Default)]
-pub struct Weight {
-    /// Dotted path of the parameter.
-    pub path: String,
-    /// Type name of the layer that owns the parameter, for example `ConvTranspose2d`; it decides
-    /// which axes are inputs and which outputs. If it is unknown, two axes are a linear layer's and
-    /// more a convolution's.
-    pub layer: String,
-    /// Shape of the tensor in burn's layout: convolutions `[out, in, k, k]`, linear layers
-    /// `[in, out]`, transposed convolutions `[in, out, k, k]`.
-    pub shape: Vec<usize>,
-    /// Values, zero at dead positions.
-    pub values: Vec<f32>,
-    /// Gradient at every position, dead ones included, or the method's
-    /// [memory](SparsityMethod::gradient_memory) of gradients; empty where a method does not
-    /// [ask for it](SparsityMethod::needs_gradient), zero where the weight has none.
-    pub gradient: Vec<f32>,
-    /// Live positions.
-    pub live: LiveSet,
-    /// In what units positions live and die.
-    pub granularity: Granularity,
-    /// The layer's own density, where one was set; the other layers share the rest of the budget.
-    pub density: Option<f64>,
-    /// Whether it takes no part in this change of masks, because it is frozen or got no gradient.
-    /// Its live set stays as it is, whatever an [update](SparsityMethod::update) returns for it.
-    /// Default: it takes part.
-    pub sits_out: bool,
-}
-
-impl Weight {
-    /// Number of positions.
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// Whether the weight has no position.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-}
-
-/// The value of a weight that has just grown.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Regrown {
-    /// Zero, so that growth changes no output. The default.
-    #[default]
-    Zero,
-    /// Drawn from `N(0, std²)`, as in the first code of SET with 0.1.
-    Normal {
-        /// Standard deviation.
-        std: f64,
-    },
-}
 
 /// Chooses which weights are live.
 ///
@@ -128,7 +68,7 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// If the sparsity cannot be reached or a score is not a number.
     fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>>;
 
-    /// Takes note of live sets that were [given](super::Sparsity::starting_from), in place of
+    /// Takes note of live sets that were [given](crate::sparse::Sparsity::starting_from), in place of
     /// [`initial`](Self::initial).
     ///
     /// # Errors
@@ -247,66 +187,12 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     }
 }
 
-/// The bundled methods, so that a run's settings are one JSON document.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// No sparsity.
-    Dense(Dense),
-    /// The masks that are given, or the model's zeros.
-    Keep(Keep),
-    /// Static random masks.
-    Random(RandomStatic),
-    /// SNIP.
-    Snip(Snip),
-    /// GraSP.
-    Grasp(Grasp),
-    /// SynFlow.
-    #[serde(rename = "synflow")]
-    SynFlow(SynFlow),
-    /// Magnitude pruning at the start.
-    Magnitude(MagnitudeStatic),
-    /// Lottery tickets.
-    Lth(LotteryTicket),
-    /// Gradual magnitude pruning.
-    Gmp(GradualMagnitude),
-    /// SET.
-    Set(Set),
-    /// DSR.
-    Dsr(Dsr),
-    /// RigL.
-    RigL(RigL),
-    /// MEST, EM or EM&S.
-    Mest(Mest),
-    /// SViTE.
-    Svite(Svite),
-    /// SNFS.
-    Snfs(Snfs),
-    /// Top-KAST.
-    #[serde(rename = "topkast")]
-    TopKast(TopKast),
-}
-
-impl Method {
-    /// The method as the trait object that [`Sparsity`](super::Sparsity) takes.
-    pub fn boxed(self) -> Box<dyn SparsityMethod> {
-        match self {
-            Self::Dense(method) => Box::new(method),
-            Self::Keep(method) => Box::new(method),
-            Self::Random(method) => Box::new(method),
-            Self::Snip(method) => Box::new(method),
-            Self::Grasp(method) => Box::new(method),
-            Self::SynFlow(method) => Box::new(method),
-            Self::Magnitude(method) => Box::new(method),
-            Self::Lth(method) => Box::new(method),
-            Self::Gmp(method) => Box::new(method),
-            Self::Set(method) => Box::new(method),
-            Self::Dsr(method) => Box::new(method),
-            Self::RigL(method) => Box::new(method),
-            Self::Mest(method) => Box::new(method),
-            Self::Svite(method) => Box::new(method),
-            Self::Snfs(method) => Box::new(method),
-            Self::TopKast(method) => Box::new(method),
-        }
+/// Why a method whose masks never change takes none.
+pub(in crate::sparse) fn no_choice_left(name: &str) -> Error {
+    Error::Config {
+        field: "method",
+        value: format!("{name}, with given masks"),
+        valid: "`Keep`, or one that changes masks during training: this one never does, so that given masks leave it \
+                nothing to choose",
     }
 }

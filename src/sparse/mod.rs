@@ -12,82 +12,38 @@
 //! as each on its own. [`Sparsity`] connects one to a model. [Which one to
 //! choose](crate::guide::choosing_a_method) is in the guide.
 //!
+//! | room | what lives there |
+//! |---|---|
+//! | `method`, `weight` | what a method is, and what it sees |
+//! | `methods` | the published methods, one in each file |
+//! | `parts` | what they are made of: distributions, scores, schedules, exchanges |
+//! | `sparsity` | a method at work on a model: [`Sparsity`] and its reports |
+//! | `evidence` | what is measured on a model before the first masks |
+//!
 //! The parts recombine: a [`Distribution`] says how many weights each layer keeps, a [`Score`]
 //! ranks them, an [`UpdateSchedule`] says when they change and how many. A method that exchanges
 //! weights is a [`Recipe`], a choice of such [`Parts`]: SET and RigL differ by the score that grows
 //! (and, as their codes do, by whether the optimizer steps when masks change).
 
-mod apportion;
-mod dense;
-mod distribution;
-mod drop_grow;
-mod dsr;
 mod evidence;
-mod exchange;
-mod given;
-mod gmp;
-mod granularity;
-mod grasp;
-mod history;
-mod keep;
-mod latent;
-mod layer_rules;
-mod lottery_ticket;
-mod magnitude;
-mod memory;
-mod mest;
 mod method;
-mod one_shot;
-mod participants;
-mod progress;
-mod random;
-mod recipe;
-mod report;
-mod rigl;
-mod schedule;
-mod score;
-mod selection;
-mod set;
-mod snfs;
-mod snip;
+mod methods;
+mod parts;
 mod sparsity;
-mod svite;
-mod synflow;
-mod top_kast;
-mod weights;
-mod work;
+mod weight;
 
-pub use dense::Dense;
-pub use distribution::Distribution;
-pub use drop_grow::drop_and_grow;
-pub use dsr::Dsr;
 pub use evidence::{Classification, Evidence, Need};
-pub use gmp::GradualMagnitude;
-pub use granularity::Granularity;
-pub use grasp::Grasp;
-pub use keep::Keep;
-pub use latent::Training;
-pub use lottery_ticket::{LotteryTicket, Perturbed};
-pub use magnitude::MagnitudeStatic;
-pub use memory::GradientMemory;
-pub use mest::{Mest, MestGrowth, MestPhase};
-pub use method::{Method, Regrown, SparsityMethod, Weight};
-pub use one_shot::{Budget, one_shot};
-pub use random::RandomStatic;
-pub use recipe::{Draw, Exchange, Parts, Recipe, Redistribution};
-pub use report::{LayerReport, SparsityReport};
-pub use rigl::RigL;
-pub use schedule::{Decay, UpdateSchedule};
-pub use score::{
-    GradientFlow, GradientMagnitude, Importance, Magnitude, MagnitudeBySign, Random, Saliency,
-    Score,
+pub use method::SparsityMethod;
+pub use methods::{
+    Dense, Dsr, GradualMagnitude, Grasp, Keep, LotteryTicket, MagnitudeStatic, Mest, MestGrowth,
+    MestPhase, Method, Perturbed, RandomStatic, RigL, Set, Snfs, Snip, Svite, SynFlow, TopKast,
 };
-pub use set::Set;
-pub use snfs::Snfs;
-pub use snip::Snip;
-pub use sparsity::{Growth, MaskUpdate, Sparsity, SparsityParts};
-pub use svite::Svite;
-pub use synflow::SynFlow;
-pub use top_kast::TopKast;
-pub(crate) use weights::UNTRAINABLE;
-pub use work::Work;
+pub use parts::{
+    Budget, Decay, Distribution, Draw, Exchange, GradientFlow, GradientMagnitude, GradientMemory,
+    Granularity, Importance, Magnitude, MagnitudeBySign, Parts, Random, Recipe, Redistribution,
+    Regrown, Saliency, Score, Training, UpdateSchedule, drop_and_grow, one_shot,
+};
+pub use sparsity::{
+    Growth, LayerReport, MaskUpdate, Sparsity, SparsityParts, SparsityReport, Work,
+};
+pub use weight::Weight;

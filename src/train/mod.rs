@@ -40,7 +40,7 @@
 //! let device = Device::flex().autodiff();
 //! let batch = Tensor::<2>::ones([8, 20], &device);
 //! let net = Net { linear: LinearConfig::new(20, 10).init(&device) };
-//! let mut sparsity = Sparsity::new(RigL::new(0.9, 100));
+//! let mut sparsity = Sparsity::new(RigL::new(0.9).until(100));
 //! let net = sparsity.attach(net, |net: &Net| net.loss(&batch).0)?;
 //! // From here on as any model: `Learner::new(model, SgdConfig::new().init(), 0.1)`.
 //! let model = SparseModel::new(net, sparsity, ZoSamConfig::new(), 0)?;
@@ -114,11 +114,10 @@ impl<M: Module, P: Perturbation> SparseModel<M, P> {
         usable_leaves(&model, &sparsity)?;
         perturbation.validate()?;
         if perturbation.needs_samples() {
-            return Err(Error::Mismatch {
-                what: "the perturbation",
-                reason:
-                    "one that looks at samples needs `step_on`; the learner has no place for it"
-                        .to_string(),
+            return Err(Error::Unsupported {
+                what: "a perturbation that looks at samples",
+                reason: "the learner does not show them",
+                instead: "take steps by `step_on`, with `objective::Samples`",
             });
         }
         let shared = Shared::new(&model, sparsity, perturbation, seed);

@@ -12,7 +12,7 @@ use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use serde::{Deserialize, Serialize};
 
 use super::pending::Pending;
-use crate::error::{Error, Result};
+use crate::error::{Chain, Error, Result};
 use crate::optim::{Course, Found};
 use crate::perturb::{Memory, Perturbation};
 use crate::sparse::{GradientMemory, Sparsity, SparsityParts, Work};
@@ -111,7 +111,7 @@ impl<P: Perturbation> Shared<P> {
     fn settle<M: Module>(&self, progress: &mut Progress<P>, model: &M) {
         if let Some(bytes) = progress.loaded.take() {
             let taken = self.take_over(progress, model, &bytes);
-            taken.unwrap_or_else(|error| panic!("the learner's checkpoint: {error}"));
+            taken.unwrap_or_else(|error| panic!("the learner's checkpoint: {}", Chain(&error)));
         }
     }
 
@@ -121,7 +121,8 @@ impl<P: Perturbation> Shared<P> {
         self.settle(&mut progress, model);
         if !progress.begun {
             let begun = progress.course.begin(model, &mut self.sparsity());
-            begun.unwrap_or_else(|error| panic!("step {}: {error}", progress.course.step));
+            begun
+                .unwrap_or_else(|error| panic!("step {}: {}", progress.course.step, Chain(&error)));
             progress.begun = true;
         }
         progress.course.clone()
@@ -162,7 +163,7 @@ impl<P: Perturbation> Shared<P> {
             .course
             .finish(base, lr, found.reduced(&sparsity), &mut sparsity);
         finished
-            .unwrap_or_else(|error| panic!("step {step}: {error}"))
+            .unwrap_or_else(|error| panic!("step {step}: {}", Chain(&error)))
             .0
     }
 
@@ -242,10 +243,8 @@ impl<P: Perturbation> Shared<P> {
         model: &M,
         bytes: &[u8],
     ) -> Result<()> {
-        let (saved, [masks, history, memory]) = decoded(bytes).ok_or_else(|| Error::Mismatch {
-            what: "the state of masks",
-            reason: "it is damaged".to_string(),
-        })?;
+        let (saved, [masks, history, memory]) =
+            decoded(bytes).ok_or_else(|| Error::mismatch("the state of masks", "it is damaged"))?;
         let parts = SparsityParts {
             masks: Bytes::from_bytes_vec(masks),
             history: Bytes::from_bytes_vec(history),

@@ -62,7 +62,7 @@ fn quiet() -> Quiet {
 fn trained(sharpness: &SharpnessConfig, device: &Device) -> Vec<f64> {
     let mut net = quiet().fork(&device.clone().autodiff());
     let mut optim: Optim<_> = sharpness.init(sgd()).unwrap();
-    let rigl = RigL::new(0.8, 12).with_update_every(3);
+    let rigl = RigL::new(0.8).until(12).every(3);
     let mut sparsity = Sparsity::new(rigl);
     net = sparsity
         .attach(net, |_: &Quiet| -> Tensor<1> { unreachable!() })

@@ -44,7 +44,7 @@ fn training_by_forward_passes_stays_in_the_live_subspace() {
     ] {
         let what = format!("{rule:?}");
         let with = |seed: u64| {
-            let mut sparsity = Sparsity::new(Set::new(0.8, 3, 12)).with_seed(3);
+            let mut sparsity = Sparsity::new(Set::new(0.8).every(3).until(12)).with_seed(3);
             let optim = ForwardOnly::new(estimator(), rule, sgd()).unwrap();
             bits(&run(
                 optim.with(|optim| optim.with_seed(seed)),
@@ -111,7 +111,7 @@ fn what_needs_gradients_is_refused() {
         assert!(ForwardOnly::new(bad, ForwardRule::Estimate, sgd()).is_err());
     }
     let batch = Batch::new(0);
-    let mut sparsity = Sparsity::new(RigL::new(0.8, 12));
+    let mut sparsity = Sparsity::new(RigL::new(0.8).until(12));
     let net = sparsity
         .attach_on(Net::new(&device()), &batch.evidence())
         .unwrap();

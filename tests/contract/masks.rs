@@ -93,7 +93,10 @@ fn a_layer_may_die() {
             .conv
             .weight
             .map(|weight| (weight * 1e-4).detach().require_grad());
-        let gradual = GradualMagnitude::new(0.8, 0, 4, 2).with_budget(Budget::Global);
+        let gradual = GradualMagnitude::new(0.8)
+            .between(0..=4)
+            .every(2)
+            .with_budget(Budget::Global);
         let mut sparsity = Sparsity::new(gradual);
         let batch = Batch::new(0);
         let loss = |net: &Net| batch.loss(net);
@@ -162,9 +165,9 @@ fn first_update(
 ) -> (Vec<Vec<bool>>, bool, u64) {
     let schedule = UpdateSchedule {
         begin: 0,
-        ..UpdateSchedule::new(1, 12, 0.5)
+        ..UpdateSchedule::every(1).until(12).with_fraction(0.5)
     };
-    let rigl = RigL::new(0.8, 12).with_schedule(schedule);
+    let rigl = RigL::new(0.8).with_schedule(schedule);
     let mut sparsity = Sparsity::new(Stepping(rigl, steps_too)).with_growth(growth);
     let batch = Batch::new(1);
     let net = sparsity
@@ -248,7 +251,7 @@ fn growth_uses_the_gradient_asked_for() {
 /// nothing in them, gives the same weights either way, whatever the perturbation remembers.
 #[test]
 fn a_clean_gradient_is_for_growth_alone() {
-    let snfs = Method::Snfs(Snfs::new(0.5, 100, 1000));
+    let snfs = Method::Snfs(Snfs::new(0.5).every(100).until(1000));
     for (name, config, _) in perturbations(0.05) {
         let ends = [Growth::Perturbed, Growth::Clean].map(|growth| {
             let mut sparsity = unattached(&snfs).with_growth(growth);

@@ -26,7 +26,7 @@ impl Masked {
             tree::values(&net);
             net
         });
-        let mut sparsity = Sparsity::new(RigL::new(0.9, 0));
+        let mut sparsity = Sparsity::new(RigL::new(0.9).until(0));
         let net = sparsity.attach(net, |_: &ResNet| -> Tensor<1> { unreachable!() });
         let net = net.unwrap();
         let leaves = tree::leaves(&net);

@@ -87,7 +87,7 @@ fn replicas_keep_the_same_masks_and_weights() {
 
 #[test]
 fn replicas_agree_under_every_perturbation() {
-    let rigl = Method::RigL(RigL::new(0.8, 12).with_update_every(3));
+    let rigl = Method::RigL(RigL::new(0.8).until(12).every(3));
     for (name, config, _) in perturbations(0.05) {
         replicas_agree(name, &config, &rigl);
     }

@@ -29,7 +29,10 @@ fn sparse_values(net: &Net, sparsity: &zosam::Sparsity) -> Vec<Vec<f32>> {
 #[test]
 fn a_level_ends_at_the_rewind_step() {
     fn check<O: Optimizer>(base: O) {
-        let method = LotteryTicket::new(0.6, 5).with_rewind(2).with_rate(0.3);
+        let method = LotteryTicket::new(0.6)
+            .with_level_steps(5)
+            .with_rewind(2)
+            .with_rate(0.3);
         assert_eq!((method.levels(), method.total_steps()), (3, 5 + 3 * 3));
         let (net, mut sparsity) = attach(&Method::Lth(method), Net::new(&device()));
         let mut optim = SharpnessConfig::None.init(base.clone()).unwrap();
@@ -86,7 +89,7 @@ fn a_level_ends_at_the_rewind_step() {
 /// A rewind point of another model is refused when it is loaded, not skipped when it is needed.
 #[test]
 fn a_foreign_rewind_point_is_refused() {
-    let method = Method::Lth(LotteryTicket::new(0.6, 5));
+    let method = Method::Lth(LotteryTicket::new(0.6).with_level_steps(5));
     let (net, mut sparsity) = attach(&method, Net::new(&device()));
     let mut optim = SharpnessConfig::None.init(sgd()).unwrap();
     let net = train(&mut optim, net, &mut sparsity, 0..1);
@@ -107,7 +110,7 @@ fn a_foreign_rewind_point_is_refused() {
 /// The last level prunes to the budget exactly, and only the ticket is perturbed unless asked otherwise.
 #[test]
 fn the_ticket_has_the_budget_and_the_perturbation() {
-    let method = LotteryTicket::new(0.6, 3).with_rate(0.3);
+    let method = LotteryTicket::new(0.6).with_level_steps(3).with_rate(0.3);
     let total = method.total_steps();
     for perturbed in [Perturbed::Ticket, Perturbed::Everywhere] {
         let method = Method::Lth(method.clone().with_perturbed(perturbed));

@@ -37,7 +37,7 @@ fn step(
 #[test]
 fn parts_of_a_batch_keep_the_laws() {
     for (name, config, passes) in cases(0.07) {
-        let mut sparsity = Sparsity::new(RigL::new(0.8, 12).with_update_every(3)).with_seed(3);
+        let mut sparsity = Sparsity::new(RigL::new(0.8).until(12).every(3)).with_seed(3);
         let batch = Batch::new(0);
         let mut net = sparsity
             .attach_on(Net::new(&device()), &batch.evidence())

@@ -262,16 +262,16 @@ fn guided() -> Directions {
 
 /// The sparsity methods; where masks change, they do so every third step, before step 12.
 pub fn methods() -> Vec<(&'static str, Method)> {
-    let rigl = RigL::new(0.8, 12)
-        .with_update_every(3)
-        .with_drop_fraction(0.5);
+    let rigl = RigL::new(0.8).until(12).every(3).with_drop_fraction(0.5);
     let summed = GradientMemory::Sum { steps: 2 };
-    let importance = Mest::em_s(0.8, 12)
-        .with_update_every(3)
+    let importance = Mest::em_s(0.8)
+        .over(12)
+        .every(3)
         .with_lambda(0.5)
         .with_growth(MestGrowth::Gradient);
     // Levels end with steps 3, 6 and 9 and go back to step 1.
-    let tickets = LotteryTicket::new(0.8, 4)
+    let tickets = LotteryTicket::new(0.8)
+        .with_level_steps(4)
         .with_rewind(1)
         .with_rate(0.5)
         .with_perturbed(Perturbed::Everywhere);
@@ -292,31 +292,49 @@ pub fn methods() -> Vec<(&'static str, Method)> {
         ),
         ("magnitude", Method::Magnitude(MagnitudeStatic::new(0.8))),
         ("lth", Method::Lth(tickets)),
-        ("gmp", Method::Gmp(GradualMagnitude::new(0.8, 1, 11, 3))),
+        (
+            "gmp",
+            Method::Gmp(GradualMagnitude::new(0.8).between(1..=11).every(3)),
+        ),
         (
             "gmp per layer",
-            Method::Gmp(GradualMagnitude::new(0.8, 0, 9, 3).with_budget(per_layer)),
+            Method::Gmp(
+                GradualMagnitude::new(0.8)
+                    .between(0..=9)
+                    .every(3)
+                    .with_budget(per_layer),
+            ),
         ),
-        ("set", Method::Set(Set::new(0.8, 3, 12))),
+        ("set", Method::Set(Set::new(0.8).every(3).until(12))),
         (
             "set itop",
-            Method::Set(Set::itop(0.8, 3, 12).with_distribution(Layers::Er)),
+            Method::Set(
+                Set::itop(0.8)
+                    .every(3)
+                    .until(12)
+                    .with_distribution(Layers::Er),
+            ),
         ),
         (
             "dsr",
-            Method::Dsr(Dsr::new(0.8, 3, 12).with_threshold(0.05)),
+            Method::Dsr(Dsr::new(0.8).every(3).until(12).with_threshold(0.05)),
         ),
-        ("mest", Method::Mest(Mest::em(0.8, 12).with_update_every(3))),
+        ("mest", Method::Mest(Mest::em(0.8).over(12).every(3))),
         ("mest ems", Method::Mest(importance)),
-        ("svite", Method::Svite(Svite::new(0.8, 3, 12))),
-        ("snfs", Method::Snfs(Snfs::new(0.8, 3, 12))),
+        ("svite", Method::Svite(Svite::new(0.8).every(3).until(12))),
+        ("snfs", Method::Snfs(Snfs::new(0.8).every(3).until(12))),
         (
             "topkast",
-            Method::TopKast(TopKast::new(0.8, 0.5).with_update_every(3)),
+            Method::TopKast(TopKast::new(0.8).with_backward_sparsity(0.5).every(3)),
         ),
         (
             "set normal",
-            Method::Set(Set::new(0.8, 3, 12).with_regrown(Regrown::Normal { std: 0.1 })),
+            Method::Set(
+                Set::new(0.8)
+                    .every(3)
+                    .until(12)
+                    .with_regrown(Regrown::Normal { std: 0.1 }),
+            ),
         ),
     ]
 }

@@ -55,6 +55,33 @@ fn cifar_message(file: &str, content: Option<&[u8]>) -> String {
     message
 }
 
+/// What the system said is the source of the error, for whoever asks.
+#[test]
+fn a_missing_file_says_why() {
+    use std::error::Error as _;
+    let folder = tempdir().unwrap();
+    write_cifar(folder.path());
+    fs::remove_file(folder.path().join("test_batch.bin")).unwrap();
+    for error in [
+        cifar10(folder.path()).map(drop).unwrap_err(),
+        Idx::from_file(folder.path().join("none"))
+            .map(drop)
+            .unwrap_err(),
+    ] {
+        let source = error
+            .source()
+            .and_then(|source| source.downcast_ref::<std::io::Error>());
+        assert_eq!(
+            source.expect("the system's").kind(),
+            std::io::ErrorKind::NotFound
+        );
+        assert!(
+            error.to_string().contains("cannot be read; expected"),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn wrong_cifar_files_are_named() {
     let mut mislabelled = cifar_file(0, 2);

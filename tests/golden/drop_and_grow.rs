@@ -130,7 +130,7 @@ fn masks_match_cases_by_hand() {
 /// Published values, to the six digits given: α = 0.3, frozen from step 75,000 on.
 #[test]
 fn the_share_to_exchange_falls_as_published() {
-    let schedule = UpdateSchedule::new(100, 75_000, 0.3);
+    let schedule = UpdateSchedule::every(100).until(75_000);
     for (step, expected) in [
         (0, 0.3),
         (18_750, 0.256066),

@@ -153,7 +153,7 @@ fn a_tied_embedding_is_one_parameter() {
             tree::values(&model);
             model
         });
-        let mut sparsity = Sparsity::new(RigL::new(0.5, 100));
+        let mut sparsity = Sparsity::new(RigL::new(0.5).until(100));
         let batch = windows(&[65; 39], &Device::flex());
         let loss = |model: &Gpt| model.losses(batch.clone()).mean();
         let model = sparsity.attach(model, loss).unwrap();

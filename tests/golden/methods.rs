@@ -109,7 +109,7 @@ fn check_survivors(new: &[Vec<bool>], survivors: &[String], counts: &[usize], wh
 #[test]
 fn set_keeps_the_survivors_and_the_counts() {
     let golden: Golden = read("methods");
-    let mut set = Set::new(0.8, 1, 10);
+    let mut set = Set::new(0.8).every(1).until(10);
     assert_eq!(set.schedule.fraction, golden.set.fraction);
     let weights = golden.weights(false);
     let new = set.update(1, &weights, 0).unwrap();
@@ -124,8 +124,11 @@ fn set_keeps_the_survivors_and_the_counts() {
 fn snfs_masks_are_equal() {
     let golden: Golden = read("methods");
     for update in &golden.snfs {
-        let schedule = UpdateSchedule::new(1, 10, update.fraction).with_decay(Decay::Constant);
-        let mut snfs = Snfs::new(0.8, 1, 10).with_schedule(schedule);
+        let schedule = UpdateSchedule::every(1)
+            .until(10)
+            .with_fraction(update.fraction)
+            .with_decay(Decay::Constant);
+        let mut snfs = Snfs::new(0.8).with_schedule(schedule);
         let new = snfs.update(1, &golden.weights(false), 0).unwrap();
         assert!(new == live_sets(&update.live), "{}", update.fraction);
     }
@@ -136,7 +139,10 @@ fn dsr_survivors_counts_and_thresholds_are_equal() {
     let golden: Golden = read("methods");
     let mut factors = Vec::new();
     for update in &golden.dsr {
-        let dsr = Dsr::new(0.8, 1, 10).with_threshold(update.threshold);
+        let dsr = Dsr::new(0.8)
+            .every(1)
+            .until(10)
+            .with_threshold(update.threshold);
         let mut dsr = dsr.with_share(update.share);
         let new = dsr.update(1, &golden.weights(false), 0).unwrap();
         let what = format!("threshold {}", update.threshold);
@@ -160,7 +166,7 @@ fn mest_survivors_and_counts_are_equal() {
     let golden: Golden = read("methods");
     for update in &golden.mest {
         let (drop_to, grow_to) = (update.drop_to, update.grow_to);
-        let mut mest = Mest::em(0.8, 10).with_lambda(update.lambda);
+        let mut mest = Mest::em(0.8).over(10).with_lambda(update.lambda);
         mest.phases = vec![MestPhase {
             until: 10,
             drop_to,
@@ -176,7 +182,9 @@ fn mest_survivors_and_counts_are_equal() {
 fn lottery_ticket_levels_are_equal() {
     let golden: Golden = read("methods");
     let imp = &golden.imp;
-    let mut tickets = LotteryTicket::new(imp.sparsity, 4).with_rate(imp.rate);
+    let mut tickets = LotteryTicket::new(imp.sparsity)
+        .with_level_steps(4)
+        .with_rate(imp.rate);
     assert_eq!(tickets.levels(), imp.levels.len() as u64);
     let mut weights = golden.weights(true);
     for (level, expected) in imp.levels.iter().enumerate() {
@@ -194,7 +202,9 @@ fn lottery_ticket_levels_are_equal() {
 fn gradual_pruning_is_equal() {
     let golden: Golden = read("methods");
     let gmp = &golden.gmp;
-    let mut method = GradualMagnitude::new(gmp.sparsity, gmp.begin, gmp.end, gmp.every)
+    let mut method = GradualMagnitude::new(gmp.sparsity)
+        .between(gmp.begin..=gmp.end)
+        .every(gmp.every)
         .with_budget(Budget::PerLayer(Distribution::Uniform));
     let due: Vec<u64> = (0..200).filter(|step| method.is_due(*step)).collect();
     let expected: Vec<u64> = gmp.steps.iter().map(|step| step.step).collect();
@@ -212,7 +222,7 @@ fn gradual_pruning_is_equal() {
 /// Sparsities of gradual pruning to 0.9 in a hundred steps, as published implementations have them.
 #[test]
 fn gradual_pruning_follows_the_cubic() {
-    let gmp = GradualMagnitude::new(0.9, 0, 100, 10);
+    let gmp = GradualMagnitude::new(0.9).between(0..=100).every(10);
     let expected = [
         (0, 0.0),
         (10, 0.2439),

@@ -71,7 +71,7 @@ fn a_sparse_net_is_fine_tuned_as_it_is() {
         classes: 5,
     };
     let fresh = config.init(&device()).unwrap();
-    let (model, sparsity) = trained_by(Sparsity::new(Dsr::new(0.9, 2, 8)), fresh, 10);
+    let (model, sparsity) = trained_by(Sparsity::new(Dsr::new(0.9).every(2).until(8)), fresh, 10);
     let names = ["a", "b", "c", "d", "e"];
     let card = Card::new(&config).unwrap().with_classes(names).unwrap();
     let options = SaveOptions::new().with_card(card);
@@ -94,7 +94,7 @@ fn a_sparse_net_is_fine_tuned_as_it_is() {
     }
     // A method that exchanges weights may begin with them, too.
     let model = load::<NetConfig>(&path, &device()).unwrap().model;
-    let rigl = Sparsity::new(RigL::new(0.9, 1000)).starting_from(loaded.masks);
+    let rigl = Sparsity::new(RigL::new(0.9).until(1000)).starting_from(loaded.masks);
     let (_, begun) = trained_by(rigl, model, 0);
     assert_eq!(begun.masks().fingerprint(), before);
 }

@@ -146,7 +146,7 @@ fn a_nested_scope_keeps_dense_gradients() {
         let x = seeded(&device(), 5, || {
             Tensor::<4>::random([4, 8, 8, 8], Distribution::Default, &device())
         });
-        let rigl = RigL::new(0.9, 100).with_update_every(1);
+        let rigl = RigL::new(0.9).until(100).every(1);
         let mut sparsity = Sparsity::new(rigl).with_execution(Execution::Sparse);
         let net = sparsity.attach(net, |net: &Net| mean_square(net.forward(x.clone())));
         let mut net = net.unwrap();

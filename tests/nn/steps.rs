@@ -90,10 +90,10 @@ fn train(method: Method, how: Execution, sam: bool) -> End {
 fn methods() -> Vec<Method> {
     vec![
         Method::Random(RandomStatic::new(0.7)),
-        Method::RigL(RigL::new(0.7, 9).with_update_every(4)),
-        Method::Set(Set::new(0.7, 4, 9)),
-        Method::Snfs(Snfs::new(0.7, 4, 9)),
-        Method::TopKast(TopKast::new(0.7, 0.4)),
+        Method::RigL(RigL::new(0.7).until(9).every(4)),
+        Method::Set(Set::new(0.7).every(4).until(9)),
+        Method::Snfs(Snfs::new(0.7).every(4).until(9)),
+        Method::TopKast(TopKast::new(0.7).with_backward_sparsity(0.4)),
     ]
 }
 
@@ -137,7 +137,7 @@ fn dense_gradients_where_they_are_needed() {
 fn the_same_bits_again() {
     let run = || {
         train(
-            Method::RigL(RigL::new(0.7, 9).with_update_every(4)),
+            Method::RigL(RigL::new(0.7).until(9).every(4)),
             Execution::Auto,
             false,
         )

@@ -167,14 +167,14 @@ fn an_error_does_not_cost_the_model() {
     let start = net();
     let before = fingerprint(&start);
     let loss = normed(batch(8));
-    let mut unattached = Sparsity::new(RigL::new(0.5, 100));
+    let mut unattached = Sparsity::new(RigL::new(0.5).until(100));
     let failed = plain().step_with(0.1, start, &mut unattached, &loss);
     let failed = failed.unwrap_err();
     assert!(failed.to_string().contains("attach"), "{failed}");
     let kept = failed.into_model();
     assert_eq!(fingerprint(&kept), before);
 
-    let method = Set::new(0.5, 1, 100);
+    let method = Set::new(0.5).every(1).until(100);
     assert!(method.is_due(1));
     let mut sparsity = Sparsity::new(method);
     let model = sparsity.attach(kept, &loss).unwrap();

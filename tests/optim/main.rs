@@ -131,10 +131,7 @@ fn statistics_advance_once_per_batch() {
 fn no_batch_is_an_error() {
     let losses: [fn(&Net) -> Tensor<1>; 0] = [];
     let result = plain().step_accumulated(0.1, net(), &mut Sparsity::dense(), losses);
-    assert!(matches!(
-        result.map_err(Error::from),
-        Err(Error::Mismatch { .. })
-    ));
+    assert!(matches!(result.map_err(Error::from), Err(Error::NoLoss)));
 }
 
 /// `‖Δθ‖ = lr · min(‖g‖, c)`, in the gradient's direction, as `clip_grad_norm_` makes it.
@@ -205,7 +202,7 @@ fn averages_are_part_of_checkpoints() {
     let store = Store::open(folder.path()).unwrap();
     let start = net();
     let begin = || {
-        let mut sparsity = Sparsity::new(RigL::new(0.5, 100).with_update_every(2));
+        let mut sparsity = Sparsity::new(RigL::new(0.5).until(100).every(2));
         let model = sparsity
             .attach(start.clone(), |net: &Net| net.linear.weight.val().sum())
             .unwrap();

@@ -68,7 +68,7 @@ fn scores_can_be_had_for_every_float_type() {
             Method::Snip(Snip::new(0.5)),
             Method::Grasp(Grasp::new(0.5)),
             Method::SynFlow(SynFlow::new(0.5).with_rounds(3)),
-            Method::Dsr(Dsr::new(0.5, 3, 12)),
+            Method::Dsr(Dsr::new(0.5).every(3).until(12)),
         ] {
             let evidence = Classification::new([(batch(dtype, 0), labels.clone())], Net::forward);
             let mut sparsity = Sparsity::from_boxed(method.clone().boxed());

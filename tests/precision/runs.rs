@@ -145,17 +145,23 @@ pub fn perturbations(rho: f64) -> Vec<(&'static str, SharpnessConfig)> {
 /// Methods that grow at random, remember gradients, rewind and keep latent values.
 pub fn methods() -> Vec<Method> {
     // Levels end with steps 3 and 6 and go back to step 1.
-    let ticket = LotteryTicket::new(0.7, 4)
+    let ticket = LotteryTicket::new(0.7)
+        .with_level_steps(4)
         .with_rewind(1)
         .with_rate(0.5)
         .with_perturbed(Perturbed::Everywhere);
     vec![
         Method::Dense(Default::default()),
-        Method::RigL(RigL::new(0.5, 12).with_update_every(3)),
-        Method::Set(Set::new(0.5, 3, 12).with_regrown(Regrown::Normal { std: 0.1 })),
-        Method::Snfs(Snfs::new(0.5, 3, 12)),
+        Method::RigL(RigL::new(0.5).until(12).every(3)),
+        Method::Set(
+            Set::new(0.5)
+                .every(3)
+                .until(12)
+                .with_regrown(Regrown::Normal { std: 0.1 }),
+        ),
+        Method::Snfs(Snfs::new(0.5).every(3).until(12)),
         Method::Lth(ticket),
-        Method::TopKast(TopKast::new(0.5, 0.3).with_update_every(3)),
+        Method::TopKast(TopKast::new(0.5).with_backward_sparsity(0.3).every(3)),
     ]
 }
 

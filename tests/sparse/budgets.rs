@@ -23,7 +23,7 @@ fn dense_layers_beyond_the_budget_are_refused() {
         assert!(reason.contains("take 240 live weights"), "{name}: {reason}");
         // One head fits, and is dense for good.
         let head = ParamGroup::from_path("aux.weight");
-        let half = Set::new(0.5, 3, 12);
+        let half = Set::new(0.5).every(3).until(12);
         let mut sparsity = Sparsity::new(half).with_density(head, 1.0);
         let loss = |heads: &Heads| heads.loss(Uses::Both, 0);
         sparsity.attach(Heads::new(), loss).unwrap();
@@ -36,7 +36,7 @@ fn dense_layers_beyond_the_budget_are_refused() {
 fn budgets_of_later_changes_are_checked_first() {
     // 160 dense weights; 560 · 0.3 = 168 live after a change, 560 · 0.24 = 134 between drop and growth.
     let head = ParamGroup::from_path("aux.weight");
-    let mut sparsity = Sparsity::new(Mest::em(0.7, 100)).with_density(head, 1.0);
+    let mut sparsity = Sparsity::new(Mest::em(0.7).over(100)).with_density(head, 1.0);
     let loss = |heads: &Heads| heads.loss(Uses::Both, 0);
     let error = sparsity.attach(Heads::new(), loss).unwrap_err().error;
     assert!(
@@ -70,7 +70,7 @@ fn a_second_attach_starts_afresh() {
 /// DSR by name: its threshold adapts, and begins anew.
 #[test]
 fn thresholds_begin_anew() {
-    let dsr = Dsr::new(0.8, 1, 12).with_threshold(1e-6);
+    let dsr = Dsr::new(0.8).every(1).until(12).with_threshold(1e-6);
     let mut sparsity = Sparsity::new(dsr);
     let loss = |heads: &Heads| heads.loss(Uses::Both, 0);
     let mut heads = sparsity.attach(Heads::new(), loss).unwrap();

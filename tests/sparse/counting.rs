@@ -65,7 +65,7 @@ fn late_methods_resume_exactly() {
 /// A ticket attached at step 5 goes back to where it was attached, in weights and in the schedule.
 #[test]
 fn a_late_ticket_rewinds_to_its_attach() {
-    let method = Method::Lth(LotteryTicket::new(0.5, 4).with_rate(0.3));
+    let method = Method::Lth(LotteryTicket::new(0.5).with_level_steps(4).with_rate(0.3));
     let (mut heads, mut sparsity) = attach(&method);
     let point = bits(&heads);
     let (mut optim, mut rewound) = (late(), 0);
@@ -92,7 +92,7 @@ fn a_late_ticket_rewinds_to_its_attach() {
 /// Without a ticket the schedule goes on.
 #[test]
 fn schedules_of_other_methods_go_on() {
-    let (heads, mut sparsity) = attach(&Method::Set(zosam::Set::new(0.8, 3, 12)));
+    let (heads, mut sparsity) = attach(&Method::Set(zosam::Set::new(0.8).every(3).until(12)));
     let mut optim = late();
     assert_eq!(sparsity.schedule_step(5), 5);
     train(&mut optim, heads, &mut sparsity, 0..3);
@@ -102,7 +102,9 @@ fn schedules_of_other_methods_go_on() {
 /// An optimizer that begins anew takes the method with it.
 #[test]
 fn a_new_optimizer_starts_the_count_again() {
-    let (heads, mut sparsity) = attach(&Method::Gmp(GradualMagnitude::new(0.5, 3, 3, 1)));
+    let (heads, mut sparsity) = attach(&Method::Gmp(
+        GradualMagnitude::new(0.5).between(3..=3).every(1),
+    ));
     let heads = train(&mut late(), heads, &mut sparsity, 0..2);
     let mut optim = plain();
     let heads = train(&mut optim, heads, &mut sparsity, 0..3);
@@ -142,18 +144,21 @@ fn methods_with_an_end_reach_what_was_asked() {
     for steps in (0..40).chain([99, 100, 101, 160, 1000]) {
         for every in [1, 2, 3, 5, 7, 33, 50, 99, 100, 5000] {
             let mut ends: Vec<Box<dyn SparsityMethod>> = vec![
-                Box::new(Mest::em_s(0.9, steps).with_update_every(every)),
-                Box::new(Mest::em(0.9, steps).with_update_every(every)),
-                Box::new(Mest::em_s(0.9, steps)),
+                Box::new(Mest::em_s(0.9).over(steps).every(every)),
+                Box::new(Mest::em(0.9).over(steps).every(every)),
+                Box::new(Mest::em_s(0.9).over(steps)),
             ];
             if steps > 0 {
-                ends.push(Box::new(GradualMagnitude::new(0.9, 0, steps - 1, every)));
-                ends.push(Box::new(GradualMagnitude::new(
-                    0.9,
-                    steps / 3,
-                    steps * 3 / 4,
-                    every,
-                )));
+                ends.push(Box::new(
+                    GradualMagnitude::new(0.9)
+                        .between(0..=steps - 1)
+                        .every(every),
+                ));
+                ends.push(Box::new(
+                    GradualMagnitude::new(0.9)
+                        .between(steps / 3..=steps * 3 / 4)
+                        .every(every),
+                ));
             }
             for method in &mut ends {
                 let what = format!("{} over {steps} steps, every {every}", method.name());
@@ -161,7 +166,7 @@ fn methods_with_an_end_reach_what_was_asked() {
                 assert_eq!(method.sparsity_after(steps), 0.9, "{what}");
             }
         }
-        let mut tickets = LotteryTicket::new(0.9, steps + 1);
+        let mut tickets = LotteryTicket::new(0.9).with_level_steps(steps + 1);
         let steps = tickets.total_steps();
         assert_eq!(live_at_the_end(&mut tickets, steps), 80);
     }
@@ -177,7 +182,7 @@ fn phases_have_to_end_at_the_sparsity() {
     };
     let with = |phases: Vec<MestPhase>| Mest {
         phases,
-        ..Mest::em_s(0.9, 100)
+        ..Mest::em_s(0.9).over(100)
     };
     let refused = |phases| with(phases).validate().unwrap_err().to_string();
     with(vec![phase(50, 0.8), phase(100, 0.9)])

@@ -71,7 +71,7 @@ fn frozen_layers_keep_their_masks_and_the_others_their_budget() {
 /// Those that train on are pruned to the density that all would have, not to what the frozen ones leave over.
 #[test]
 fn pruning_goes_on_in_the_layers_that_train() {
-    let method = Method::Gmp(GradualMagnitude::new(0.9, 0, 6, 1));
+    let method = Method::Gmp(GradualMagnitude::new(0.9).between(0..=6).every(1));
     let (mut heads, mut sparsity) = attach(&method);
     let mut optim = plain();
     heads = heads.freeze(true);
@@ -97,7 +97,7 @@ fn layer<'a>(report: &'a SparsityReport, name: &str) -> &'a zosam::sparse::Layer
 /// Frozen weights are of the model, in every count of the report.
 #[test]
 fn the_report_counts_frozen_layers() {
-    let (heads, sparsity) = attach(&Method::Set(Set::new(0.8, 3, 12)));
+    let (heads, sparsity) = attach(&Method::Set(Set::new(0.8).every(3).until(12)));
     let free = sparsity.report(&heads);
     let frozen = sparsity.report(&heads.freeze(true));
     assert_eq!(free.live_weights, frozen.live_weights);
@@ -111,7 +111,7 @@ fn the_report_counts_frozen_layers() {
 /// Where every masked layer is frozen, a step that would change masks is a step like any other.
 #[test]
 fn linear_probing_loses_no_step() {
-    let rigl = RigL::new(0.8, 12).with_update_every(3);
+    let rigl = RigL::new(0.8).until(12).every(3);
     let body = ParamGroup::from_path("body.weight");
     let mut sparsity = Sparsity::new(rigl).with_group(body);
     let loss = |heads: &Heads| heads.loss(Uses::Both, 0);
@@ -135,7 +135,7 @@ fn linear_probing_loses_no_step() {
 #[test]
 fn frozen_layers_compute_sparsely() {
     let run = |execution: Execution| {
-        let method = Method::Set(Set::new(0.8, 3, 12));
+        let method = Method::Set(Set::new(0.8).every(3).until(12));
         let (mut heads, sparsity) = attach(&method);
         let mut sparsity = sparsity.with_execution(execution);
         let mut optim = plain();
@@ -209,7 +209,7 @@ fn checkpoints_of_frozen_layers_resume_exactly() {
 #[test]
 fn a_checkpoint_of_another_selection_is_refused() {
     let group = |path: &str| ParamGroup::from_path(path);
-    let start = || Sparsity::new(Set::new(0.5, 3, 12));
+    let start = || Sparsity::new(Set::new(0.5).every(3).until(12));
     let loss = |heads: &Heads| heads.loss(Uses::Both, 0);
     let mut sparsity = start().with_group(group("body.weight"));
     let heads = sparsity.attach(Heads::new(), loss).unwrap();
@@ -233,7 +233,7 @@ fn a_checkpoint_of_another_selection_is_refused() {
 /// What was frozen when masks were chosen has none, and stays dense when it is trained later.
 #[test]
 fn layers_frozen_before_stay_dense() {
-    let mut sparsity = Sparsity::new(Set::new(0.8, 3, 12));
+    let mut sparsity = Sparsity::new(Set::new(0.8).every(3).until(12));
     let mut heads = Heads::new();
     heads.main = heads.main.no_grad();
     let loss = |heads: &Heads| heads.loss(Uses::Both, 0);
@@ -245,7 +245,7 @@ fn layers_frozen_before_stay_dense() {
         heads = step(&mut optim, heads, &mut sparsity, number);
     }
     assert!(bits(&heads)["main.weight"].iter().all(|bits| *bits != 0));
-    let mut again = Sparsity::new(Set::new(0.8, 3, 12));
+    let mut again = Sparsity::new(Set::new(0.8).every(3).until(12));
     again
         .load_parts(&heads, sparsity.to_parts().unwrap())
         .unwrap();

@@ -24,7 +24,9 @@ fn train(optim: &mut Optim, mut heads: Heads, sparsity: &mut Sparsity, steps: u6
 
 /// A net that another method has made sparse.
 fn pruned() -> (Heads, Sparsity) {
-    let (heads, mut sparsity) = attach(&Method::Dsr(Dsr::new(0.8, 2, 9).with_threshold(0.05)));
+    let (heads, mut sparsity) = attach(&Method::Dsr(
+        Dsr::new(0.8).every(2).until(9).with_threshold(0.05),
+    ));
     let heads = train(&mut plain(), heads, &mut sparsity, 12);
     (heads, sparsity)
 }
@@ -51,7 +53,7 @@ fn striped(paths: &[&str], every: usize) -> Masks {
 #[test]
 fn kept_masks_never_change() {
     // Before training no live weight is zero.
-    let fresh = attach(&Method::Set(Set::new(0.8, 3, 12)));
+    let fresh = attach(&Method::Set(Set::new(0.8).every(3).until(12)));
     for ((heads, sparsity), zeros_tell) in [(fresh, true), (pruned(), false)] {
         let masks = || sparsity.masks().clone();
         let by_name = || Sparsity::from_boxed(Method::Keep(Keep::new()).boxed());
@@ -155,7 +157,7 @@ fn the_masks_win_over_the_distribution() {
             .map(|live| live.iter().filter(|live| **live).count())
             .collect()
     };
-    let rigl = RigL::new(0.5, 12).with_update_every(3);
+    let rigl = RigL::new(0.5).until(12).every(3);
     let mut sparsity = Sparsity::new(rigl).starting_from(masks);
     let heads = sparsity.attach(Heads::new(), loss).unwrap();
     // The third layer has no mask: it is dense.
@@ -170,8 +172,8 @@ fn the_masks_win_over_the_distribution() {
 fn pruning_starts_from_anything_denser() {
     let all = ["body.weight", "main.weight", "aux.weight"];
     let pruning: [Box<dyn SparsityMethod>; 2] = [
-        Box::new(GradualMagnitude::new(0.9, 1, 7, 2)),
-        Box::new(LotteryTicket::new(0.9, 2).with_rate(0.5)),
+        Box::new(GradualMagnitude::new(0.9).between(1..=7).every(2)),
+        Box::new(LotteryTicket::new(0.9).with_level_steps(2).with_rate(0.5)),
     ];
     for method in pruning {
         let mut sparsity = Sparsity::from_boxed(method).starting_from(striped(&all, 2));
@@ -212,7 +214,7 @@ fn masks_that_do_not_fit_are_refused() {
         error.to_string()
     };
     let half = || striped(&all, 2);
-    let set = |sparsity| Sparsity::new(Set::new(sparsity, 3, 12));
+    let set = |sparsity| Sparsity::new(Set::new(sparsity).every(3).until(12));
 
     // Another sparsity; denser than a method that prunes may begin, sparser than it ends.
     let message = refused(set(0.9).starting_from(half()));
@@ -225,7 +227,7 @@ fn masks_that_do_not_fit_are_refused() {
         .starting_from(half())
         .attach(Heads::new(), loss)
         .unwrap();
-    let gmp = |sparsity| Sparsity::new(GradualMagnitude::new(sparsity, 0, 9, 3));
+    let gmp = |sparsity| Sparsity::new(GradualMagnitude::new(sparsity).between(0..=9).every(3));
     refused(gmp(0.3).starting_from(half()));
 
     // Units and densities of single layers.

@@ -3,10 +3,14 @@
 #![cfg(feature = "flex")]
 
 mod budgets;
+mod by_hand;
 mod counting;
 mod freezing;
 mod given;
+mod granularity;
+mod layouts;
 mod missing_gradients;
+mod properties;
 mod recurrent;
 mod transposed;
 

@@ -57,15 +57,13 @@ fn methods_without_gradients_do_not_miss_one() {
 /// masks exchanges nothing, the others do, and the report counts.
 #[test]
 fn a_layer_without_a_gradient_exchanges_nothing() {
-    let mest = Mest::em(0.8, 12)
-        .with_update_every(3)
+    let mest = Mest::em(0.8)
+        .over(12)
+        .every(3)
         .with_growth(MestGrowth::Gradient);
     let cases: Vec<(&str, Method)> = vec![
-        (
-            "rigl",
-            Method::RigL(RigL::new(0.8, 12).with_update_every(3)),
-        ),
-        ("svite", Method::Svite(Svite::new(0.8, 3, 12))),
+        ("rigl", Method::RigL(RigL::new(0.8).until(12).every(3))),
+        ("svite", Method::Svite(Svite::new(0.8).every(3).until(12))),
         ("mest", Method::Mest(mest.with_lambda(0.5))),
     ];
     for (name, method) in cases {
@@ -109,9 +107,12 @@ fn a_layer_without_a_gradient_exchanges_nothing() {
 /// A method that remembers gradients goes by those.
 #[test]
 fn a_remembered_gradient_will_do() {
-    let summed = RigL::new(0.8, 12).with_update_every(3);
+    let summed = RigL::new(0.8).until(12).every(3);
     let summed = summed.with_memory(GradientMemory::Sum { steps: 2 });
-    let cases = [Method::RigL(summed), Method::Snfs(Snfs::new(0.8, 3, 12))];
+    let cases = [
+        Method::RigL(summed),
+        Method::Snfs(Snfs::new(0.8).every(3).until(12)),
+    ];
     for method in cases {
         let (mut heads, mut sparsity) = attach(&method);
         let mut optim = plain();
@@ -133,7 +134,7 @@ fn a_remembered_gradient_will_do() {
 /// What moves weights between layers conserves them, whichever layers sit out.
 #[test]
 fn redistribution_conserves_the_total() {
-    let mut method = Snfs::new(0.8, 1, 12);
+    let mut method = Snfs::new(0.8).every(1).until(12);
     method.decay = 0.0;
     let (mut heads, mut sparsity) = attach(&Method::Snfs(method));
     let mut optim = plain();
@@ -151,8 +152,11 @@ fn redistribution_conserves_the_total() {
 /// Forward passes that show no descent hand on no gradient.
 #[test]
 fn staying_where_one_is_ends_no_run() {
-    let mest = Mest::em(0.8, 12).with_update_every(3).with_lambda(0.5);
-    for method in [Method::Set(Set::new(0.8, 3, 12)), Method::Mest(mest)] {
+    let mest = Mest::em(0.8).over(12).every(3).with_lambda(0.5);
+    for method in [
+        Method::Set(Set::new(0.8).every(3).until(12)),
+        Method::Mest(mest),
+    ] {
         let (mut heads, mut sparsity) = attach(&method);
         let estimator = ZoSamConfig::new().with_delta(Delta::Absolute(1e-3));
         let mut optim = ForwardOnly::new(estimator, ForwardRule::Conservative, sgd()).unwrap();
@@ -169,7 +173,7 @@ fn staying_where_one_is_ends_no_run() {
 /// A loss that depends on no masked layer at all, at the very step that changes masks.
 #[test]
 fn a_change_that_nobody_takes_part_in_is_none() {
-    let (mut heads, mut sparsity) = attach(&Method::RigL(RigL::new(0.8, 12).with_update_every(3)));
+    let (mut heads, mut sparsity) = attach(&Method::RigL(RigL::new(0.8).until(12).every(3)));
     let mut optim = plain();
     let start = live_sets(&sparsity);
     for step in 0..5 {

@@ -125,8 +125,13 @@ fn methods_choose_as_in_convolutions() {
             };
             let fixed = matches!(granularity, Granularity::NOfM { .. });
             let methods: [Box<dyn SparsityMethod>; 2] = [
-                Box::new(RigL::new(0.5, 40).with_update_every(1)),
-                Box::new(Snfs::new(0.5, 1, 40).with_distribution(Layers::Uniform)),
+                Box::new(RigL::new(0.5).until(40).every(1)),
+                Box::new(
+                    Snfs::new(0.5)
+                        .every(1)
+                        .until(40)
+                        .with_distribution(Layers::Uniform),
+                ),
             ];
             for mut method in methods {
                 if fixed && !method.takes_layer_densities() {

@@ -17,7 +17,7 @@ use super::modules::*;
 fn checkpoints_resume_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
-    let sparsity = || Sparsity::new(RigL::new(0.5, 12).with_update_every(3));
+    let sparsity = || Sparsity::new(RigL::new(0.5).until(12).every(3));
     let optimizer = || ZoSamConfig::new().init(SgdConfig::new().build()).unwrap();
     let (mut whole, mut optim) = (sparsity(), optimizer());
     let batch = Batch::new(0);
@@ -52,7 +52,7 @@ fn model_files_hold_a_tied_weight_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     let batch = Batch::new(0);
-    let mut sparsity = Sparsity::new(RigL::new(0.5, 12));
+    let mut sparsity = Sparsity::new(RigL::new(0.5).until(12));
     let pair = sparsity
         .attach(Pair::new(), |pair: &Pair| pair.loss(&batch))
         .unwrap();

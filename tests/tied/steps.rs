@@ -36,11 +36,16 @@ fn perturbations() -> Vec<SharpnessConfig> {
 fn methods() -> Vec<Method> {
     vec![
         Method::Dense(Default::default()),
-        Method::RigL(RigL::new(0.5, 12).with_update_every(3)),
-        Method::Set(Set::new(0.5, 3, 12).with_regrown(Regrown::Normal { std: 0.1 })),
-        Method::Snfs(Snfs::new(0.5, 3, 12)),
-        Method::Lth(LotteryTicket::new(0.5, 3).with_rate(0.3)),
-        Method::TopKast(TopKast::new(0.5, 0.3).with_update_every(3)),
+        Method::RigL(RigL::new(0.5).until(12).every(3)),
+        Method::Set(
+            Set::new(0.5)
+                .every(3)
+                .until(12)
+                .with_regrown(Regrown::Normal { std: 0.1 }),
+        ),
+        Method::Snfs(Snfs::new(0.5).every(3).until(12)),
+        Method::Lth(LotteryTicket::new(0.5).with_level_steps(3).with_rate(0.3)),
+        Method::TopKast(TopKast::new(0.5).with_backward_sparsity(0.3).every(3)),
     ]
 }
 

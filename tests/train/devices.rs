@@ -39,7 +39,7 @@ fn two_workers_are_one() {
     let halves = [batch(1), batch(2)];
     let union = Tensor::cat(halves.to_vec(), 0);
     let wrapped = || {
-        let mut sparsity = Sparsity::new(RigL::new(0.5, 10).with_update_every(1));
+        let mut sparsity = Sparsity::new(RigL::new(0.5).until(10).every(1));
         let line = sparsity
             .attach(line.clone(), |line: &Line| line.loss(&union).0)
             .unwrap();

@@ -79,7 +79,7 @@ fn attached(net: Net, method: impl SparsityMethod + 'static) -> (Net, Sparsity) 
 }
 
 fn rigl() -> RigL {
-    RigL::new(0.5, 100).with_update_every(3)
+    RigL::new(0.5).until(100).every(3)
 }
 
 fn zo_sam() -> ZoSamConfig {

@@ -32,8 +32,8 @@ fn records_hold_everything() {
         }
     }
     resumes(rigl);
-    resumes(|| Snfs::new(0.5, 3, 100));
-    resumes(|| TopKast::new(0.5, 0.3));
+    resumes(|| Snfs::new(0.5).every(3).until(100));
+    resumes(|| TopKast::new(0.5).with_backward_sparsity(0.3));
     resumes(|| rigl().with_memory(GradientMemory::Sum { steps: 2 }));
 }
 

@@ -38,11 +38,14 @@ fn perturbations() -> Vec<SharpnessConfig> {
 /// Growth by the gradient, a memory of gradients, latent values, rewinding.
 fn methods() -> Vec<Method> {
     // Levels end with steps 3 and 6 and go back to step 1.
-    let ticket = LotteryTicket::new(0.7, 4).with_rewind(1).with_rate(0.5);
+    let ticket = LotteryTicket::new(0.7)
+        .with_level_steps(4)
+        .with_rewind(1)
+        .with_rate(0.5);
     vec![
         Method::RigL(rigl()),
-        Method::Snfs(Snfs::new(0.5, 3, 100)),
-        Method::TopKast(TopKast::new(0.5, 0.3).with_update_every(3)),
+        Method::Snfs(Snfs::new(0.5).every(3).until(100)),
+        Method::TopKast(TopKast::new(0.5).with_backward_sparsity(0.3).every(3)),
         Method::Lth(ticket),
     ]
 }

@@ -96,10 +96,12 @@ impl Archive {
         if target.is_dir() {
             return Ok(cache.to_path_buf());
         }
-        std::fs::create_dir_all(cache).map_err(|error| Error::file(cache, error))?;
+        std::fs::create_dir_all(cache)
+            .map_err(|error| Error::file(cache, "cannot be made").caused_by(error))?;
         let file = transfer::file(self, cache, progress)?;
         unpack::archive(&file, cache, &self.folder)?;
-        std::fs::remove_file(&file).map_err(|error| Error::file(&file, error))?;
+        std::fs::remove_file(&file)
+            .map_err(|error| Error::file(&file, "cannot be removed").caused_by(error))?;
         Ok(cache.to_path_buf())
     }
 
@@ -107,6 +109,7 @@ impl Archive {
         Error::Download {
             url: self.url.clone(),
             reason: reason.to_string(),
+            source: None,
         }
     }
 }

@@ -32,7 +32,8 @@ pub(super) fn file(
         sum if sum == archive.md5 => Ok(path),
         sum => {
             // Kept, it would be continued and fail for ever.
-            std::fs::remove_file(&path).map_err(|error| Error::file(&path, error))?;
+            std::fs::remove_file(&path)
+                .map_err(|error| Error::file(&path, "cannot be removed").caused_by(error))?;
             let wanted = &archive.md5;
             Err(archive.failed(format!("what it sent has MD5 {sum} instead of {wanted}")))
         }
@@ -54,11 +55,17 @@ fn transfer(
     if there > 0 {
         request = request.header("Range", format!("bytes={there}-"));
     }
-    let response = request.call().map_err(|error| archive.failed(error))?;
+    let response = request.call().map_err(|error| match error {
+        ureq::Error::StatusCode(code) => archive.failed(format!("the server answers {code}")),
+        error => archive
+            .failed("the server cannot be reached")
+            .caused_by(error),
+    })?;
     // A server that knows no ranges answers 200, with the whole file.
     let continues = response.status().as_u16() == 206;
     let mut done = if continues { there } else { 0 };
-    let unwritable = |error| Error::file(path, error);
+    let unwritable =
+        |error: std::io::Error| Error::file(path, "cannot be written").caused_by(error);
     let mut file = OpenOptions::new()
         .create(true)
         .write(true)
@@ -71,7 +78,7 @@ fn transfer(
     loop {
         let count = body
             .read(&mut buffer)
-            .map_err(|error| archive.failed(error))?;
+            .map_err(|error| archive.failed("the transfer broke off").caused_by(error))?;
         if count == 0 {
             break;
         }
@@ -92,7 +99,7 @@ fn transfer(
 }
 
 fn md5_of(path: &Path) -> Result<String> {
-    let unreadable = |error| Error::file(path, error);
+    let unreadable = |error: std::io::Error| Error::file(path, "cannot be read").caused_by(error);
     let mut file = File::open(path).map_err(unreadable)?;
     let (mut hash, mut buffer) = (Md5::new(), vec![0; BUFFER]);
     loop {

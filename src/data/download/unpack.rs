@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// Unpacks a tar file, compressed or not, whose only folder then appears in `cache` at once.
 pub(super) fn archive(file: &Path, cache: &Path, folder: &str) -> Result<()> {
-    let damaged = |error: std::io::Error| Error::file(file, format!("cannot be unpacked: {error}"));
+    let damaged = |error: std::io::Error| Error::file(file, "cannot be unpacked").caused_by(error);
     let mut start = [0; 2];
     let mut opened = File::open(file).map_err(damaged)?;
     opened.read_exact(&mut start).map_err(damaged)?;
@@ -23,7 +23,7 @@ pub(super) fn archive(file: &Path, cache: &Path, folder: &str) -> Result<()> {
     let partial = tempfile::Builder::new()
         .prefix(".partial-")
         .tempdir_in(cache)
-        .map_err(|error| Error::file(cache, error))?;
+        .map_err(|error| Error::file(cache, "cannot be written").caused_by(error))?;
     // `unpack` skips entries that would leave the folder.
     Archive::new(reader)
         .unpack(partial.path())
@@ -33,5 +33,6 @@ pub(super) fn archive(file: &Path, cache: &Path, folder: &str) -> Result<()> {
         return Err(Error::file(file, format!("has no folder `{folder}`")));
     }
     let target = cache.join(folder);
-    std::fs::rename(inside, &target).map_err(|error| Error::file(target, error))
+    std::fs::rename(inside, &target)
+        .map_err(|error| Error::file(target, "cannot be written").caused_by(error))
 }

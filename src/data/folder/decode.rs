@@ -31,7 +31,7 @@ type Decoding = std::result::Result<(Decoded, Orientation), String>;
 
 /// Decodes a file by what it holds, not by its name.
 pub(super) fn decode(path: &Path, config: &ImageFolderConfig) -> Result<Decoded> {
-    let bytes = read(path).map_err(|error| Error::file(path, error))?;
+    let bytes = read(path).map_err(|error| Error::file(path, "cannot be read").caused_by(error))?;
     let decoded = match bytes.as_slice() {
         [0xff, 0xd8, ..] => jpeg(&bytes),
         [0x89, b'P', b'N', b'G', ..] => png(&bytes),

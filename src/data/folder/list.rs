@@ -142,8 +142,8 @@ fn collect(
 /// What a folder holds, in order, without hidden names.
 fn visible(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error: std::io::Error| {
-        let reason = format!("{error}; expected a folder with a folder of images for each class");
-        Error::file(folder, reason)
+        let reason = "cannot be read; expected a folder with a folder of images for each class";
+        Error::file(folder, reason).caused_by(error)
     };
     let entries = fs::read_dir(folder).map_err(unreadable)?;
     let entries: std::io::Result<Vec<_>> = entries.collect();

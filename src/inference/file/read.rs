@@ -25,8 +25,9 @@ impl SparseNetwork {
     /// (burn's, without the feature `interpreter`).
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
-        Self::from_bytes(&bytes).map_err(|error| Error::file(path, error))
+        let bytes = std::fs::read(path)
+            .map_err(|error| Error::file(path, "cannot be read").caused_by(error))?;
+        Self::from_bytes(&bytes).map_err(|error| Error::in_file(path, error))
     }
 
     /// [`load`](Self::load) from the contents of a file.

@@ -57,10 +57,10 @@ impl Kernel for Embedding {
         for (to, &index) in to.chunks_exact_mut(width).zip(indices) {
             let row = usize::try_from(index).ok().filter(|row| *row < self.rows);
             let Some(row) = row else {
-                return Err(Error::Mismatch {
-                    what: "an index of the input",
-                    reason: format!("{index}, and the table has {} rows", self.rows),
-                });
+                return Err(Error::mismatch(
+                    "an index of the input",
+                    format!("{index}, and the table has {} rows", self.rows),
+                ));
             };
             to.copy_from_slice(&table[row * width..(row + 1) * width]);
         }

@@ -13,7 +13,7 @@ use crate::tree::ParamVector;
 /// use burn::{nn::LinearConfig, tensor::Device};
 /// use zosam::{RigL, Snip, Sparsity};
 /// let layer = LinearConfig::new(20, 10).init(&Device::flex().autodiff());
-/// let layer = Sparsity::new(RigL::new(0.9, 100)).attach_on(layer, &())?;
+/// let layer = Sparsity::new(RigL::new(0.9).until(100)).attach_on(layer, &())?;
 /// assert!(Sparsity::new(Snip::new(0.9)).attach_on(layer, &()).is_err()); // ranks by a gradient
 /// # }
 /// # Ok::<(), zosam::Error>(())

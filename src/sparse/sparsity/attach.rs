@@ -6,15 +6,15 @@ use burn::module::Module;
 
 use super::Sparsity;
 use super::given::zeroed;
+use super::history::History;
+use super::latent::Latent;
+use super::layer_rules::{LayerRule, check_units};
+use super::weights::{add_gradients, is_sparse, read_weights, select};
+use super::work::Work;
 use crate::error::{Failed, Result};
 use crate::masks::{LiveSet, Masks};
 use crate::objective::Loss;
 use crate::sparse::evidence::Losses;
-use crate::sparse::history::History;
-use crate::sparse::latent::Latent;
-use crate::sparse::layer_rules::{LayerRule, check_units};
-use crate::sparse::weights::{add_gradients, is_sparse, read_weights, select};
-use crate::sparse::work::Work;
 use crate::sparse::{Evidence, Need};
 use crate::tree::{self, Leaf, ParamVector};
 

@@ -6,11 +6,11 @@ use burn::module::{Module, ParamId};
 
 use super::Sparsity;
 use super::attach::First;
+use super::given_masks::{check_given, given_sets};
+use super::weights::{numbers, read_weights};
 use crate::error::Result;
 use crate::masks::{LiveSet, Masks};
 use crate::sparse::Keep;
-use crate::sparse::given::{check_given, given_sets};
-use crate::sparse::weights::{numbers, read_weights};
 use crate::tree::{self, Leaf, ParamVector};
 
 impl Sparsity {
@@ -68,11 +68,11 @@ impl Sparsity {
     /// let device = Device::flex().autodiff();
     /// let layer = LinearConfig::new(20, 10).init(&device);
     /// let loss = |layer: &Linear| layer.weight.val().powi_scalar(2).sum();
-    /// let mut first = Sparsity::new(Set::new(0.9, 100, 1000));
+    /// let mut first = Sparsity::new(Set::new(0.9).every(100).until(1000));
     /// let layer = first.attach(layer, loss)?;
     ///
     /// let masks = Masks::from_nonzeros(&layer);
-    /// let mut second = Sparsity::new(RigL::new(0.9, 1000)).starting_from(masks);
+    /// let mut second = Sparsity::new(RigL::new(0.9).until(1000)).starting_from(masks);
     /// let layer = second.attach(layer, loss)?;
     /// assert_eq!(second.masks().fingerprint(), first.masks().fingerprint());
     /// # }

@@ -2,11 +2,21 @@
 
 mod attach;
 mod given;
-mod parts;
+mod given_masks;
+mod history;
+mod latent;
+mod layer_rules;
+mod progress;
+mod report;
+mod saved;
 mod step;
+mod weights;
+mod work;
 
-pub use parts::SparsityParts;
+pub use report::{LayerReport, SparsityReport};
+pub use saved::SparsityParts;
 pub use step::MaskUpdate;
+pub use work::Work;
 
 use std::sync::Arc;
 
@@ -14,13 +24,11 @@ use burn::module::{Module, ParamGroup};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use self::history::History;
+use self::latent::Latent;
+use self::layer_rules::{LayerRule, LayerRules};
 use crate::error::{Error, Result};
 use crate::masks::{Execution, Masks};
-use crate::sparse::history::History;
-use crate::sparse::latent::Latent;
-use crate::sparse::layer_rules::{LayerRule, LayerRules};
-use crate::sparse::report::SparsityReport;
-use crate::sparse::work::Work;
 use crate::sparse::{Dense, Granularity, SparsityMethod};
 use crate::tree::{self, Leaf, ParamVector};
 
@@ -143,7 +151,7 @@ impl Sparsity {
     /// use burn::module::ParamGroup;
     ///
     /// let layers = ParamGroup::from_regex(r"^layer\d").unwrap();
-    /// let sparsity = Sparsity::new(RigL::new(0.5, 10_000))
+    /// let sparsity = Sparsity::new(RigL::new(0.5).until(10_000))
     ///     .with_granularity(layers, Granularity::NOfM { live: 2, of: 4 });
     /// ```
     pub fn with_granularity(mut self, group: ParamGroup, granularity: Granularity) -> Self {
@@ -282,7 +290,7 @@ impl Sparsity {
     }
 
     /// The step of the learning-rate schedule and of the data that belongs to a step of the
-    /// optimizer: the same but for methods that rewind, as [`LotteryTicket`](super::LotteryTicket)
+    /// optimizer: the same but for methods that rewind, as [`LotteryTicket`](crate::sparse::LotteryTicket)
     /// does.
     ///
     /// A method's own steps count from the attach. Until its first step is taken, any step is taken

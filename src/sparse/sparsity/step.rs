@@ -8,14 +8,14 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
+use super::latent::Latent;
+use super::layer_rules::check_units;
+use super::weights::{numbers, read_weights};
 use super::{Sparsity, device_of};
 use crate::error::{Result, warn};
 use crate::masks::{LiveSet, Masks, Scope, count};
 use crate::objective::Passes;
-use crate::sparse::latent::Latent;
-use crate::sparse::layer_rules::check_units;
-use crate::sparse::selection::generator;
-use crate::sparse::weights::{numbers, read_weights};
+use crate::sparse::parts::selection::generator;
 use crate::sparse::{Regrown, Weight};
 use crate::tree::{self, Leaf, ParamVector};
 
@@ -70,8 +70,8 @@ impl Sparsity {
 
     /// Whether the gradient of a step is remembered.
     fn remembers(&self, step: u64) -> bool {
-        let method = self.method.as_ref();
-        method.gradient_memory().takes(self.own_step(step), method)
+        let memory = self.method.gradient_memory();
+        memory.takes(|steps| self.method.is_due_within(self.own_step(step), steps))
     }
 
     /// What the layers of a model need to know in a step.
