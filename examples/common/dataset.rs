@@ -6,22 +6,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use zosam::data::{
     Color, CorruptImages, Filter, ImageFolder, ImageFolderConfig, ImageSource, Images, Loader,
-    LoaderConfig, Normalization, Sizing, cifar10, cifar100, idx_images, image_folders, mnist,
+    LoaderConfig, Normalization, Sizing, cifar10, cifar100, image_folders, mnist,
 };
 use zosam::model_file::{Card, Input};
 
 use super::args::{CorruptName, DataArgs, DatasetName, Defaults};
+use super::embedded::embedded;
 use super::{classes, download};
-
-macro_rules! asset {
-    ($name:literal) => {
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/assets/fashion-mnist/",
-            $name
-        ))
-    };
-}
 
 /// The images of a program.
 pub struct Data {
@@ -241,23 +232,6 @@ fn test_folder(folder: &Path) -> std::path::PathBuf {
         true => val,
         false => folder.to_path_buf(),
     }
-}
-
-/// A balanced sample of Fashion-MNIST (Zalando Research, MIT licence): 6,000 and 1,000 images.
-fn embedded() -> Result<(Images, Images)> {
-    let train = idx_images(
-        "embedded training",
-        asset!("train-images-idx3-ubyte.gz"),
-        asset!("train-labels-idx1-ubyte.gz"),
-        10,
-    )?;
-    let test = idx_images(
-        "embedded test",
-        asset!("t10k-images-idx3-ubyte.gz"),
-        asset!("t10k-labels-idx1-ubyte.gz"),
-        10,
-    )?;
-    Ok((train, test))
 }
 
 /// Plain batches for testing.

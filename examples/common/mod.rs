@@ -18,6 +18,7 @@ mod config;
 mod dataset;
 mod device;
 mod download;
+mod embedded;
 mod epoch;
 mod evaluate;
 mod export;

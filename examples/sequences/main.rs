@@ -8,28 +8,29 @@
 
 #[path = "../common/parts.rs"]
 mod common;
+#[path = "../common/fit/mod.rs"]
+mod fit;
 mod networks;
 mod options;
 #[path = "../common/spread.rs"]
 mod spread;
-mod train;
+mod task;
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use serde_json::{Value, json};
+use anyhow::{Result, ensure};
 
+use common::names::MethodName;
+use fit::{parsed, seeds};
 use networks::{ConvNet, LstmNet};
 use options::{NetworkName, Options};
-use spread::{deviation, mean};
-use train::{Data, Outcome, Run};
+use task::Sequences;
 
 fn main() -> ExitCode {
     zosam::keep_freed_memory();
-    let options = Options::parsed();
+    let options: Options = parsed(&[]);
     common::warnings::show();
-    match seeds(&options) {
+    match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -38,52 +39,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// A run for each seed, then what they have in common.
-fn seeds(options: &Options) -> Result<()> {
-    let device = common::device::device(options.device)?.autodiff();
-    let data = Data::new(options)?;
-    let mut runs = Vec::new();
-    for seed in options.seed..options.seed + options.seeds.get() {
-        let run = Run::new(options, &data, &device, seed)?;
-        let outcome = match options.network {
-            NetworkName::Conv => run.train::<ConvNet>()?,
-            NetworkName::Lstm => run.train::<LstmNet>()?,
-        };
-        eprintln!(
-            "seed {seed}: test accuracy {:.2}%, test loss {:.4}, {:.1} s",
-            100.0 * outcome.test_accuracy,
-            outcome.test_loss,
-            outcome.seconds
-        );
-        runs.push(outcome);
-    }
-    let column = |value: fn(&Outcome) -> f64| runs.iter().map(value).collect::<Vec<f64>>();
-    let accuracy = column(|run| 100.0 * run.test_accuracy);
-    let loss = column(|run| run.test_loss);
-    eprintln!(
-        "test accuracy {:.2} ± {:.2} %, test loss {:.4} ± {:.4}, {} seeds",
-        mean(&accuracy),
-        deviation(&accuracy),
-        mean(&loss),
-        deviation(&loss),
-        runs.len()
+fn run(options: &Options) -> Result<()> {
+    let is_grasp = options.fit.sparse.method == Some(MethodName::Grasp);
+    ensure!(
+        !(options.network == NetworkName::Lstm && is_grasp),
+        "--method grasp measures in f64, in which burn's LSTM does not compute: choose another method, or --network conv"
     );
-    options.event(json!({
-        "event": "done",
-        "runs": runs,
-        "test_accuracy": mean(&accuracy) / 100.0,
-        "test_accuracy_deviation": deviation(&accuracy) / 100.0,
-        "test_loss": mean(&loss),
-        "test_loss_deviation": deviation(&loss),
-    }))
-}
-
-impl Options {
-    /// Prints an event with `--json`.
-    fn event(&self, event: Value) -> Result<()> {
-        if self.json {
-            writeln!(std::io::stdout().lock(), "{event}")?;
-        }
-        Ok(())
+    match options.network {
+        NetworkName::Conv => seeds(&Sequences::<ConvNet>::new(options)?, &options.fit),
+        NetworkName::Lstm => seeds(&Sequences::<LstmNet>::new(options)?, &options.fit),
     }
 }

@@ -246,3 +246,61 @@ fn sequences_are_learnt_seed_by_seed() {
         assert!(text.contains(named), "{text}");
     }
 }
+
+/// Both tasks train, and keep metrics, pictures and a model whose dead weights are gone.
+#[test]
+fn scenes_are_learnt_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = [
+        "--scenes",
+        "20",
+        "--test-scenes",
+        "10",
+        "--width",
+        "2",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "5",
+    ];
+    for (task, score) in [("segment", "test_miou"), ("detect", "test_map_50")] {
+        let run = |more: &[&str]| {
+            let arguments = [&small[..], &["--task", task, "--json"], more].concat();
+            command_of("scenes", &arguments).output().unwrap()
+        };
+        let out = folder.path().join(task);
+        let out = out.to_str().unwrap();
+        let (events, _) = said(run(&["--seeds", "2", "--out", out]));
+        let kinds = events.iter().map(|event| event["event"].as_str().unwrap());
+        let expected = ["epoch", "epoch", "epoch", "epoch", "done"];
+        assert!(kinds.eq(expected), "{events:?}");
+        let done = events.last().unwrap();
+        assert!(
+            (0.0..=1.0).contains(&done[score].as_f64().unwrap()),
+            "{done}"
+        );
+        let loss = |number: usize| events[number]["train_loss"].as_f64().unwrap();
+        assert!(loss(1) < loss(0), "it learns");
+        let runs = &done["runs"];
+        assert_ne!(runs[0]["weights_hash"], runs[1]["weights_hash"]);
+        let (again, _) = said(run(&["--seed", "1"]));
+        let again = &again.last().unwrap()["runs"][0];
+        assert_eq!(again["weights_hash"], runs[1]["weights_hash"]);
+        for seed in 0..2 {
+            let kept = Path::new(out).join(format!("seed-{seed}"));
+            let metrics = std::fs::read_to_string(kept.join("metrics.jsonl")).unwrap();
+            assert_eq!(metrics.lines().count(), 2);
+            let picture = image::open(kept.join("predictions.png")).unwrap();
+            // Three rows of eight scenes, three times as large, with gaps of six.
+            assert_eq!((picture.width(), picture.height()), (1590, 600));
+            assert!(kept.join("model.safetensors").is_file());
+        }
+        let refused = refusal(run(&["--out", out]));
+        assert!(refused.contains("choose another"), "{refused}");
+    }
+    let few = ["--scenes", "3"];
+    let said = refusal(command_of("scenes", &few).output().unwrap());
+    assert!(said.contains("--batch-size is 10"), "{said}");
+    let grasp = ["--task", "detect", "--method", "grasp", "--scenes", "20"];
+    refusal(command_of("scenes", &grasp).output().unwrap());
+}

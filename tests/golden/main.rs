@@ -21,5 +21,7 @@ mod read_model;
 mod reference;
 mod resnet;
 mod sam;
+#[cfg(feature = "data")]
+mod scenes;
 mod sharpness;
 mod snip;

@@ -15,6 +15,8 @@ use zosam::objective::seeded;
 
 pub use super::gpt::Gpt;
 use super::gpt::GptConfig;
+use super::scenes::{CLASSES, STRIDE};
+pub use super::scenes::{Detector, Segmenter};
 use super::{Example, Float, plain_device};
 
 const BATCH: usize = 6;
@@ -273,6 +275,68 @@ impl Example for Gpt {
 
     fn losses(&self, windows: &Self::Batch) -> Tensor<1> {
         Gpt::losses(self, windows.clone())
+    }
+}
+
+/// Height and width of the scenes.
+const SCENE: usize = 4;
+
+/// The U-Net of examples/scenes.
+impl Example for Segmenter {
+    type Batch = (Tensor<4>, Tensor<3, Int>);
+
+    fn init(device: &Device) -> Self {
+        Segmenter::new(2, 2, device)
+    }
+
+    fn batch(number: u64) -> Self::Batch {
+        let count = BATCH * SCENE * SCENE;
+        let classes = (0..count).map(|i| ((i * i + number as usize) % (CLASSES + 1)) as i64);
+        let classes = TensorData::new(classes.collect(), [BATCH, SCENE, SCENE]);
+        let images = random(number, [BATCH, 1, SCENE, SCENE]);
+        (images, Tensor::from_data(classes, &plain_device()))
+    }
+
+    fn losses(&self, (images, masks): &Self::Batch) -> Tensor<1> {
+        Segmenter::losses(self, images.clone(), masks.clone())
+    }
+}
+
+/// The centre-point detector of examples/scenes.
+impl Example for Detector {
+    type Batch = (Tensor<4>, Tensor<4>);
+
+    fn init(device: &Device) -> Self {
+        Detector::new(2, 3, device)
+    }
+
+    /// A centre in each scene, and heat below 1 elsewhere.
+    fn batch(number: u64) -> Self::Batch {
+        let side = SCENE / STRIDE;
+        let cells = side * side;
+        let values = (0..BATCH * (CLASSES + 5) * cells).map(|i| {
+            let (channel, cell) = (i / cells % (CLASSES + 5), i % cells);
+            let is_here = cell == number as usize % cells;
+            match channel {
+                channel if channel < CLASSES => {
+                    if is_here && channel == 1 {
+                        1.0
+                    } else {
+                        0.1
+                    }
+                }
+                channel if channel < CLASSES + 4 => 1.5,
+                _ => f32::from(is_here),
+            }
+        });
+        let shape = [BATCH, CLASSES + 5, side, side];
+        let targets = TensorData::new(values.collect(), shape);
+        let images = random(number, [BATCH, 1, SCENE, SCENE]);
+        (images, Tensor::from_data(targets, &plain_device()))
+    }
+
+    fn losses(&self, (images, targets): &Self::Batch) -> Tensor<1> {
+        Detector::losses(self, images.clone(), targets.clone())
     }
 }
 

@@ -8,6 +8,8 @@ mod examples;
 #[path = "../../../examples/language_model/model.rs"]
 mod gpt;
 mod laws;
+#[path = "../../../examples/scenes/networks/mod.rs"]
+mod scenes;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -86,6 +88,8 @@ macro_rules! over_modules {
             super::laws::$law::<Recurrent>();
             super::laws::$law::<Signals>();
             super::laws::$law::<Gpt>();
+            super::laws::$law::<Segmenter>();
+            super::laws::$law::<Detector>();
             super::laws::$law::<Normed>();
             super::laws::$law::<Unused>();
             super::laws::$law::<Heads>();
