@@ -13,9 +13,7 @@ use zosam::analysis::Evaluation;
 use zosam::data::{Loader, LoaderConfig, mnist};
 use zosam::models::{ResNet, ResNetConfig};
 use zosam::perturb::Identity;
-use zosam::sparse::{
-    Budget, Distribution, Draw, GradientMagnitude, Parts, Recipe, Saliency, UpdateSchedule,
-};
+use zosam::sparse::{Draw, GradientMagnitude, Parts, Recipe, Saliency, UpdateSchedule};
 use zosam::{Plain, RandomStatic, RigL, Sparsity, SparsityMethod};
 
 const EPOCHS: u64 = 3;
@@ -29,12 +27,11 @@ struct BySaliency {
 
 impl Recipe for BySaliency {
     fn parts(&self, draw: Draw) -> Parts {
-        let budget = Budget::PerLayer(Distribution::Erk);
         let schedule = UpdateSchedule::every(10).until(self.steps * 3 / 4);
         Parts {
             drop: Box::new(Saliency),
             grow: Box::new(GradientMagnitude),
-            ..Parts::new("by-saliency", self.sparsity, budget, schedule, draw)
+            ..Parts::new("by-saliency", self.sparsity, schedule, draw)
         }
     }
 }
@@ -63,7 +60,7 @@ fn main() -> Result<(), zosam::Error> {
         Box::new(RandomStatic::new(sparsity)),
     ];
     for method in methods {
-        let name = method.name();
+        let name = method.plan().name;
         let (accuracy, explored) = trained(method, &train, &test)?;
         println!(
             "{name:12} {:5.1} % right, {:4.1} % of the weights were ever live",

@@ -5,7 +5,7 @@ use burn::module::{Module, ParamGroup};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Int, Tensor};
-use zosam::sparse::{Budget, Distribution, Granularity, Regrown, Sparsity};
+use zosam::sparse::{Budget, Distribution, Draw, Granularity, Parts, Recipe, Regrown, Sparsity};
 use zosam::{Error, RandomStatic, RigL, Set, Snip, TopKast, ZoSamConfig, tree};
 
 #[derive(Module, Debug)]
@@ -481,4 +481,24 @@ fn an_untrainable_model_says_what_to_do() {
         let attached = attach(trainable).unwrap();
         assert_eq!(tree::leaves(&attached).len(), 2);
     }
+}
+
+/// A method's name decides nothing: one that is called as the dense baseline has its masks.
+#[test]
+fn a_method_may_have_any_name() {
+    #[derive(Debug)]
+    struct Named;
+    impl Recipe for Named {
+        fn parts(&self, draw: Draw) -> Parts {
+            Parts::once("dense", 0.5, draw)
+        }
+    }
+    let mut sparsity = Sparsity::new(Named);
+    let net = Net::new(&Device::flex().autodiff());
+    let net = sparsity.attach_on(net, &()).unwrap();
+    assert_eq!(sparsity.masks().live_weights(), 160); // half of 2 · 8 × 16 + 16 × 4
+    assert_eq!(sparsity.report(&net).method, "dense");
+    let mut dense = Sparsity::dense();
+    dense.attach_on(net, &()).unwrap();
+    assert!(dense.masks().is_dense() && !dense.plan().masks);
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use zosam::masks::Execution;
 use zosam::model_file::Card;
 use zosam::perturb::{Delta, Perturbation, Schedule, SharpnessConfig};
-use zosam::sparse::{Granularity, Method};
+use zosam::sparse::{GradientUse, Granularity, Method};
 
 use crate::common::method::{Plan, method, run_steps};
 use crate::common::names::{DeviceName, MethodName, ScheduleName};
@@ -84,9 +84,9 @@ impl Config {
         let boxed = method.clone().boxed();
         boxed.validate()?;
         ensure!(
-            !(forward_only && boxed.needs_dense_gradient()),
+            !(forward_only && boxed.plan().gradients == GradientUse::All),
             "--method {} grows weights by the gradient of dead weights, which --forward-only has not: choose another, such as set or keep",
-            boxed.name()
+            boxed.plan().name
         );
         let steps = fit.steps.get();
         let when = options.sharpness.sharpness_schedule;

@@ -91,7 +91,7 @@ impl Store {
         let parts = sparsity.to_parts()?;
         let state = State {
             steps: optim.steps(),
-            method: sparsity.method().name().to_string(),
+            method: sparsity.plan().name.to_string(),
             method_state: parts.method,
             work: parts.work,
             progress,
@@ -196,13 +196,13 @@ impl Store {
         let mut take = |name: &str| files.remove(name).expect("verification covers every file");
         let state: State<T> = ciborium::from_reader(&take(STATE)[..])
             .map_err(|error| not_saved(&folder.join(STATE), error))?;
-        if state.method != sparsity.method().name() {
+        if state.method != sparsity.plan().name {
             return Err(Error::mismatch(
                 "the checkpoint",
                 format!(
                     "it was saved by method `{}`, not `{}`",
                     state.method,
-                    sparsity.method().name()
+                    sparsity.plan().name
                 ),
             ));
         }

@@ -28,7 +28,7 @@ pub(super) fn descend<M: Module>(
     largest_norm: Option<f64>,
 ) -> Result<(M, Option<MaskUpdate>)> {
     let is_due = sparsity.is_due(step);
-    if !is_due || sparsity.method().steps_when_due() {
+    if !is_due || sparsity.plan().steps_when_due {
         let (before, gradient) = sparsity.before_step(model, gradient);
         model = stepped(base, lr.clone(), before, &clipped(gradient, largest_norm));
         if let Some(drift) = drift {

@@ -15,7 +15,7 @@ use super::{SharpOptimizer, StepReport, StepResult};
 use crate::error::{Error, Failed, Result};
 use crate::objective::{BatchLoss, Objective, Offset, sweep};
 use crate::perturb::{Directions, Gradients, PlainReason, ZoSamConfig};
-use crate::sparse::Sparsity;
+use crate::sparse::{GradientUse, Sparsity};
 use crate::tree::{self, ParamVector};
 
 /// What becomes of the estimated gradient `ĝ`.
@@ -198,9 +198,9 @@ impl<O> ForwardOnly<O> {
 
 /// Refuses methods that grow weights by a gradient which is not measured.
 fn check_growth(sparsity: &Sparsity) -> Result<()> {
-    match sparsity.method().needs_dense_gradient() {
-        false => Ok(()),
-        true => Err(Error::Unsupported {
+    match sparsity.plan().gradients {
+        GradientUse::None | GradientUse::Live => Ok(()),
+        GradientUse::All => Err(Error::Unsupported {
             what: "a method that needs the gradient of dead weights",
             reason: "forward passes along live directions do not show it",
             instead: "use one that grows at random, as `Set` and `Mest` do, or fixed masks",

@@ -1,8 +1,8 @@
 //! What a sparse-training method is.
 
-use super::evidence::Need;
+use super::parts::Training;
 use super::parts::distribution::fixed_counts;
-use super::parts::{GradientMemory, Regrown, Training};
+use super::plan::Plan;
 use super::weight::Weight;
 use crate::error::{Error, Result};
 use crate::masks::LiveSet;
@@ -16,8 +16,11 @@ use crate::masks::LiveSet;
 /// Steps are the method's own: they count from the attach, whatever steps the optimizer has taken
 /// before.
 pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
-    /// The method's name in reports.
-    fn name(&self) -> &'static str;
+    /// What the method is: its name, its sparsity, what it needs.
+    ///
+    /// It is asked when a method is attached or loaded, before [`validate`](Self::validate) and
+    /// after the first masks.
+    fn plan(&self) -> Plan;
 
     /// Checks the configuration, once, before anything is computed.
     ///
@@ -26,12 +29,9 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// A field out of its range.
     fn validate(&self) -> Result<()>;
 
-    /// The share of weights that is to be dead, over all sparse weights.
-    fn sparsity(&self) -> f64;
-
-    /// The share of weights that is to be dead after a number of steps.
+    /// The share of weights that is to be dead after a number of steps. Default: the plan's.
     fn sparsity_after(&self, _steps: u64) -> f64 {
-        self.sparsity()
+        self.plan().sparsity
     }
 
     /// The density aimed at for each layer; `None` where layers compete for one budget.
@@ -48,17 +48,8 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     ///
     /// [`Error::Infeasible`](crate::Error::Infeasible).
     fn check_budget(&self, weights: &[Weight]) -> Result<()> {
-        fixed_counts(weights, self.sparsity(), self.sparsity()).map(drop)
-    }
-
-    /// What the first masks are computed from.
-    fn need(&self) -> Need {
-        Need::Nothing
-    }
-
-    /// In how many rounds the first masks are found: [`need`](Self::need) is measured before each.
-    fn rounds(&self) -> u64 {
-        1
+        let sparsity = self.plan().sparsity;
+        fixed_counts(weights, sparsity, sparsity).map(drop)
     }
 
     /// The live sets to start from, one per weight: those of round 0.
@@ -68,7 +59,7 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// If the sparsity cannot be reached or a score is not a number.
     fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>>;
 
-    /// Takes note of live sets that were [given](crate::sparse::Sparsity::starting_from), in place of
+    /// Takes note of live sets that were [given](crate::Sparsity::starting_from), in place of
     /// [`initial`](Self::initial).
     ///
     /// # Errors
@@ -87,14 +78,6 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
         self.initial(weights, seed)
     }
 
-    /// Whether single layers may be given a density of their own, as N:M does; a density of 1
-    /// always may.
-    ///
-    /// Methods that move weights between layers, or whose sparsity changes during training, say no.
-    fn takes_layer_densities(&self) -> bool {
-        false
-    }
-
     /// What is trained besides the live weights; `None` where dead weights have no value.
     ///
     /// A method that returns something here sees latent values instead of zeros in
@@ -107,11 +90,6 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// The value of a weight that has just grown.
-    fn regrown(&self) -> Regrown {
-        Regrown::Zero
-    }
-
     /// Whether masks change at this step (the number of steps taken before it).
     fn is_due(&self, _step: u64) -> bool {
         false
@@ -120,36 +98,6 @@ pub trait SparsityMethod: std::fmt::Debug + Send + Sync {
     /// Whether masks change at this step or one of those after it, of `steps` in all.
     fn is_due_within(&self, step: u64, steps: u64) -> bool {
         (step..step.saturating_add(steps)).any(|step| self.is_due(step))
-    }
-
-    /// Whether the optimizer takes its step, too, when masks change. RigL's does not.
-    fn steps_when_due(&self) -> bool {
-        false
-    }
-
-    /// Whether an update ranks dead weights by gradients, which therefore have to be computed for
-    /// all weights.
-    fn needs_dense_gradient(&self) -> bool {
-        true
-    }
-
-    /// Whether an update looks at gradients at all. A layer whose gradient is missing or zero
-    /// everywhere, because the loss of that step did not depend on it, then [sits
-    /// out](Weight::sits_out).
-    fn needs_gradient(&self) -> bool {
-        true
-    }
-
-    /// Which gradient the scores of an update see.
-    fn gradient_memory(&self) -> GradientMemory {
-        GradientMemory::Batch
-    }
-
-    /// The step before which the model is kept, for every change of masks to return to: weights,
-    /// biases, norm parameters and running statistics. The optimizer starts afresh then. What is
-    /// frozen by then stays.
-    fn rewind_step(&self) -> Option<u64> {
-        None
     }
 
     /// The step of the learning-rate schedule and of the data that belongs to a step of the run;

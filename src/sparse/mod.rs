@@ -14,7 +14,7 @@
 //!
 //! | room | what lives there |
 //! |---|---|
-//! | `method`, `weight` | what a method is, and what it sees |
+//! | `method`, `plan`, `weight` | what a method does, what it is, and what it sees |
 //! | `methods` | the published methods, one in each file |
 //! | `parts` | what they are made of: distributions, scores, schedules, exchanges |
 //! | `sparsity` | a method at work on a model: [`Sparsity`] and its reports |
@@ -29,6 +29,7 @@ mod evidence;
 mod method;
 mod methods;
 mod parts;
+mod plan;
 mod sparsity;
 mod weight;
 
@@ -43,6 +44,7 @@ pub use parts::{
     Granularity, Importance, Magnitude, MagnitudeBySign, Parts, Random, Recipe, Redistribution,
     Regrown, Saliency, Score, Training, UpdateSchedule, drop_and_grow, one_shot,
 };
+pub use plan::{GradientUse, Plan};
 pub use sparsity::{
     Growth, LayerReport, MaskUpdate, Sparsity, SparsityParts, SparsityReport, Work,
 };

@@ -18,8 +18,8 @@ pub struct Weight {
     /// Values, zero at dead positions.
     pub values: Vec<f32>,
     /// Gradient at every position, dead ones included, or the method's
-    /// [memory](crate::sparse::SparsityMethod::gradient_memory) of gradients; empty where a method does not
-    /// [ask for it](crate::sparse::SparsityMethod::needs_gradient), zero where the weight has none.
+    /// [memory](crate::sparse::Plan::memory) of gradients; empty where a method does not
+    /// [ask for it](crate::sparse::Plan::gradients), zero where the weight has none.
     pub gradient: Vec<f32>,
     /// Live positions.
     pub live: LiveSet,
@@ -28,7 +28,8 @@ pub struct Weight {
     /// The layer's own density, where one was set; the other layers share the rest of the budget.
     pub density: Option<f64>,
     /// Whether it takes no part in this change of masks, because it is frozen or got no gradient.
-    /// Its live set stays as it is, whatever an [update](crate::sparse::SparsityMethod::update) returns for it.
+    /// Its live set stays as it is, whatever an [update](crate::SparsityMethod::update) returns for
+    /// it.
     /// Default: it takes part.
     pub sits_out: bool,
 }

@@ -281,9 +281,9 @@ fn decoded(bytes: &[u8]) -> Option<(Saved, [Vec<u8>; 3])> {
 /// Bytes that the state never exceeds: four sets of a byte per position deflate to less than a bit
 /// each and a byte together, numbers to no more than themselves.
 fn capacity<M: Module>(model: &M, sparsity: &Sparsity, vectors: usize) -> usize {
-    let (weights, method) = (sparsity.masks().prunable_weights(), sparsity.method());
+    let (weights, plan) = (sparsity.masks().prunable_weights(), sparsity.plan());
     let layers = sparsity.masks().leaves().count();
-    let remembered = match method.gradient_memory() {
+    let remembered = match plan.memory {
         GradientMemory::Batch => 0,
         _ => 5 * weights,
     };
@@ -292,7 +292,7 @@ fn capacity<M: Module>(model: &M, sparsity: &Sparsity, vectors: usize) -> usize 
     } else {
         0
     };
-    let rewound = match method.rewind_step() {
+    let rewound = match plan.rewind_step {
         Some(_) => {
             let tensors = tree::float_leaves(model);
             5 * tensors.iter().map(tree::Leaf::len).sum::<usize>() + 512 * tensors.len()

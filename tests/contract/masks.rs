@@ -2,7 +2,7 @@
 
 use burn::optim::{AdamConfig, LionConfig, Optimizer, RmsPropConfig};
 use zosam::masks::LiveSet;
-use zosam::sparse::{Budget, Growth, Method, Snfs, Sparsity, UpdateSchedule, Weight};
+use zosam::sparse::{Budget, Growth, Method, Plan, Snfs, Sparsity, UpdateSchedule, Weight};
 use zosam::{GradualMagnitude, RigL, SamConfig, SharpnessConfig, SparsityMethod, tree};
 
 use super::setup::*;
@@ -200,14 +200,11 @@ fn first_update(
 struct Stepping(RigL, bool);
 
 impl SparsityMethod for Stepping {
-    fn name(&self) -> &'static str {
-        "stepping"
+    fn plan(&self) -> Plan {
+        Plan::new("stepping", self.0.sparsity).with_steps_when_due(self.1)
     }
     fn validate(&self) -> zosam::Result<()> {
         self.0.validate()
-    }
-    fn sparsity(&self) -> f64 {
-        self.0.sparsity
     }
     fn target_densities(&self, shapes: &[Vec<usize>]) -> zosam::Result<Option<Vec<f64>>> {
         self.0.target_densities(shapes)
@@ -217,9 +214,6 @@ impl SparsityMethod for Stepping {
     }
     fn is_due(&self, step: u64) -> bool {
         self.0.is_due(step)
-    }
-    fn steps_when_due(&self) -> bool {
-        self.1
     }
     fn update(&mut self, step: u64, weights: &[Weight], seed: u64) -> zosam::Result<Vec<LiveSet>> {
         self.0.update(step, weights, seed)

@@ -78,6 +78,7 @@ impl Recipe for By {
             .with_decay(Decay::Constant);
         let budget = Budget::PerLayer(Distribution::Uniform);
         Parts {
+            budget,
             exchange: self.exchange,
             drop: Box::new(Importance {
                 lambda: self.importance,
@@ -85,7 +86,7 @@ impl Recipe for By {
             grow: Box::new(GradientMagnitude),
             redistribution: self.redistribution,
             regrow_dropped: self.again,
-            ..Parts::new("by", 0.5, budget, schedule, draw)
+            ..Parts::new("by", 0.5, schedule, draw)
         }
     }
 }

@@ -161,7 +161,7 @@ fn methods_with_an_end_reach_what_was_asked() {
                 ));
             }
             for method in &mut ends {
-                let what = format!("{} over {steps} steps, every {every}", method.name());
+                let what = format!("{} over {steps} steps, every {every}", method.plan().name);
                 assert_eq!(live_at_the_end(method.as_mut(), steps), 80, "{what}");
                 assert_eq!(method.sparsity_after(steps), 0.9, "{what}");
             }

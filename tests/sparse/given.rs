@@ -17,7 +17,7 @@ fn train(optim: &mut Optim, mut heads: Heads, sparsity: &mut Sparsity, steps: u6
     for number in 0..steps {
         let loss = |heads: &Heads| heads.loss(Uses::Both, number);
         (heads, _) = optim.step_with(0.05, heads, sparsity, loss).unwrap();
-        check_dead(&heads, sparsity, sparsity.method().name());
+        check_dead(&heads, sparsity, sparsity.plan().name);
     }
     heads
 }
@@ -288,6 +288,6 @@ fn kept_masks_resume() {
     for mut again in [Sparsity::from_masks(masks()), Sparsity::new(Keep::new())] {
         again.load_parts(&heads, parts.clone()).unwrap();
         assert_eq!(again.masks().fingerprint(), sparsity.masks().fingerprint());
-        assert_eq!(again.method().sparsity(), 0.25);
+        assert_eq!(again.plan().sparsity, 0.25);
     }
 }

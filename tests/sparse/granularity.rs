@@ -135,12 +135,12 @@ proptest! {
     ) {
         for mut method in methods(0.5) {
             let fixed = granularity == TWO_OF_FOUR;
-            if fixed && !method.takes_layer_densities() {
+            if fixed && !method.plan().layer_densities {
                 continue;
             }
             let mut weights = weights(&numbers, granularity);
             let mut live = method.initial(&weights, 1).unwrap();
-            for round in 1..method.rounds() {
+            for round in 1..method.plan().rounds {
                 for (weight, live) in weights.iter_mut().zip(live) {
                     weight.live = live;
                 }
@@ -148,7 +148,7 @@ proptest! {
             }
             for step in 1..4 {
                 for (weight, live) in weights.iter_mut().zip(live) {
-                    check(weight, &live, method.name());
+                    check(weight, &live, method.plan().name);
                     for (value, live) in weight.values.iter_mut().zip(&live) {
                         *value = if *live { *value } else { 0.0 };
                     }
@@ -157,14 +157,14 @@ proptest! {
                 live = method.update(step, &weights, 1).unwrap();
             }
             for (weight, live) in weights.iter().zip(&live) {
-                check(weight, live, method.name());
+                check(weight, live, method.plan().name);
             }
             let constant = method.sparsity_after(0) == method.sparsity_after(100);
             let total: usize = live.iter().flatten().filter(|live| **live).count();
             // Units of 36 and 16 weights; a budget over both layers and one that moves between them is off by one each.
             let slack = if fixed { 0 } else { 36 + 16 };
             if constant {
-                prop_assert!(total.abs_diff(240) <= slack, "{}: {total}", method.name());
+                prop_assert!(total.abs_diff(240) <= slack, "{}: {total}", method.plan().name);
             }
         }
     }

@@ -150,7 +150,7 @@ proptest! {
             let initial = match method.initial(&weights, 1) {
                 Ok(initial) => initial,
                 Err(error) => {
-                    prop_assert!(is_infeasible(&error), "{}: {}", method.name(), error);
+                    prop_assert!(is_infeasible(&error), "{}: {}", method.plan().name, error);
                     continue;
                 }
             };
@@ -164,14 +164,14 @@ proptest! {
             let new = match method.update(step, &weights, 1) {
                 Ok(new) => new,
                 Err(error) => {
-                    prop_assert!(is_infeasible(&error), "{}: {}", method.name(), error);
+                    prop_assert!(is_infeasible(&error), "{}: {}", method.plan().name, error);
                     continue;
                 }
             };
             let total: usize = weights.iter().map(Weight::len).sum();
             let after: usize = new.iter().map(|live| count(live)).sum();
             let nominal = |sparsity: f64| ((1.0 - sparsity) * total as f64).round() as usize;
-            let expected = match method.name() {
+            let expected = match method.plan().name {
                 // One level from the dense net, whatever the step says of the others.
                 "lth" => (before - (0.2 * before as f64 - 1e-9).ceil() as usize).max(nominal(sparsity)),
                 "gmp" | "mest" | "mest-ems" => {
@@ -181,8 +181,8 @@ proptest! {
                 }
                 _ => before,
             };
-            let last_level = method.name() == "lth" && after == nominal(sparsity).min(before);
-            prop_assert!(after == expected || last_level, "{}: {} is not {}", method.name(), after, expected);
+            let last_level = method.plan().name == "lth" && after == nominal(sparsity).min(before);
+            prop_assert!(after == expected || last_level, "{}: {} is not {}", method.plan().name, after, expected);
         }
     }
 }
@@ -404,11 +404,12 @@ fn a_recipe_that_cannot_grow_says_so() {
                 .with_fraction(0.0)
                 .with_decay(Decay::Constant);
             Parts {
+                budget: Budget::Global,
                 exchange: Exchange::Bounds {
                     drop_to: 0.6,
                     grow_to: 0.5,
                 },
-                ..Parts::new("elastic", 0.5, Budget::Global, schedule, draw)
+                ..Parts::new("elastic", 0.5, schedule, draw)
             }
         }
     }

@@ -134,10 +134,10 @@ fn methods_choose_as_in_convolutions() {
                 ),
             ];
             for mut method in methods {
-                if fixed && !method.takes_layer_densities() {
+                if fixed && !method.plan().layer_densities {
                     continue;
                 }
-                let what = format!("{} {granularity} {shape:?}", method.name());
+                let what = format!("{} {granularity} {shape:?}", method.plan().name);
                 // Random first masks would depend on the order of positions.
                 let choose = |weight: &Weight| {
                     let chosen = MagnitudeStatic::new(0.5).initial(std::slice::from_ref(weight), 1);

@@ -49,7 +49,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method as the trait object that [`Sparsity`](crate::sparse::Sparsity) takes.
+    /// The method as the trait object that [`Sparsity`](crate::Sparsity) takes.
     pub fn boxed(self) -> Box<dyn SparsityMethod> {
         match self {
             Self::Dense(method) => Box::new(method),

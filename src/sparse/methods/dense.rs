@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::masks::LiveSet;
 use crate::sparse::method::{SparsityMethod, no_choice_left};
+use crate::sparse::plan::{GradientUse, Plan};
 use crate::sparse::weight::Weight;
 
 /// No sparsity: the dense baseline, through the same code as the others.
@@ -12,16 +13,13 @@ use crate::sparse::weight::Weight;
 pub struct Dense {}
 
 impl SparsityMethod for Dense {
-    fn name(&self) -> &'static str {
-        "dense"
+    fn plan(&self) -> Plan {
+        let plan = Plan::new("dense", 0.0).with_gradients(GradientUse::None);
+        plan.without_masks()
     }
 
     fn validate(&self) -> Result<()> {
         Ok(())
-    }
-
-    fn sparsity(&self) -> f64 {
-        0.0
     }
 
     fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
@@ -36,14 +34,6 @@ impl SparsityMethod for Dense {
     }
 
     fn start_from(&mut self, _weights: &[Weight]) -> Result<()> {
-        Err(no_choice_left(self.name()))
-    }
-
-    fn needs_dense_gradient(&self) -> bool {
-        false
-    }
-
-    fn needs_gradient(&self) -> bool {
-        false
+        Err(no_choice_left(self.plan().name))
     }
 }

@@ -25,7 +25,7 @@ use crate::sparse::parts::{
 /// Sparse Reparameterization", ICML 2019 (arXiv 1902.05967). The authors aim at a number of
 /// weights: 20,000 of the 147,000 that their WRN-28-2 has live at 90 %, hence the default. They
 /// keep the first convolution, the 1×1 shortcuts and the classifier dense; choose the others with
-/// [`with_group`](crate::sparse::Sparsity::with_group). As in their code a weight just dropped does not
+/// [`with_group`](crate::Sparsity::with_group). As in their code a weight just dropped does not
 /// come back in the same change. Not in their code: no layer loses more than half of its weights at
 /// once, or more than it has dead ones; and the threshold stays in [1e-8, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,12 +97,12 @@ schedule_setters!(Dsr);
 
 impl Recipe for Dsr {
     fn parts(&self, draw: Draw) -> Parts {
-        let budget = Budget::PerLayer(self.distribution);
         Parts {
+            budget: Budget::PerLayer(self.distribution),
             exchange: Exchange::Below(self.current_threshold()),
             regrow_dropped: false,
             redistribution: Redistribution::BySurvivors,
-            ..Parts::new("dsr", self.sparsity, budget, self.schedule.clone(), draw)
+            ..Parts::new("dsr", self.sparsity, self.schedule.clone(), draw)
         }
     }
 

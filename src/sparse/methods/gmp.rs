@@ -106,12 +106,13 @@ impl Recipe for GradualMagnitude {
         };
         let sparsity = self.sparsity_at(draw.step);
         Parts {
+            budget: self.budget,
             first_sparsity: 0.0,
             exchange: Exchange::Bounds {
                 drop_to: sparsity,
                 grow_to: sparsity,
             },
-            ..Parts::new("gmp", self.sparsity, self.budget, schedule, draw)
+            ..Parts::new("gmp", self.sparsity, schedule, draw)
         }
     }
 

@@ -16,9 +16,9 @@ use crate::sparse::parts::{Budget, Draw, GradientFlow, Parts, Recipe};
 ///
 /// `g` is the gradient of the cross-entropy of logits divided by the temperature, over all sparse
 /// weights, and `H` its Hessian, both in training mode and summed over the batches of a
-/// [`Classification`](crate::sparse::Classification), which also says how the product is computed. The
-/// authors take ten images of each of CIFAR-10's classes, in two batches of disjoint classes, as
-/// `data::balanced` draws them.
+/// [`Classification`](crate::sparse::Classification), which also says how the product is computed.
+/// The authors take ten images of each of CIFAR-10's classes, in two batches of disjoint classes,
+/// as `data::balanced` draws them.
 ///
 /// Wang et al., "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR 2020
 /// (arXiv 2002.07376). The authors' code scores a copy whose linear layers are drawn anew by
@@ -60,10 +60,11 @@ impl Grasp {
 impl Recipe for Grasp {
     fn parts(&self, draw: Draw) -> Parts {
         Parts {
+            budget: self.budget,
             start: Box::new(GradientFlow {
                 temperature: self.temperature,
             }),
-            ..Parts::once("grasp", self.sparsity, self.budget, draw)
+            ..Parts::once("grasp", self.sparsity, draw)
         }
     }
 

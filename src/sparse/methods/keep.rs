@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::masks::{LiveSet, count};
 use crate::sparse::method::SparsityMethod;
+use crate::sparse::plan::{GradientUse, Plan};
 use crate::sparse::weight::Weight;
 
 /// Keeps masks and never changes them: those that are given by
-/// [`Sparsity::starting_from`](crate::sparse::Sparsity::starting_from) or
-/// [`Sparsity::from_masks`](crate::sparse::Sparsity::from_masks), or else the zeros of the model.
+/// [`Sparsity::starting_from`](crate::Sparsity::starting_from) or
+/// [`Sparsity::from_masks`](crate::Sparsity::from_masks), or else the zeros of the model.
 ///
 /// This is how a sparse net is fine-tuned. Without masks a weight is dead where it is ±0 when the
 /// method is attached; it is an error if none is.
@@ -44,16 +45,13 @@ impl Keep {
 }
 
 impl SparsityMethod for Keep {
-    fn name(&self) -> &'static str {
-        "keep"
+    fn plan(&self) -> Plan {
+        let plan = Plan::new("keep", self.sparsity).with_gradients(GradientUse::None);
+        plan.with_layer_densities(true)
     }
 
     fn validate(&self) -> Result<()> {
         Ok(())
-    }
-
-    fn sparsity(&self) -> f64 {
-        self.sparsity
     }
 
     fn target_densities(&self, _shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
@@ -83,18 +81,6 @@ impl SparsityMethod for Keep {
         let live: Vec<LiveSet> = weights.iter().map(|weight| weight.live.clone()).collect();
         self.note(&live);
         Ok(())
-    }
-
-    fn takes_layer_densities(&self) -> bool {
-        true
-    }
-
-    fn needs_dense_gradient(&self) -> bool {
-        false
-    }
-
-    fn needs_gradient(&self) -> bool {
-        false
     }
 
     fn state(&self) -> serde_json::Value {

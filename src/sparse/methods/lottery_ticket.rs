@@ -9,6 +9,7 @@ use crate::sparse::parts::distribution::check_sparsity;
 use crate::sparse::parts::one_shot::keep_globally;
 use crate::sparse::parts::participants::{among_participants, budget_of_participants};
 use crate::sparse::parts::{Magnitude, Score};
+use crate::sparse::plan::{GradientUse, Plan};
 use crate::sparse::weight::Weight;
 
 /// On which levels of a lottery ticket's search the perturbation acts.
@@ -33,7 +34,7 @@ pub enum Perturbed {
 /// `⌈ln(1 − S)/ln(1 − rate)⌉` prunings, see [`levels`](Self::levels), and
 /// [`total_steps`](Self::total_steps) steps. Everything happens inside
 /// [`step_with`](crate::SharpOptimizer::step_with); the caller takes learning rate and data from
-/// [`Sparsity::schedule_step`](crate::sparse::Sparsity::schedule_step).
+/// [`Sparsity::schedule_step`](crate::Sparsity::schedule_step).
 ///
 /// | field | default | range |
 /// |---|---|---|
@@ -67,8 +68,8 @@ pub struct LotteryTicket {
 }
 
 impl LotteryTicket {
-    /// The original lottery ticket: back to the initial weights, a fifth of the weights a level; say
-    /// by [`with_level_steps`](Self::with_level_steps) how long a level is.
+    /// The original lottery ticket: back to the initial weights, a fifth of the weights a level.
+    /// Say by [`with_level_steps`](Self::with_level_steps) how long a level is.
     pub fn new(sparsity: f64) -> Self {
         Self {
             sparsity,
@@ -132,8 +133,9 @@ impl LotteryTicket {
 }
 
 impl SparsityMethod for LotteryTicket {
-    fn name(&self) -> &'static str {
-        "lth"
+    fn plan(&self) -> Plan {
+        let plan = Plan::new("lth", self.sparsity).with_gradients(GradientUse::None);
+        plan.with_rewind_step((self.levels() > 0).then_some(self.rewind))
     }
 
     fn validate(&self) -> Result<()> {
@@ -148,10 +150,6 @@ impl SparsityMethod for LotteryTicket {
                 valid: "greater than `rewind`: give it by `with_level_steps`",
             }),
         }
-    }
-
-    fn sparsity(&self) -> f64 {
-        self.sparsity
     }
 
     /// Up to one weight a level, since whole weights die.
@@ -175,22 +173,6 @@ impl SparsityMethod for LotteryTicket {
     fn is_due(&self, step: u64) -> bool {
         let ended = self.level(step + 1) > self.level(step);
         ended && self.levels() > 0
-    }
-
-    fn needs_dense_gradient(&self) -> bool {
-        false
-    }
-
-    fn needs_gradient(&self) -> bool {
-        false
-    }
-
-    fn steps_when_due(&self) -> bool {
-        true
-    }
-
-    fn rewind_step(&self) -> Option<u64> {
-        (self.levels() > 0).then_some(self.rewind)
     }
 
     fn schedule_step(&self, step: u64) -> u64 {

@@ -42,8 +42,9 @@ impl MagnitudeStatic {
 impl Recipe for MagnitudeStatic {
     fn parts(&self, draw: Draw) -> Parts {
         Parts {
+            budget: self.budget,
             start: Box::new(Magnitude),
-            ..Parts::once("magnitude", self.sparsity, self.budget, draw)
+            ..Parts::once("magnitude", self.sparsity, draw)
         }
     }
 }

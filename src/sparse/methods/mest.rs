@@ -57,7 +57,7 @@ pub struct MestPhase {
 /// of masks, so that the net ends at `sparsity` whatever the length of a run. The first masks keep
 /// the largest of the initial weights. The public code runs with λ = 0 and random growth, the
 /// paper's text has λ > 0. It masks only the 3×3 convolutions of the residual blocks; choose them
-/// with [`with_group`](crate::sparse::Sparsity::with_group). It also rebuilds masks from non-zero weights,
+/// with [`with_group`](crate::Sparsity::with_group). It also rebuilds masks from non-zero weights,
 /// which silently drops a grown weight that is still 0; here masks are kept apart from weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mest {
@@ -176,7 +176,6 @@ impl Recipe for Mest {
             Some(phase) => (phase.drop_to, phase.grow_to),
             None => (self.sparsity, self.sparsity),
         };
-        let budget = Budget::PerLayer(self.distribution);
         let name = match self
             .phases
             .iter()
@@ -185,8 +184,9 @@ impl Recipe for Mest {
             true => "mest-ems",
             false => "mest",
         };
-        let parts = Parts::new(name, self.sparsity, budget, self.schedule(), draw);
+        let parts = Parts::new(name, self.sparsity, self.schedule(), draw);
         Parts {
+            budget: Budget::PerLayer(self.distribution),
             start: Box::new(Magnitude),
             exchange: Exchange::Bounds { drop_to, grow_to },
             drop: Box::new(Importance {

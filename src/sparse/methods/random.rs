@@ -39,7 +39,9 @@ impl RandomStatic {
 
 impl Recipe for RandomStatic {
     fn parts(&self, draw: Draw) -> Parts {
-        let budget = Budget::PerLayer(self.distribution);
-        Parts::once("random", self.sparsity, budget, draw)
+        Parts {
+            budget: Budget::PerLayer(self.distribution),
+            ..Parts::once("random", self.sparsity, draw)
+        }
     }
 }

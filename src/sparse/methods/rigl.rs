@@ -89,12 +89,12 @@ schedule_setters!(RigL);
 
 impl Recipe for RigL {
     fn parts(&self, draw: Draw) -> Parts {
-        let budget = Budget::PerLayer(self.distribution);
         Parts {
+            budget: Budget::PerLayer(self.distribution),
             grow: Box::new(GradientMagnitude),
             steps_when_due: false,
             memory: self.memory,
-            ..Parts::new("rigl", self.sparsity, budget, self.schedule.clone(), draw)
+            ..Parts::new("rigl", self.sparsity, self.schedule.clone(), draw)
         }
     }
 }

@@ -99,9 +99,9 @@ schedule_setters!(Set);
 
 impl Recipe for Set {
     fn parts(&self, draw: Draw) -> Parts {
-        let budget = Budget::PerLayer(self.distribution);
-        let parts = Parts::new("set", self.sparsity, budget, self.schedule.clone(), draw);
+        let parts = Parts::new("set", self.sparsity, self.schedule.clone(), draw);
         Parts {
+            budget: Budget::PerLayer(self.distribution),
             drop: match self.by_sign {
                 true => Box::new(MagnitudeBySign),
                 false => parts.drop,

@@ -68,12 +68,12 @@ schedule_setters!(Snfs);
 
 impl Recipe for Snfs {
     fn parts(&self, draw: Draw) -> Parts {
-        let budget = Budget::PerLayer(self.distribution);
         Parts {
+            budget: Budget::PerLayer(self.distribution),
             grow: Box::new(GradientMagnitude),
             redistribution: Redistribution::ByGradient,
             memory: GradientMemory::Momentum { decay: self.decay },
-            ..Parts::new("snfs", self.sparsity, budget, self.schedule.clone(), draw)
+            ..Parts::new("snfs", self.sparsity, self.schedule.clone(), draw)
         }
     }
 }

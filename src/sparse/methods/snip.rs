@@ -15,7 +15,7 @@ use crate::sparse::parts::{Budget, Draw, Parts, Recipe, Saliency};
 /// (arXiv 1810.02340). As in the later literature, and unlike the authors' code, biases are not
 /// pruned, the weights that were scored are the ones that are trained, and the gradient is that of
 /// a training forward pass, with batch statistics, on one batch or summed over several
-/// ([`attach_over`](crate::sparse::Sparsity::attach_over)). A global budget can leave a layer without live
+/// ([`attach_over`](crate::Sparsity::attach_over)). A global budget can leave a layer without live
 /// weights at extreme sparsities, which the report warns of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snip {
@@ -44,8 +44,9 @@ impl Snip {
 impl Recipe for Snip {
     fn parts(&self, draw: Draw) -> Parts {
         Parts {
+            budget: self.budget,
             start: Box::new(Saliency),
-            ..Parts::once("snip", self.sparsity, self.budget, draw)
+            ..Parts::once("snip", self.sparsity, draw)
         }
     }
 }

@@ -65,10 +65,10 @@ schedule_setters!(Svite);
 
 impl Recipe for Svite {
     fn parts(&self, draw: Draw) -> Parts {
-        let budget = Budget::PerLayer(self.distribution);
         Parts {
+            budget: Budget::PerLayer(self.distribution),
             grow: Box::new(GradientMagnitude),
-            ..Parts::new("svite", self.sparsity, budget, self.schedule.clone(), draw)
+            ..Parts::new("svite", self.sparsity, self.schedule.clone(), draw)
         }
     }
 }

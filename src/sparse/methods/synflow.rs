@@ -9,6 +9,7 @@ use crate::sparse::method::{SparsityMethod, no_choice_left};
 use crate::sparse::parts::distribution::{check_sparsity, live_budget};
 use crate::sparse::parts::one_shot::keep_globally;
 use crate::sparse::parts::{Saliency, Score};
+use crate::sparse::plan::{GradientUse, Plan};
 use crate::sparse::weight::Weight;
 
 /// Keeps the weights with the largest synaptic flow `|θ ⊙ ∂R/∂θ|`, in many small rounds.
@@ -23,7 +24,8 @@ use crate::sparse::weight::Weight;
 /// is measured on the weights still live, of which the best `round(N (1 − S)^(k/n))` stay. Where
 /// the device can, it is computed in f64: in deep nets the flow outgrows f32.
 ///
-/// It looks at no image, but takes their shape from a [`Classification`](crate::sparse::Classification).
+/// It looks at no image, but takes their shape from a
+/// [`Classification`](crate::sparse::Classification).
 ///
 /// Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic
 /// flow", NeurIPS 2020 (arXiv 2006.05467), with the authors' code's treatment of buffers.
@@ -52,8 +54,11 @@ impl SynFlow {
 }
 
 impl SparsityMethod for SynFlow {
-    fn name(&self) -> &'static str {
-        "synflow"
+    fn plan(&self) -> Plan {
+        Plan::new("synflow", self.sparsity)
+            .with_need(Need::SynapticFlow)
+            .with_rounds(self.rounds)
+            .with_gradients(GradientUse::None)
     }
 
     fn validate(&self) -> Result<()> {
@@ -68,20 +73,8 @@ impl SparsityMethod for SynFlow {
         }
     }
 
-    fn sparsity(&self) -> f64 {
-        self.sparsity
-    }
-
     fn target_densities(&self, _shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
         Ok(None)
-    }
-
-    fn need(&self) -> Need {
-        Need::SynapticFlow
-    }
-
-    fn rounds(&self) -> u64 {
-        self.rounds
     }
 
     fn initial(&mut self, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
@@ -90,7 +83,7 @@ impl SparsityMethod for SynFlow {
     }
 
     fn start_from(&mut self, _weights: &[Weight]) -> Result<()> {
-        Err(no_choice_left(self.name()))
+        Err(no_choice_left(self.plan().name))
     }
 
     fn refine(&mut self, round: u64, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {

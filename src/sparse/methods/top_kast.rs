@@ -7,6 +7,7 @@ use crate::masks::LiveSet;
 use crate::sparse::method::SparsityMethod;
 use crate::sparse::parts::distribution::{check_sparsity, layer_counts};
 use crate::sparse::parts::{Budget, Distribution, Magnitude, Training, one_shot};
+use crate::sparse::plan::{GradientUse, Plan};
 use crate::sparse::weight::Weight;
 
 /// Uses the largest weights in forward passes, and trains some more, so that these can grow large
@@ -91,8 +92,8 @@ impl TopKast {
 }
 
 impl SparsityMethod for TopKast {
-    fn name(&self) -> &'static str {
-        "topkast"
+    fn plan(&self) -> Plan {
+        Plan::new("topkast", self.sparsity).with_gradients(GradientUse::None)
     }
 
     fn validate(&self) -> Result<()> {
@@ -110,10 +111,6 @@ impl SparsityMethod for TopKast {
             }),
             _ => Ok(()),
         }
-    }
-
-    fn sparsity(&self) -> f64 {
-        self.sparsity
     }
 
     fn target_densities(&self, shapes: &[Vec<usize>]) -> Result<Option<Vec<f64>>> {
@@ -145,18 +142,6 @@ impl SparsityMethod for TopKast {
 
     fn is_due(&self, step: u64) -> bool {
         step > 0 && step.is_multiple_of(self.every.max(1))
-    }
-
-    fn needs_dense_gradient(&self) -> bool {
-        false
-    }
-
-    fn needs_gradient(&self) -> bool {
-        false
-    }
-
-    fn steps_when_due(&self) -> bool {
-        true
     }
 
     fn update(&mut self, _step: u64, weights: &[Weight], _seed: u64) -> Result<Vec<LiveSet>> {

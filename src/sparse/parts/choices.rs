@@ -1,6 +1,8 @@
 //! The choices that make up a method.
 
-use super::{Budget, GradientMemory, Magnitude, Random, Regrown, Score, UpdateSchedule};
+use super::{
+    Budget, Distribution, GradientMemory, Magnitude, Random, Regrown, Score, UpdateSchedule,
+};
 
 /// How many weights leave and come at a change of masks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,18 +72,13 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Random masks; then, in each layer, the smallest weights make way for random ones.
-    pub fn new(
-        name: &'static str,
-        sparsity: f64,
-        budget: Budget,
-        schedule: UpdateSchedule,
-        draw: Draw,
-    ) -> Self {
+    /// Random masks, denser in small layers (ERK); then, in each layer, the smallest weights make
+    /// way for random ones.
+    pub fn new(name: &'static str, sparsity: f64, schedule: UpdateSchedule, draw: Draw) -> Self {
         Self {
             name,
             sparsity,
-            budget,
+            budget: Budget::PerLayer(Distribution::Erk),
             first_sparsity: sparsity,
             start: Box::new(draw.start()),
             schedule,
@@ -98,9 +95,8 @@ impl Parts {
 
     /// Random masks that never change; [`start`](Self::start) is what the methods that prune before
     /// training set.
-    pub fn once(name: &'static str, sparsity: f64, budget: Budget, draw: Draw) -> Self {
-        let never = UpdateSchedule::never();
-        Self::new(name, sparsity, budget, never, draw)
+    pub fn once(name: &'static str, sparsity: f64, draw: Draw) -> Self {
+        Self::new(name, sparsity, UpdateSchedule::never(), draw)
     }
 }
 

@@ -3,11 +3,12 @@
 use super::choices::{Draw, Exchange, Parts, Redistribution};
 use super::distribution::{check_sparsity, fixed_counts, layer_counts};
 use super::exchange::{Exchanged, exchange};
-use super::{Budget, GradientMemory, Regrown, Score, one_shot};
+use super::{Budget, Regrown, Score, one_shot};
 use crate::error::{Error, Result, check};
 use crate::masks::LiveSet;
 use crate::sparse::evidence::Need;
 use crate::sparse::method::{SparsityMethod, no_choice_left};
+use crate::sparse::plan::{GradientUse, Plan};
 use crate::sparse::weight::Weight;
 
 /// A method that is a choice of [`Parts`]; every recipe is a [`SparsityMethod`].
@@ -16,7 +17,7 @@ use crate::sparse::weight::Weight;
 /// and grows by gradient, preferring rows that have few live weights:
 ///
 /// ```
-/// use zosam::sparse::{Budget, Decay, Distribution, Draw, Parts, Recipe, Score, UpdateSchedule, Weight};
+/// use zosam::sparse::{Decay, Draw, Parts, Recipe, Score, UpdateSchedule, Weight};
 ///
 /// /// Large gradients, in rows that have few live weights first.
 /// #[derive(Debug)]
@@ -42,17 +43,16 @@ use crate::sparse::weight::Weight;
 ///
 /// impl Recipe for LonelyRigL {
 ///     fn parts(&self, draw: Draw) -> Parts {
-///         let budget = Budget::PerLayer(Distribution::Erk);
 ///         let schedule = UpdateSchedule::every(100).until(7_500).with_decay(Decay::Linear);
 ///         Parts {
 ///             grow: Box::new(Lonely),
-///             ..Parts::new("lonely-rigl", self.0, budget, schedule, draw)
+///             ..Parts::new("lonely-rigl", self.0, schedule, draw)
 ///         }
 ///     }
 /// }
 ///
 /// let sparsity = zosam::Sparsity::new(LonelyRigL(0.9));
-/// assert_eq!(sparsity.method().name(), "lonely-rigl");
+/// assert_eq!(sparsity.plan().name, "lonely-rigl");
 /// ```
 pub trait Recipe: std::fmt::Debug + Send + Sync {
     /// The parts at a step.
@@ -99,8 +99,17 @@ pub trait Recipe: std::fmt::Debug + Send + Sync {
 }
 
 impl<R: Recipe> SparsityMethod for R {
-    fn name(&self) -> &'static str {
-        self.parts(Draw::default()).name
+    fn plan(&self) -> Plan {
+        let parts = self.parts(Draw::default());
+        let constant = parts.first_sparsity == parts.sparsity && !self.changes_sparsity();
+        let stay = parts.redistribution == Redistribution::None;
+        Plan::new(parts.name, parts.sparsity)
+            .with_need(parts.start.need())
+            .with_layer_densities(constant && stay)
+            .with_gradients(gradients(&parts))
+            .with_memory(parts.memory)
+            .with_regrown(parts.regrown)
+            .with_steps_when_due(parts.steps_when_due)
     }
 
     fn validate(&self) -> Result<()> {
@@ -115,10 +124,6 @@ impl<R: Recipe> SparsityMethod for R {
         check_measurable(parts.drop.as_ref())?;
         check_measurable(parts.grow.as_ref())?;
         self.check()
-    }
-
-    fn sparsity(&self) -> f64 {
-        self.parts(Draw::default()).sparsity
     }
 
     fn sparsity_after(&self, steps: u64) -> f64 {
@@ -142,10 +147,6 @@ impl<R: Recipe> SparsityMethod for R {
         }
     }
 
-    fn need(&self) -> Need {
-        self.parts(Draw::default()).start.need()
-    }
-
     fn check_budget(&self, weights: &[Weight]) -> Result<()> {
         let parts = self.parts(Draw::default());
         let (highest, named) = (self.highest_sparsity(), parts.sparsity);
@@ -160,7 +161,7 @@ impl<R: Recipe> SparsityMethod for R {
     fn start_from(&mut self, _weights: &[Weight]) -> Result<()> {
         match self.parts(Draw::default()).schedule.next_due(0) {
             Some(_) => Ok(()),
-            None => Err(no_choice_left(self.name())),
+            None => Err(no_choice_left(self.plan().name)),
         }
     }
 
@@ -174,12 +175,6 @@ impl<R: Recipe> SparsityMethod for R {
         )
     }
 
-    fn takes_layer_densities(&self) -> bool {
-        let parts = self.parts(Draw::default());
-        let constant = parts.first_sparsity == parts.sparsity && !self.changes_sparsity();
-        constant && parts.redistribution == Redistribution::None
-    }
-
     fn is_due(&self, step: u64) -> bool {
         self.parts(Draw::default()).schedule.is_due(step)
     }
@@ -187,28 +182,6 @@ impl<R: Recipe> SparsityMethod for R {
     fn is_due_within(&self, step: u64, steps: u64) -> bool {
         let next = self.parts(Draw::default()).schedule.next_due(step);
         next.is_some_and(|due| due - step < steps)
-    }
-
-    fn regrown(&self) -> Regrown {
-        self.parts(Draw::default()).regrown
-    }
-
-    fn steps_when_due(&self) -> bool {
-        self.parts(Draw::default()).steps_when_due
-    }
-
-    fn needs_dense_gradient(&self) -> bool {
-        self.parts(Draw::default()).grow.need() != Need::Nothing
-    }
-
-    fn needs_gradient(&self) -> bool {
-        let parts = self.parts(Draw::default());
-        let by_scores = [&parts.drop, &parts.grow].map(|score| score.need() != Need::Nothing);
-        by_scores.contains(&true) || parts.redistribution == Redistribution::ByGradient
-    }
-
-    fn gradient_memory(&self) -> GradientMemory {
-        self.parts(Draw::default()).memory
     }
 
     fn update(&mut self, step: u64, weights: &[Weight], seed: u64) -> Result<Vec<LiveSet>> {
@@ -224,6 +197,17 @@ impl<R: Recipe> SparsityMethod for R {
 
     fn load_state(&mut self, state: serde_json::Value) -> Result<()> {
         self.load_memory(state)
+    }
+}
+
+/// Which gradients a change of masks looks at.
+fn gradients(parts: &Parts) -> GradientUse {
+    let by_gradient = |score: &dyn Score| score.need() != Need::Nothing;
+    match parts.redistribution {
+        _ if by_gradient(parts.grow.as_ref()) => GradientUse::All,
+        Redistribution::ByGradient => GradientUse::Live,
+        _ if by_gradient(parts.drop.as_ref()) => GradientUse::Live,
+        _ => GradientUse::None,
     }
 }
 

@@ -79,7 +79,7 @@ impl Sparsity {
     ///
     /// `&()` is enough for methods that need no gradient to choose the first masks
     /// ([`RigL`](crate::RigL) and others that start from random ones, or masks that are given).
-    /// [`Grasp`](crate::sparse::Grasp) and [`SynFlow`](crate::sparse::SynFlow) need a
+    /// [`Grasp`](crate::Grasp) and [`SynFlow`](crate::SynFlow) need a
     /// [`Classification`](crate::sparse::Classification).
     ///
     /// # Errors
@@ -108,11 +108,12 @@ impl Sparsity {
         self.attached = false;
         // Nothing that it learnt in another run.
         self.method.load_state(self.fresh.clone())?;
+        self.plan = self.method.plan();
         self.method.validate()?;
         // burn initialises parameters when they are first read: do it here for every method alike,
         // so that runs with different methods start from the same weights.
         tree::initialise(model);
-        if self.method.name() == "dense" {
+        if !self.plan.masks {
             if self.given.is_some() {
                 self.method.start_from(&[])?;
             }
@@ -134,6 +135,8 @@ impl Sparsity {
         let training = self.method.training(&weights, &live)?;
         let values = Latent::values_of(model, &masks);
         self.latent = training.map(|training| Latent::new(values, training, &leaves));
+        // The sparsity of masks that were there already is known only now.
+        self.plan = self.method.plan();
         self.settled = rules;
         self.attached = true;
         self.targets = targets;
@@ -149,9 +152,9 @@ impl Sparsity {
     /// The masks that the method chooses, among all trainable weights that are to be sparse.
     fn chosen_masks<M: Module>(&mut self, model: &M, evidence: &impl Evidence<M>) -> Result<First> {
         let leaves = select(model, self.group.as_ref())?;
-        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let rules = self.rules.settle(&leaves, &self.plan)?;
         let mut live: Vec<LiveSet> = leaves.iter().map(|leaf| vec![true; leaf.len()]).collect();
-        for round in 0..self.method.rounds() {
+        for round in 0..self.plan.rounds {
             let masks = Masks::new(&leaves, &live);
             let masked = masks.project_model(model.clone());
             let live_now = |leaf: &Leaf| masks.live_set(leaf.id);
@@ -167,7 +170,7 @@ impl Sparsity {
                 _ => self.method.refine(round, &weights, self.seed)?,
             };
         }
-        check_units(&leaves, &rules, &live, self.method.as_ref())?;
+        check_units(&leaves, &rules, &live, &self.plan)?;
         Ok(First {
             leaves,
             rules,
@@ -210,7 +213,7 @@ impl Sparsity {
         evidence: &impl Evidence<M>,
     ) -> Result<Option<ParamVector>> {
         let selected = |id| leaves.iter().any(|leaf| leaf.id == id);
-        let measured = match self.method.need() {
+        let measured = match self.plan.need {
             Need::Nothing => return Ok(None),
             Need::Gradient => evidence.gradient(model, 1.0, self.seed)?,
             Need::HessianGradient { temperature } => {

@@ -50,15 +50,15 @@ impl Sparsity {
     /// * The masks decide how many weights of each layer live, not the method's distribution. Over
     ///   all layers the number of live weights at the method's sparsity has to be within 5 % of
     ///   that of the masks. A method that prunes during training may also end sparser.
-    /// * Methods that share one budget out anew ([`Snfs`](crate::sparse::Snfs),
-    ///   [`Dsr`](crate::sparse::Dsr)) or go by bounds ([`Mest`](crate::sparse::Mest),
-    ///   [`GradualMagnitude`](crate::sparse::GradualMagnitude),
-    ///   [`LotteryTicket`](crate::sparse::LotteryTicket), [`TopKast`](crate::sparse::TopKast)) come
+    /// * Methods that share one budget out anew ([`Snfs`](crate::Snfs),
+    ///   [`Dsr`](crate::Dsr)) or go by bounds ([`Mest`](crate::Mest),
+    ///   [`GradualMagnitude`](crate::GradualMagnitude),
+    ///   [`LotteryTicket`](crate::LotteryTicket), [`TopKast`](crate::TopKast)) come
     ///   to their own counts when they change masks. The others keep those of the masks.
     /// * Granularities and densities of single layers have to be those of the masks.
     ///
     /// [`attach`](Self::attach) checks all this, evaluates no loss, and refuses methods that choose
-    /// their masks once ([`Snip`](crate::sparse::Snip) and the like), which would have nothing to
+    /// their masks once ([`Snip`](crate::Snip) and the like), which would have nothing to
     /// choose: [`Keep`] is for that.
     ///
     /// ```
@@ -86,7 +86,7 @@ impl Sparsity {
     /// The masks that were given, for the weights that they are about.
     pub(super) fn given_masks<M: Module>(&mut self, model: &M, given: Masks) -> Result<First> {
         let (leaves, live) = given_sets(model, &given, self.group.as_ref())?;
-        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let rules = self.rules.settle(&leaves, &self.plan)?;
         let sets = leaves.iter().zip(&live);
         let sets: HashMap<ParamId, &LiveSet> = sets.map(|(leaf, live)| (leaf.id, live)).collect();
         let live_now = |leaf: &Leaf| sets.get(&leaf.id).map(|live| LiveSet::clone(live));

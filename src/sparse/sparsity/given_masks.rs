@@ -121,7 +121,8 @@ pub(super) fn check_given(
 fn check_sparsity(live: &[LiveSet], method: &dyn SparsityMethod) -> Result<()> {
     let total: usize = live.iter().map(Vec::len).sum();
     let living: usize = live.iter().map(|live| count(live)).sum();
-    let bounds = [method.sparsity(), method.sparsity_after(0)];
+    let plan = method.plan();
+    let bounds = [plan.sparsity, method.sparsity_after(0)];
     let counts = bounds.map(|sparsity| live_budget(total, sparsity) as f64);
     // Two weights a layer: the published codes round each layer on its own.
     let slack = |budget: f64| NEAR * budget + 2.0 * live.len() as f64;
@@ -133,8 +134,8 @@ fn check_sparsity(live: &[LiveSet], method: &dyn SparsityMethod) -> Result<()> {
             field: "sparsity",
             value: format!(
                 "{} of `{}`, started from masks of sparsity {:.4},",
-                method.sparsity(),
-                method.name(),
+                plan.sparsity,
+                plan.name,
                 1.0 - living as f64 / total as f64
             ),
             valid: "about that of the given masks or, for a method that prunes, higher",

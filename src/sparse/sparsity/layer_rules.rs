@@ -4,8 +4,8 @@ use burn::module::ParamGroup;
 
 use crate::error::{Error, Result, check};
 use crate::masks::LiveSet;
-use crate::sparse::method::SparsityMethod;
 use crate::sparse::parts::Granularity;
+use crate::sparse::plan::Plan;
 use crate::tree::Leaf;
 
 /// Granularities and densities by groups of parameters; later ones win.
@@ -36,7 +36,7 @@ impl LayerRules {
     /// # Errors
     ///
     /// Units that do not fit a layer, a density out of (0, 1], or one that the method cannot take.
-    pub fn settle(&self, leaves: &[Leaf], method: &dyn SparsityMethod) -> Result<Vec<LayerRule>> {
+    pub fn settle(&self, leaves: &[Leaf], plan: &Plan) -> Result<Vec<LayerRule>> {
         let one = |leaf: &Leaf| {
             let last = |group: &ParamGroup| {
                 let mut paths = leaf.paths();
@@ -65,10 +65,10 @@ impl LayerRules {
                 }
                 (fixed, density) => fixed.or(density),
             };
-            if density.is_some_and(|density| density < 1.0) && !method.takes_layer_densities() {
+            if density.is_some_and(|density| density < 1.0) && !plan.layer_densities {
                 return Err(Error::Config {
                     field: "density",
-                    value: format!("that of `{}` under `{}`", leaf.path, method.name()),
+                    value: format!("that of `{}` under `{}`", leaf.path, plan.name),
                     valid: "1, or left to the method: it moves weights between layers or changes its sparsity (N:M \
                             fixes a density, too)",
                 });
@@ -87,7 +87,7 @@ pub(super) fn check_units(
     leaves: &[Leaf],
     rules: &[LayerRule],
     live: &[LiveSet],
-    method: &dyn SparsityMethod,
+    plan: &Plan,
 ) -> Result<()> {
     let layers = leaves.iter().zip(rules).zip(live);
     for ((leaf, rule), live) in layers {
@@ -97,9 +97,7 @@ pub(super) fn check_units(
                 field: "granularity",
                 value: format!(
                     "{} for `{}` under `{}`",
-                    rule.granularity,
-                    leaf.path,
-                    method.name()
+                    rule.granularity, leaf.path, plan.name
                 ),
                 valid: "one that the method keeps to; `one_shot` and recipes do",
             });

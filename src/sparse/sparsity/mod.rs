@@ -29,7 +29,7 @@ use self::latent::Latent;
 use self::layer_rules::{LayerRule, LayerRules};
 use crate::error::{Error, Result};
 use crate::masks::{Execution, Masks};
-use crate::sparse::{Dense, Granularity, SparsityMethod};
+use crate::sparse::{Dense, Granularity, Plan, SparsityMethod};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// Which gradient ranks dead weights when masks change under a perturbation.
@@ -66,6 +66,8 @@ pub enum Growth {
 #[derive(Debug)]
 pub struct Sparsity {
     method: Box<dyn SparsityMethod>,
+    /// The method's, as of its attach.
+    plan: Plan,
     group: Option<ParamGroup>,
     seed: u64,
     growth: Growth,
@@ -109,6 +111,7 @@ impl Sparsity {
     pub fn from_boxed(method: Box<dyn SparsityMethod>) -> Self {
         Self {
             fresh: method.state(),
+            plan: method.plan(),
             method,
             group: None,
             seed: 0,
@@ -264,6 +267,11 @@ impl Sparsity {
         self.method.as_ref()
     }
 
+    /// What the method is, as of its attach.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// Live counts and densities, per layer and over all.
     pub fn report<M: Module>(&self, model: &M) -> SparsityReport {
         let trainable = tree::trained(model);
@@ -271,8 +279,7 @@ impl Sparsity {
         let frozen: Vec<&Leaf> = self.masks.leaves().filter(frozen).collect();
         let sizes = |leaves: &mut dyn Iterator<Item = &Leaf>| leaves.map(Leaf::len).sum::<usize>();
         let model_weights = sizes(&mut trainable.iter()) + sizes(&mut frozen.iter().copied());
-        let method = self.method.as_ref();
-        let report = SparsityReport::new(method, &self.masks, &self.history, model_weights);
+        let report = SparsityReport::new(&self.plan, &self.masks, &self.history, model_weights);
         let granularities = self.settled.iter().map(|rule| rule.granularity);
         let report = report.with_aims(&self.targets, granularities);
         report.with_frozen(&frozen).with_work(&self.work)
@@ -290,7 +297,7 @@ impl Sparsity {
     }
 
     /// The step of the learning-rate schedule and of the data that belongs to a step of the
-    /// optimizer: the same but for methods that rewind, as [`LotteryTicket`](crate::sparse::LotteryTicket)
+    /// optimizer: the same but for methods that rewind, as [`LotteryTicket`](crate::LotteryTicket)
     /// does.
     ///
     /// A method's own steps count from the attach. Until its first step is taken, any step is taken

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::history::History;
 use super::work::Work;
 use crate::masks::{LiveSet, Masks, count};
-use crate::sparse::method::SparsityMethod;
 use crate::sparse::parts::Granularity;
+use crate::sparse::plan::Plan;
 use crate::tree::Leaf;
 
 /// One sparse layer.
@@ -95,12 +95,7 @@ pub struct SparsityReport {
 }
 
 impl SparsityReport {
-    pub(super) fn new(
-        method: &dyn SparsityMethod,
-        masks: &Masks,
-        history: &History,
-        model_weights: usize,
-    ) -> Self {
+    pub(super) fn new(plan: &Plan, masks: &Masks, history: &History, model_weights: usize) -> Self {
         let layers = masks.leaves().enumerate().map(|(i, leaf)| {
             let live = masks
                 .live_set(leaf.id)
@@ -123,8 +118,8 @@ impl SparsityReport {
             }
         });
         Self {
-            method: method.name().to_string(),
-            target_sparsity: method.sparsity(),
+            method: plan.name.to_string(),
+            target_sparsity: plan.sparsity,
             layers: layers.collect(),
             live_weights: masks.live_weights(),
             prunable_weights: masks.prunable_weights(),

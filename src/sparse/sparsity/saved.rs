@@ -76,7 +76,7 @@ impl Sparsity {
         self.method.validate()?;
         let device = device_of(model);
         let leaves = masked_leaves(model, &parts.history)?;
-        let rules = self.rules.settle(&leaves, self.method.as_ref())?;
+        let rules = self.rules.settle(&leaves, &self.plan)?;
         let targets = self.target_densities(&leaves, &rules)?;
         let masks = Masks::from_bytes(parts.masks, &leaves)?;
         let (mut history, latent) = History::from_bytes(parts.history, &leaves, &device)?;
@@ -99,6 +99,7 @@ impl Sparsity {
     /// The second half, which changes everything or, if the method refuses its memory, nothing.
     pub(crate) fn take_over(&mut self, read: Read) -> Result<()> {
         self.method.load_state(read.method)?;
+        self.plan = self.method.plan();
         self.masks = read.masks;
         self.history = read.history;
         self.latent = read.latent;
@@ -119,7 +120,7 @@ impl Sparsity {
         masks: &Masks,
         history: &History,
     ) -> Result<()> {
-        if self.method.name() == "dense" || history.progress.given {
+        if !self.plan.masks || history.progress.given {
             return Ok(());
         }
         let group = self.group.as_ref();

@@ -16,7 +16,7 @@ use crate::error::{Result, warn};
 use crate::masks::{LiveSet, Masks, Scope, count};
 use crate::objective::Passes;
 use crate::sparse::parts::selection::generator;
-use crate::sparse::{Regrown, Weight};
+use crate::sparse::{GradientUse, Regrown, Weight};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// What a change of masks did.
@@ -43,7 +43,7 @@ impl Sparsity {
         self.frozen = self.masks.leaves().map(is_frozen).collect();
         let progress = &mut self.history.progress;
         progress.begun = Some(progress.beginning(step));
-        if self.method.rewind_step() != Some(self.own_step(step)) {
+        if self.plan.rewind_step != Some(self.own_step(step)) {
             return;
         }
         let paths = trainable.iter().map(|leaf| leaf.path.clone());
@@ -70,7 +70,7 @@ impl Sparsity {
 
     /// Whether the gradient of a step is remembered.
     fn remembers(&self, step: u64) -> bool {
-        let memory = self.method.gradient_memory();
+        let memory = self.plan.memory;
         memory.takes(|steps| self.method.is_due_within(self.own_step(step), steps))
     }
 
@@ -85,7 +85,7 @@ impl Sparsity {
 
     /// Whether the gradients of dead weights are ranked or remembered in a step.
     fn ranks(&self, step: u64) -> bool {
-        self.observes(step) && self.method.needs_dense_gradient()
+        self.observes(step) && self.plan.gradients == GradientUse::All
     }
 
     /// Adds up what a step has cost, before its change of masks.
@@ -109,7 +109,7 @@ impl Sparsity {
     /// Adds a step's gradient to the method's memory, if it has one.
     pub(crate) fn remember(&mut self, step: u64, gradient: &ParamVector) {
         if self.remembers(step) {
-            let memory = self.method.gradient_memory();
+            let memory = self.plan.memory;
             let masked = gradient.clone().filter(|id| self.masks.contains(id));
             self.history.gradient = memory.add(&self.history.gradient, masked);
         }
@@ -158,8 +158,8 @@ impl Sparsity {
         let (weights, without_gradient) = self.weights(&model, &leaves, gradient)?;
         let live = self.choose(own_step, &weights)?;
         self.count(step, &without_gradient);
-        check_units(&leaves, &self.settled, &live, self.method.as_ref())?;
-        if self.method.gradient_memory().ends_with_update() {
+        check_units(&leaves, &self.settled, &live, &self.plan)?;
+        if self.plan.memory.ends_with_update() {
             self.history.gradient = ParamVector::default();
         }
         let training = self.method.training(&weights, &live)?;
@@ -178,7 +178,7 @@ impl Sparsity {
                 _ => both(old, new),
             };
             update.kept.insert(leaf.id, kept);
-            if let Regrown::Normal { std } = self.method.regrown() {
+            if let Regrown::Normal { std } = self.plan.regrown {
                 let grown: LiveSet = pairs().map(|(old, new)| *new && !*old).collect();
                 let values = normal(&grown, std, generator(self.seed, own_step, &leaf.path));
                 let kind = (&device_of(&model).without_autodiff(), DType::F32);
@@ -230,7 +230,7 @@ impl Sparsity {
         let mut without = Vec::new();
         for (place, (weight, leaf)) in weights.iter_mut().zip(leaves).enumerate() {
             weight.sits_out = self.frozen.get(place) == Some(&true);
-            if !self.method.needs_gradient() {
+            if self.plan.gradients == GradientUse::None {
                 continue;
             }
             let slopes = gradient.get(leaf.id).map(numbers);
