@@ -171,7 +171,8 @@ fn bounds(owners: &[Option<usize>], number: usize) -> Bounds {
     let places = || (0..owners.len()).filter(|place| owners[*place] == Some(number));
     let low = |axis: fn(usize) -> usize| places().map(axis).min().unwrap_or(0) as f64;
     let high = |axis: fn(usize) -> usize| places().map(|at| axis(at) + 1).max().unwrap_or(0) as f64;
-    let (x, y): (fn(usize) -> usize, fn(usize) -> usize) = (|at| at % SIDE, |at| at / SIDE);
+    let x = |at| at % SIDE;
+    let y = |at| at / SIDE;
     Bounds {
         left: low(x),
         top: low(y),
