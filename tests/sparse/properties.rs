@@ -327,8 +327,20 @@ fn a_schedule_that_was_never_given_is_refused() {
 /// steps is too large.
 #[test]
 fn schedules_are_scaled_to_a_run() {
-    let rigl = RigL::new(0.9).every(100).until(750);
-    assert_eq!(RigL::new(0.9).over(1000), rigl);
+    assert_eq!(
+        RigL::new(0.9).over(1000),
+        RigL::new(0.9).every(50).until(750)
+    );
+    assert_eq!(RigL::new(0.9).over(40_000), RigL::new(0.9).until(30_000));
+    assert_eq!(
+        RigL::new(0.9).over(40_000),
+        RigL::new(0.9).every(100).until(30_000)
+    );
+    assert_eq!(
+        RigL::new(0.9).over(1000).every(3),
+        RigL::new(0.9).every(3).over(1000)
+    );
+    assert!((0..60).any(|step| RigL::new(0.9).over(60).is_due(step)));
     assert_eq!(
         Set::new(0.9).over(1000),
         Set::new(0.9).every(10).until(1000)

@@ -15,7 +15,7 @@ use crate::sparse::parts::{
 /// | `sparsity` | | [0, 1) |
 /// | `distribution` | ERK | |
 /// | `schedule.end` (T_end) | 75 % of the training steps, which [`over`](Self::over) is told | |
-/// | `schedule.every` (ΔT) | 100 | ≥ 1 |
+/// | `schedule.every` (ΔT) | 100; by `over` at most a twentieth of training | ≥ 1 |
 /// | `schedule.fraction` (α) | 0.3 | [0, 1] |
 /// | `schedule.decay` | cosine | |
 /// | `memory` | the gradient of one batch | |
@@ -52,7 +52,7 @@ impl RigL {
         Self {
             sparsity,
             distribution: Distribution::Erk,
-            schedule: UpdateSchedule::every(100),
+            schedule: UpdateSchedule::every(0),
             memory: GradientMemory::Batch,
         }
     }
@@ -65,10 +65,11 @@ impl RigL {
 
     /// Freezes masks after three quarters of so many training steps, as in the paper.
     ///
-    /// Masks change every 100 steps; a run of a few hundred wants a smaller interval, by
-    /// [`every`](Self::every).
+    /// If no interval is [given](Self::every), it is the paper's 100 steps or a twentieth of
+    /// training, whichever is shorter: a run of a few hundred steps would see no change else.
     pub fn over(mut self, steps: u64) -> Self {
-        self.schedule = self.schedule.until(share(steps, 3, 4));
+        let every = (steps / 20).clamp(1, 100);
+        self.schedule = self.schedule.filled(every, share(steps, 3, 4));
         self
     }
 
@@ -85,7 +86,7 @@ impl RigL {
     }
 }
 
-schedule_setters!(RigL);
+schedule_setters!(RigL, 100);
 
 impl Recipe for RigL {
     fn parts(&self, draw: Draw) -> Parts {

@@ -6,9 +6,13 @@ pub(super) fn share(steps: u64, parts: u64, of: u64) -> u64 {
     (u128::from(steps) * u128::from(parts) / u128::from(of)) as u64
 }
 
-/// The setters of a method with a `schedule`.
+/// The setters of a method with a `schedule`, and the interval that it has where none is given; 0
+/// if one has to be.
 macro_rules! schedule_setters {
     ($Method:ident) => {
+        schedule_setters!($Method, 0);
+    };
+    ($Method:ident, $every:literal) => {
         impl $Method {
             /// Sets the number of steps between changes of masks, and of those before the first.
             pub fn every(mut self, steps: u64) -> Self {
@@ -19,7 +23,7 @@ macro_rules! schedule_setters {
 
             /// Freezes masks from a step on.
             pub fn until(mut self, step: u64) -> Self {
-                self.schedule.end = Some(step);
+                self.schedule = self.schedule.filled($every, step);
                 self
             }
 
