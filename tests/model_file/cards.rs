@@ -267,7 +267,8 @@ fn cards_that_lie_are_refused() {
     for (lie, named) in lies {
         save(&path);
         forged(&path, lie);
-        let message = load().unwrap_err().to_string();
+        // With its sources.
+        let message = format!("{:#}", anyhow::Error::from(load().unwrap_err()));
         assert!(message.contains(named), "{message}");
         assert!(message.contains("model.safetensors"), "{message}");
     }
