@@ -125,7 +125,7 @@ pub struct DataArgs {
     /// Height and width that the images of a folder are made [default: the file's; resnet32 32, deit 224].
     #[arg(long, value_name = "PIXELS")]
     pub image_size: Option<usize>,
-    /// Use only the first N training images [default: 4000 of the built-in 6000, else all].
+    /// Use only the first N training images [default: all].
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Use only the first N test images [default: all].
@@ -287,14 +287,14 @@ impl DataArgs {
             .unwrap_or(DatasetName::FashionMnist)
     }
 
-    /// Whether the images are those in the program: then the defaults make a run of two minutes.
+    /// Whether the images are those in the program: then the defaults make a run of minutes.
     pub fn is_built_in(&self) -> bool {
         self.dataset() == DatasetName::FashionMnist && self.data.is_none()
     }
 
     /// Number of training images to use; `None` for all.
     pub fn limit(&self) -> Option<usize> {
-        self.limit.or(self.is_built_in().then_some(4000))
+        self.limit
     }
 }
 

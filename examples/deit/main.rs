@@ -113,7 +113,7 @@ impl Program for Deits {
         method: MethodName::Svite,
         sparsity: 0.5,
         optimizer: OptimizerName::Adamw,
-        epochs: [10, 300],
+        epochs: [7, 300],
         adamw_lr: [3e-3, 1e-3],
         warmup: 0.05,
         decays_vectors: false,

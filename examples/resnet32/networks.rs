@@ -55,7 +55,7 @@ impl Program for ResNets {
         method: MethodName::Rigl,
         sparsity: 0.9,
         optimizer: OptimizerName::Sgd,
-        epochs: [2, 160],
+        epochs: [10, 160],
         adamw_lr: [1e-3, 1e-3],
         warmup: 0.0,
         decays_vectors: true,
