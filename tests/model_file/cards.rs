@@ -245,7 +245,7 @@ fn cards_that_lie_are_refused() {
         (|card| card["config"]["depth"] = 9.into(), "depth = 9"),
         (
             |card| card["config"] = json!({"depth": 8}),
-            "its configuration: missing field",
+            "its configuration cannot be read: missing field",
         ),
         (
             |card| card["classes"] = json!(["cat", "dog"]),
