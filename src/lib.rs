@@ -9,7 +9,7 @@
 //! | at `θ`: [`Plain`] | ✓ | ✓ | ✓ | ✓ | ✓ |
 //! | at `θ + ρ g/‖g‖`: [`Sam`] | ✓ | ✓ | ✓ | ✓ | ✓ |
 //! | at `θ + ρ ĝ/‖ĝ‖`, ĝ from forward passes: [`ZoSam`] | ✓ | ✓ | ✓ | ✓ | ✓ |
-//! | your [`Perturbation`](perturb::Perturbation) | ✓ | ✓ | ✓ | ✓ | ✓ |
+//! | your [`Perturbation`] | ✓ | ✓ | ✓ | ✓ | ✓ |
 //!
 //! ```
 //! # #[cfg(all(feature = "flex", feature = "models"))] {

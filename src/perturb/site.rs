@@ -31,7 +31,7 @@ pub struct Site<'a> {
     pub step: u64,
     /// The base learning rate, where the step knows it.
     pub lr: Option<f64>,
-    /// What the [`Schedule`] multiplies radii by.
+    /// What the [`Schedule`](super::Schedule) multiplies radii by.
     pub strength: f64,
 }
 
