@@ -34,8 +34,8 @@ pub struct Ascent<M, E> {
     /// The twin whose forward pass at `θ` sets the running statistics; by default the pass that is
     /// differentiated does.
     pub buffers: Option<M>,
-    /// The gradient at `θ`, where it has been measured and [`descend`](super::Perturbation::descend) or the growth
-    /// of weights may want it.
+    /// The gradient at `θ`, where it has been measured and
+    /// [`descend`](super::Perturbation::descend) or the growth of weights may want it.
     pub here: Option<ParamVector>,
     /// Set if `ε` had to be given up.
     pub plain: Option<PlainReason>,
