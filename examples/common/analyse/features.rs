@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 use zosam::analysis::{class_activation, dead_channels, feature_maps, linear_cka};
 use zosam::checkpoint::write_atomically;
@@ -159,11 +159,12 @@ impl FileTask for Looking<'_> {
         let likeliest = logits.narrow(0, self.image, 1).argmax(1);
         let class = likeliest.into_scalar::<i64>() as usize;
         let evidence = layers.last().and_then(|last| {
-            let maps = last.values.clone().narrow(0, self.image, 1).squeeze_dim(0);
-            Some(class_activation(
-                maps,
-                weights_of(&opened.model, class, last)?,
-            ))
+            let maps: Tensor<3> = last.values.clone().narrow(0, self.image, 1).squeeze_dim(0);
+            let sizes = [maps.dims()[0], opened.classes.len()];
+            let weights = weights_of(&opened.model, sizes, class)?;
+            // The map is small: the host is as good a place as any.
+            let maps = Tensor::from_data(maps.into_data(), &Device::flex());
+            Some(class_activation(maps, weights))
         });
         self.seen.push(Seen {
             name: self.analysis.name,
@@ -175,13 +176,12 @@ impl FileTask for Looking<'_> {
     }
 }
 
-/// The classifier's weights for a class, one for each channel of the last layer.
-fn weights_of(model: &impl Module, class: usize, last: &Layer) -> Option<Tensor<1>> {
-    let leaves = tree::leaves(model);
-    let is_classifier = |leaf: &&tree::Leaf| leaf.layer == "Linear" && leaf.shape.len() == 2;
-    let classifier = leaves.iter().rev().find(is_classifier)?;
-    let [channels, classes] = [classifier.shape[0], classifier.shape[1]];
-    let values = tree::values(model).get(classifier.id)?.clone();
-    let weights = values.reshape([channels, classes]).narrow(1, class, 1);
-    (last.values.dims()[1] == channels).then(|| weights.reshape([channels]))
+/// The classifier's weights for a class, one for each channel of the last layer: the last weight that goes from these
+/// channels to the classes.
+fn weights_of(model: &impl Module, sizes: [usize; 2], class: usize) -> Option<Tensor<1>> {
+    let tensors = tree::named_tensors(model).into_iter().rev();
+    let mut classifiers = tensors.filter(|(_, data)| data.shape().to_vec() == sizes);
+    let (_, data) = classifiers.next()?;
+    let weights = Tensor::<2>::from_data(data, &Device::flex());
+    Some(weights.narrow(1, class, 1).reshape([sizes[0]]))
 }
