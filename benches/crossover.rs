@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `conv` and `linear`: forward and both gradients through burn's autodiff on flex, against flex's dense products. `inference`: one
-//! image through `FramedConv` or `PackedConv` against `DenseConv`. Masks are random, the two paths take turns; a cell is dense time over sparse time,
+//! image through `MosaicConv` or `PackedConv` against `DenseConv`. Masks are random, the two paths take turns; a cell is dense time over sparse time,
 //! the median of turns. The last column is where the ratio falls to 1, interpolated.
 
 use std::time::Instant;
@@ -15,7 +15,7 @@ use burn::module::{Module, Param};
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::{LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor};
-use zosam::kernels::{ConvShape, ConvStructure, DenseConv, Epilogue, FramedConv};
+use zosam::kernels::{ConvShape, ConvStructure, DenseConv, Epilogue, MosaicConv};
 use zosam::masks::{Execution, Masks};
 use zosam::nn::{Conv2d, Linear};
 use zosam::{RandomStatic, Sparsity};
@@ -168,8 +168,8 @@ fn inference([from, to, kernel, height, width, stride]: [usize; 6], density: f64
     let mut output = vec![0.0; shape.outputs()];
     let mut run_dense = || dense.forward(&input, none, &mut output);
     // As a network chooses.
-    if height > 1 && FramedConv::takes(&shape) {
-        let sparse = FramedConv::new(shape, &weight, &live).expect("a valid shape");
+    if height > 1 && MosaicConv::takes(&shape) {
+        let sparse = MosaicConv::new(shape, &weight, &live).expect("a valid shape");
         let [inputs, outputs] = sparse.numbers();
         let (input, mut output) = (vec![0.5; inputs], vec![0.0; outputs]);
         return ratio_of(&mut run_dense, || sparse.forward(&input, none, &mut output));

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Weights are random: neither time nor size depends on their values. `benches/inference_peer.py` runs the same networks in
-//! ONNX Runtime and OpenVINO, taking turns with this program (`serve`).
+//! ONNX Runtime and OpenVINO, taking turns with this program (`serve`, which also tells the time of
+//! each operation if the variable `PROFILE` is set).
 
 #[path = "common/onnx_case.rs"]
 mod onnx_case;
@@ -262,6 +263,10 @@ fn answer<M: Family>(
     let images = images(batch, side);
     seconds(&sparse, &images)?;
     let runs: Result<Vec<f64>> = (0..7).map(|_| seconds(&sparse, &images)).collect();
+    // Each operation, for whoever asks where the time goes; standard output is the peer's.
+    if std::env::var_os("PROFILE").is_some() {
+        eprintln!("{}", sparse.profile(&[Input::Float(&images)], 50)?);
+    }
     println!("{}", fastest(runs?));
     Ok(())
 }

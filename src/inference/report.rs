@@ -12,8 +12,8 @@ use super::plan::{Action, Plan};
 pub enum Arithmetic {
     /// Live weights alone.
     Sparse,
-    /// Live weights alone, on images that lie in frames of zeros.
-    SparseInFrames,
+    /// Live weights alone, on images that lie in pieces, see [`Mosaic`](crate::kernels::Mosaic).
+    SparseInPieces,
     /// Outputs that have a live weight, densely.
     Dense,
     /// The engine's own, without weights.
@@ -28,7 +28,7 @@ impl fmt::Display for Arithmetic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Sparse => "sparse",
-            Self::SparseInFrames => "sparse, framed",
+            Self::SparseInPieces => "sparse, in pieces",
             Self::Dense => "dense",
             Self::Direct => "direct",
             Self::Nothing => "-",

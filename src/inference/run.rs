@@ -92,7 +92,7 @@ pub(super) enum Target<'a> {
 /// What a run writes, kept from run to run.
 #[derive(Debug)]
 pub(super) struct Memory {
-    buffers: Vec<Vec<f32>>,
+    buffers: Vec<Buffer>,
     interpreter: Option<Interpreter>,
 }
 
@@ -103,10 +103,38 @@ impl Memory {
                 .buffers
                 .sizes
                 .iter()
-                .map(|length| vec![0.0; *length])
+                .map(|length| Buffer::new(*length))
                 .collect(),
             interpreter: plan.program.interpreter(),
         }
+    }
+}
+
+/// Numbers that begin at a cache line, so that vectors of images in pieces never cross one.
+#[derive(Debug, Default)]
+struct Buffer {
+    memory: Vec<f32>,
+    first: usize,
+}
+
+impl Buffer {
+    fn new(length: usize) -> Self {
+        const LINE: usize = 64;
+        let memory = vec![0.0; length + LINE / size_of::<f32>()];
+        // Where the place cannot be told, any will do: it only costs time.
+        let first = memory
+            .as_ptr()
+            .align_offset(LINE)
+            .min(LINE / size_of::<f32>());
+        Self { memory, first }
+    }
+
+    fn numbers(&self) -> &[f32] {
+        &self.memory[self.first..]
+    }
+
+    fn numbers_mut(&mut self) -> &mut [f32] {
+        &mut self.memory[self.first..]
     }
 }
 
@@ -114,7 +142,7 @@ impl Memory {
 pub(crate) struct Sources<'a> {
     regions: &'a [Region],
     places: &'a [Place],
-    buffers: &'a [Vec<f32>],
+    buffers: &'a [Buffer],
     inputs: &'a [Input<'a>],
 }
 
@@ -131,7 +159,7 @@ impl<'a> Sources<'a> {
             length,
         } = self.regions[at];
         let all: &[f32] = match &self.places[slot] {
-            Place::Buffer(buffer) => &self.buffers[*buffer][..],
+            Place::Buffer(buffer) => self.buffers[*buffer].numbers(),
             Place::Input(input) => match self.inputs[*input] {
                 Input::Float(numbers) => numbers,
                 Input::Int(_) => &[],
@@ -228,7 +256,7 @@ impl Plan {
         let length = to.map_or(0, |slot| self.buffers.lengths[slot]);
         let output = target
             .as_mut()
-            .map_or(&mut [][..], |target| &mut target[..length]);
+            .map_or(&mut [][..], |target| &mut target.numbers_mut()[..length]);
         if cfg!(debug_assertions) {
             // A step that leaves a number unwritten shows itself.
             output.fill(f32::NAN);

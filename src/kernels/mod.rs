@@ -35,10 +35,10 @@ pub(crate) mod activation;
 mod conv;
 pub(crate) mod dense;
 pub(crate) mod elementwise;
-mod frame;
 mod interleaved;
 mod linear;
 mod memory;
+mod mosaic;
 mod norm;
 mod plane;
 mod products;
@@ -51,10 +51,10 @@ pub(crate) mod softmax;
 pub(crate) mod standardise;
 pub(crate) mod strided;
 
-pub use conv::{ConvStructure, DenseConv, Epilogue, FramedConv, PackedConv};
-pub use frame::Frame;
+pub use conv::{ConvStructure, DenseConv, Epilogue, MosaicConv, PackedConv};
 pub use linear::LinearStructure;
 pub use memory::keep_freed_memory;
+pub use mosaic::Mosaic;
 #[cfg(feature = "flex")]
 pub(crate) use norm::Source;
 pub use norm::{BatchNorm, GradientMask, NormFactors, NormGradients};

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::simd::Simd;
 
-/// The most vectors of a tile: what x86's 16 registers hold beside a weight.
+/// The most vectors of a tile in one line: what x86's 16 registers hold beside a weight.
 pub(crate) const TILE: usize = 12;
 
 /// Live weights, row by row: where each finds its source, and where its value lies in the dense
@@ -116,26 +116,44 @@ pub(crate) struct Row<'a> {
     pub(crate) to: *mut f32,
 }
 
-/// The vectors of a tile: where the source's first is, and from one to the next on both sides.
+/// The vectors of a tile: lines of as many each.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile {
+    /// The source's first.
     pub(crate) from: *const f32,
+    /// From a vector to the next of its line, on both sides.
     pub(crate) steps: [usize; 2],
-    /// At most [`TILE`].
-    pub(crate) count: usize,
+    /// From a line to the next, on both sides.
+    pub(crate) pitches: [usize; 2],
+    /// Lines, 1 to 4, and vectors of each: at most [`TILE`] in one line, 8 in several.
+    pub(crate) size: [usize; 2],
     /// Whether negative results become zero; NaN stays.
     pub(crate) relu: bool,
 }
 
+impl Tile {
+    /// One line of so many vectors.
+    pub(crate) fn line(from: *const f32, steps: [usize; 2], count: usize) -> Self {
+        Self {
+            from,
+            steps,
+            pitches: [0; 2],
+            size: [1, count],
+            relu: false,
+        }
+    }
+}
+
 /// One tile of some rows: `to[i] = start + Σ weight · from[offset + i]` for the tile's vectors,
-/// then ReLU if wanted.
+/// then ReLU if wanted. Tiles of several `LINES` are compiled only for whoever has them, and those
+/// have at most 8 vectors.
 ///
 /// # Safety
 /// The tile's source is valid for its vectors at every offset of the entries, the rows' targets and
 /// what they start on for them; rows `2 k` and `2 k + 1` have the same offsets if rows are
 /// `paired`; the CPU has the instructions of `S`.
 #[inline(always)]
-pub(crate) unsafe fn multiply_rows<'a, S: Simd>(
+pub(crate) unsafe fn multiply_rows<'a, S: Simd, const LINES: bool>(
     rows: Range<usize>,
     paired: bool,
     tile: Tile,
@@ -146,23 +164,23 @@ pub(crate) unsafe fn multiply_rows<'a, S: Simd>(
         // SAFETY: the caller's contract.
         unsafe {
             if paired && at.is_multiple_of(2) && at + 1 < rows.end {
-                multiply_pair::<S>([row(at), row(at + 1)], tile);
+                multiply_pair::<S, LINES>([row(at), row(at + 1)], tile);
                 at += 2;
             } else {
-                multiply_row::<S>(row(at), tile);
+                multiply_row::<S, LINES>(row(at), tile);
                 at += 1;
             }
         }
     }
 }
 
-/// Calls [`multiply`] with the number of vectors as a constant.
+/// Calls [`multiply`] with the size of the tile as constants.
 macro_rules! multiply_vectors {
-    ($count:expr, $rows:expr, $tile:expr, $first:expr, $($size:literal)*) => {
-        match $count {
-            0 => {}
-            $($size => multiply::<S, _, $size>($rows, $tile, $first),)*
-            _ => unreachable!("tiles have at most {TILE} vectors"),
+    ($size:expr, $rows:expr, $tile:expr, $first:expr, $($lines:literal: $($count:literal)*),*) => {
+        match $size {
+            [_, 0] => {}
+            $($([$lines, $count] => multiply::<S, _, $lines, $count>($rows, $tile, $first),)*)*
+            size => unreachable!("there is no tile of {size:?} vectors"),
         }
     };
 }
@@ -170,22 +188,46 @@ macro_rules! multiply_vectors {
 /// # Safety
 /// As for [`multiply_rows`].
 #[inline(always)]
-unsafe fn multiply_row<S: Simd>(row: Row<'_>, tile: Tile) {
+unsafe fn multiply_row<S: Simd, const LINES: bool>(row: Row<'_>, tile: Tile) {
     // SAFETY: the caller's contract.
-    unsafe { multiply_vectors!(tile.count, [row], tile, 0, 1 2 3 4 5 6 7 8 9 10 11 12) }
+    unsafe {
+        match LINES {
+            false => {
+                multiply_vectors!(tile.size, [row], tile, 0, 1: 1 2 3 4 5 6 7 8 9 10 11 12)
+            }
+            true => {
+                multiply_vectors!(tile.size, [row], tile, 0,
+                    1: 1 2 3 4 5 6 7 8, 2: 1 2 3 4, 3: 1 2, 4: 1 2)
+            }
+        }
+    }
 }
 
-/// Two rows with the same offsets, one half of the tile after the other, so that their sums fit in
-/// the registers.
+/// Two rows with the same offsets, one half of a long line after the other, so that their sums fit
+/// in the registers.
 ///
 /// # Safety
 /// As for [`multiply_rows`].
 #[inline(always)]
-unsafe fn multiply_pair<S: Simd>(rows: [Row<'_>; 2], tile: Tile) {
-    let half = tile.count.div_ceil(2);
-    for (first, count) in [(0, half), (half, tile.count - half)] {
+unsafe fn multiply_pair<S: Simd, const LINES: bool>(rows: [Row<'_>; 2], tile: Tile) {
+    let [lines, count] = tile.size;
+    let half = match count <= TILE / 2 {
+        true => count,
+        false => count.div_ceil(2),
+    };
+    for (first, count) in [(0, half), (half, count - half)] {
         // SAFETY: the caller's contract.
-        unsafe { multiply_vectors!(count, rows, tile, first, 1 2 3 4 5 6) }
+        unsafe {
+            match LINES {
+                false => {
+                    multiply_vectors!([lines, count], rows, tile, first, 1: 1 2 3 4 5 6)
+                }
+                true => {
+                    multiply_vectors!([lines, count], rows, tile, first,
+                        1: 1 2 3 4 5 6, 2: 1 2 3, 3: 1 2, 4: 1)
+                }
+            }
+        }
     }
 }
 
@@ -200,36 +242,42 @@ pub(crate) fn tiles(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// `T` vectors of `R` rows, from vector `first` on.
+/// `L` lines of `T` vectors of `R` rows, from vector `first` of each line on.
 ///
 /// # Safety
 /// As for [`multiply_rows`]; all rows have the offsets of the first.
 #[inline(always)]
-unsafe fn multiply<S: Simd, const R: usize, const T: usize>(
+unsafe fn multiply<S: Simd, const R: usize, const L: usize, const T: usize>(
     rows: [Row<'_>; R],
     tile: Tile,
     first: usize,
 ) {
     let [from_step, to_step] = tile.steps;
+    let [from_pitch, to_pitch] = tile.pitches;
     // SAFETY: the caller's contract.
     unsafe {
         let from = tile.from.add(first * from_step);
         // Loops and not closures: one that is not inlined has no vector instructions, and every
         // operation becomes a call.
-        let mut sums = [[S::splat(0.0); T]; R];
+        let mut sums = [[[S::splat(0.0); T]; L]; R];
         for (row, sums) in rows.iter().zip(&mut sums) {
             let to = row.to.add(first * to_step);
             match row.start {
-                Start::Bias(bias) => *sums = [S::splat(bias); T],
+                Start::Bias(bias) => *sums = [[S::splat(bias); T]; L],
                 Start::Sums => {
-                    for (index, sum) in sums.iter_mut().enumerate() {
-                        *sum = S::load(to.add(index * to_step));
+                    for (line, sums) in sums.iter_mut().enumerate() {
+                        for (index, sum) in sums.iter_mut().enumerate() {
+                            *sum = S::load(to.add(line * to_pitch + index * to_step));
+                        }
                     }
                 }
                 Start::Onto(numbers, bias) => {
                     let (numbers, bias) = (numbers.add(first * to_step), S::splat(bias));
-                    for (index, sum) in sums.iter_mut().enumerate() {
-                        *sum = S::add(S::load(numbers.add(index * to_step)), bias);
+                    for (line, sums) in sums.iter_mut().enumerate() {
+                        for (index, sum) in sums.iter_mut().enumerate() {
+                            let number = S::load(numbers.add(line * to_pitch + index * to_step));
+                            *sum = S::add(number, bias);
+                        }
                     }
                 }
             }
@@ -240,21 +288,25 @@ unsafe fn multiply<S: Simd, const R: usize, const T: usize>(
             for (row, weight) in rows.iter().zip(&mut weights) {
                 *weight = S::splat(row.entries.get_unchecked(at).weight);
             }
-            for index in 0..T {
-                let source = S::load(from.add(index * from_step));
-                for (sums, &weight) in sums.iter_mut().zip(&weights) {
-                    sums[index] = S::multiply_add(weight, source, sums[index]);
+            for line in 0..L {
+                for index in 0..T {
+                    let source = S::load(from.add(line * from_pitch + index * from_step));
+                    for (sums, &weight) in sums.iter_mut().zip(&weights) {
+                        sums[line][index] = S::multiply_add(weight, source, sums[line][index]);
+                    }
                 }
             }
         }
         for (row, sums) in rows.iter().zip(sums) {
             let to = row.to.add(first * to_step);
-            for (index, sum) in sums.into_iter().enumerate() {
-                let sum = match tile.relu {
-                    true => S::pass_positive(sum, sum),
-                    false => sum,
-                };
-                S::store(to.add(index * to_step), sum);
+            for (line, sums) in sums.into_iter().enumerate() {
+                for (index, sum) in sums.into_iter().enumerate() {
+                    let sum = match tile.relu {
+                        true => S::pass_positive(sum, sum),
+                        false => sum,
+                    };
+                    S::store(to.add(line * to_pitch + index * to_step), sum);
+                }
             }
         }
     }

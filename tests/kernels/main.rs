@@ -1,8 +1,8 @@
 //! The kernels against naive loops in `f64`, on every instruction set that the CPU has.
 
 mod conv;
-mod framed;
 mod linear;
+mod mosaic;
 mod norm;
 mod stream;
 mod twin;

@@ -14,7 +14,7 @@ impl Planner<'_> {
     /// The output lies wherever the input does, seen in another way.
     fn seen(&mut self, node: &Node, look: impl Fn(&View, &[usize]) -> Option<View>) -> Result<()> {
         let (from, to) = (node.inputs[0], node.outputs[0]);
-        self.any(from)?;
+        self.place(from);
         let shape = self.shape(from);
         let look_at = |planner: &Self| -> Vec<View> {
             let views = planner.views(from).iter();
@@ -43,14 +43,14 @@ impl Planner<'_> {
     pub fn permute(&mut self, node: &Node, order: &[usize]) -> Result<()> {
         self.seen(node, |view, _| {
             let strides = order.iter().map(|axis| view.layout.strides[*axis]);
-            Some(strided(view, 0, strides.collect()))
+            strided(view, 0, strides.collect())
         })
     }
 
     pub fn expand(&mut self, node: &Node) -> Result<()> {
         let to = self.shape(node.outputs[0]);
         self.seen(node, |view, from| {
-            Some(strided(view, 0, repeated(&view.layout, from, to)))
+            strided(view, 0, repeated(&view.layout, from, to))
         })
     }
 
@@ -63,10 +63,10 @@ impl Planner<'_> {
                 .zip(starts)
                 .map(|(stride, start)| stride * start);
             let offset = skipped.sum();
-            // Whole planes keep their frames.
+            // Whole planes stay in pieces.
             let is_whole =
                 from.len() == 4 && from[2..] == to[2..] && steps[..2] == [1, 1] && from[0] == 1;
-            if view.layout.frame.is_some() && is_whole {
+            if view.layout.mosaic.is_some() && is_whole {
                 let mut view = view.clone();
                 view.offset += offset;
                 return Some(view);
@@ -75,7 +75,7 @@ impl Planner<'_> {
                 .iter()
                 .zip(steps)
                 .map(|(stride, step)| stride * step);
-            Some(strided(view, offset, strides.collect()))
+            strided(view, offset, strides.collect())
         })
     }
 
@@ -100,18 +100,18 @@ impl Planner<'_> {
                 fill = Some(0.0);
                 continue;
             }
-            let view = match self.is_constant(id) || layout.frame.is_some() {
+            let view = match self.is_constant(id) || layout.mosaic.is_some() {
                 true => self.view(id, &manner.layout(shape))?,
                 false => self.any(id)?,
             };
-            if layout.frame.is_some() {
+            if layout.mosaic.is_some() {
                 let region = self.whole(id, &view);
                 from.push(region);
                 let axes = Axes::new(&[region.length], [&[1], &[1]]);
                 parts.push(Part { axes, to: place });
                 continue;
             }
-            from.push(self.pixels(id, &view));
+            from.push(self.whole(id, &view));
             let axes = Axes::new(shape, [&view.layout.strides, &layout.strides]);
             parts.push(Part { axes, to: place });
         }
@@ -119,16 +119,16 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// As the first computed part lies: in frames if all parts do and channels are put together, or
+    /// As the first computed part lies: in pieces if all parts do and channels are put together, or
     /// in columns.
     fn manner_of_parts(&mut self, node: &Node, axis: usize) -> Result<Manner> {
         let shape = self.shape(node.outputs[0]);
-        let mut frames = node.inputs.iter().map(|id| self.frame(*id));
-        if let Some(Some(frame)) = frames.next()
+        let mut mosaics = node.inputs.iter().map(|id| self.mosaic(*id));
+        if let Some(Some(mosaic)) = mosaics.next()
             && (axis, shape.len(), shape[0]) == (1, 4, 1)
-            && frames.all(|other| other == Some(frame))
+            && mosaics.all(|other| other == Some(mosaic))
         {
-            return Ok(Manner::Framed(frame));
+            return Ok(Manner::Pieces(mosaic));
         }
         let mut computed = node.inputs.iter().filter(|id| !self.is_constant(**id));
         let Some(&first) = computed.next() else {
@@ -150,7 +150,7 @@ impl Planner<'_> {
         let view = self.any(from)?;
         let layout = Layout::plain(self.shape(to));
         let part = part(self.shape(from), &view.layout, &layout, before, None);
-        let region = self.pixels(from, &view);
+        let region = self.whole(from, &view);
         let kernel = Assemble {
             fill: Some(value),
             parts: vec![part],
@@ -179,7 +179,7 @@ impl Planner<'_> {
                 starts.unwrap_or(&none),
                 steps,
             ));
-            from.push(self.pixels(id, &view));
+            from.push(self.whole(id, &view));
         }
         self.run(Arc::new(Assemble { fill: None, parts }), from, to, layout);
         Ok(())
@@ -201,16 +201,16 @@ impl Planner<'_> {
     }
 }
 
-/// A view at other strides, without the frame that its numbers may lie in.
-fn strided(view: &View, offset: usize, strides: Vec<usize>) -> View {
-    View {
+/// A view at other strides; none of what lies in pieces.
+fn strided(view: &View, offset: usize, strides: Vec<usize>) -> Option<View> {
+    view.layout.mosaic.is_none().then(|| View {
         slot: view.slot,
-        offset: view.offset + view.layout.first() + offset,
+        offset: view.offset + offset,
         layout: Layout {
             strides,
-            frame: None,
+            mosaic: None,
         },
-    }
+    })
 }
 
 /// Strides by which a tensor is repeated to a larger shape.

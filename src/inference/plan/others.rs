@@ -9,20 +9,20 @@ use super::view::{Layout, Manner, View};
 use crate::error::Result;
 use crate::inference::graph::{Id, Node, Operation, shapes};
 use crate::inference::steps::{
-    Broadcast, Channels, GroupNorm, LayerNorm, Map, Planes, Pool, PoolKind, Reduce, Softmax,
+    Broadcast, Channels, GroupNorm, LayerNorm, Map, Pool, PoolKind, Reduce, Softmax,
 };
 use crate::kernels::elementwise::{Binary, Instruction, keeps_zero};
 use crate::kernels::standardise::Statistics;
 use crate::kernels::strided::Axes;
 
 impl Planner<'_> {
-    /// A tensor without gaps, as it lies if it has none; in frames only if those may be computed
-    /// with.
-    fn dense(&mut self, id: Id, framed: bool) -> Result<View> {
-        self.any(id)?;
+    /// A tensor without gaps, as it lies if it has none; in pieces only if what lies around them may
+    /// be computed with.
+    fn dense(&mut self, id: Id, pieces: bool) -> Result<View> {
+        self.place(id);
         let shape = self.shape(id);
-        let takes = |view: &&View| match view.layout.frame {
-            Some(_) => framed,
+        let takes = |view: &&View| match view.layout.mosaic {
+            Some(_) => pieces,
             None => view.layout.is_dense(shape),
         };
         match self.views(id).iter().find(takes) {
@@ -34,8 +34,8 @@ impl Planner<'_> {
     pub fn map(&mut self, node: &Node, program: &[Instruction]) -> Result<()> {
         let computed = node.inputs.iter().find(|id| !self.is_constant(**id));
         let first = *computed.unwrap_or(&node.inputs[0]);
-        let framed = keeps_zero(program, node.inputs.len());
-        let layout = self.dense(first, framed)?.layout;
+        let pieces = keeps_zero(program, node.inputs.len());
+        let layout = self.dense(first, pieces)?.layout;
         let mut from = Vec::new();
         for &id in &node.inputs {
             let view = self.view(id, &layout)?;
@@ -69,32 +69,26 @@ impl Planner<'_> {
         let strides = |(id, view): (&Id, &View)| repeated(&view.layout, self.shape(*id), shape);
         let strides: Vec<_> = node.inputs.iter().zip(&views).map(strides).collect();
         let regions = node.inputs.iter().zip(&views);
-        let (axes, from) = match layout.frame {
-            // A plane is one axis, its frame included.
-            Some(frame) => {
-                let planes = [shape[0], shape[1], frame.length()];
-                let whole = |at: usize| match views[at].layout.frame {
+        let from = regions.map(|(id, view)| self.whole(*id, view)).collect();
+        let axes = match layout.mosaic {
+            // A plane is one axis, with what lies around its pieces.
+            Some(mosaic) => {
+                let planes = [shape[0], shape[1], mosaic.length()];
+                let whole = |at: usize| match views[at].layout.mosaic {
                     Some(_) => [strides[at][0], strides[at][1], 1],
                     None => [strides[at][0], strides[at][1], 0],
                 };
                 let [a, b] = [whole(0), whole(1)];
                 let to = [layout.strides[0], layout.strides[1], 1];
-                let from = regions.map(|(id, view)| self.whole(*id, view));
-                (Axes::new(&planes, [&a, &b, &to]), from.collect())
+                Axes::new(&planes, [&a, &b, &to])
             }
-            None => {
-                let from: Vec<_> = regions.map(|(id, view)| self.pixels(*id, view)).collect();
-                (
-                    Axes::new(shape, [&strides[0], &strides[1], &layout.strides]),
-                    from,
-                )
-            }
+            None => Axes::new(shape, [&strides[0], &strides[1], &layout.strides]),
         };
         self.run(Arc::new(Broadcast { function, axes }), from, to, layout);
         Ok(())
     }
 
-    /// Whether whole planes are multiplied by a number each, so that their frames stay zero.
+    /// Whether whole planes are multiplied by a number each, so that what is zero stays so.
     fn scales_planes(&self, node: &Node, function: Binary) -> bool {
         let to = self.shape(node.outputs[0]);
         let is_number = |id: &Id| {
@@ -106,34 +100,23 @@ impl Planner<'_> {
             && node.inputs.iter().filter(|id| is_number(id)).count() == 1
     }
 
-    /// How images lie, in frames or plain.
-    fn planes(&mut self, id: Id) -> Result<(View, Planes)> {
-        let shape = self.shape(id);
-        let [rows, columns] = match shapes::plane(shape) {
-            Ok(size) => size,
-            Err(_) => [1, shape.get(2..).map_or(1, |rest| rest.iter().product())],
-        };
-        self.any(id)?;
-        let view = match self.frame(id) {
-            Some(frame) => self.view(id, &Layout::framed(shape, frame))?,
-            None => self.plain(id)?,
-        };
-        let planes = Planes {
-            rows,
-            columns,
-            frame: view.layout.frame,
-        };
-        Ok((view, planes))
-    }
-
     pub fn channels(&mut self, node: &Node, relu: bool) -> Result<()> {
         let floats = |at: usize| self.graph.floats(node.inputs[at]).unwrap_or(&[]).iter();
         let factors = floats(1).copied().zip(floats(2).copied()).collect();
-        let (view, planes) = self.planes(node.inputs[0])?;
-        let from = vec![self.whole(node.inputs[0], &view)];
+        let id = node.inputs[0];
+        let shape = self.shape(id);
+        self.place(id);
+        let mosaic = self.mosaic(id);
+        let view = match mosaic {
+            Some(mosaic) => self.view(id, &Layout::pieces(shape, mosaic))?,
+            None => self.plain(id)?,
+        };
+        let from = vec![self.whole(id, &view)];
+        let pixels = || shape.get(2..).map_or(1, |rest| rest.iter().product());
         let kernel = Channels {
             factors,
-            planes,
+            length: mosaic.map_or_else(pixels, |mosaic| mosaic.length()),
+            mosaic,
             relu,
         };
         self.run(Arc::new(kernel), from, node.outputs[0], view.layout);
@@ -214,12 +197,12 @@ impl Planner<'_> {
             Operation::MaxPool { window } => (PoolKind::Most, window),
             _ => return Ok(()),
         };
-        let (view, input) = self.planes(from)?;
+        let view = self.plain(from)?;
         let shape = self.shape(to);
         let kernel = Pool {
             kind,
             window,
-            input,
+            input: shapes::plane(self.shape(from)).map_err(unfit)?,
             output: shapes::plane(shape).map_err(unfit)?,
         };
         let region = self.whole(from, &view);
@@ -248,7 +231,7 @@ impl Planner<'_> {
             reduced: Axes::new(&reduced, [&pick(true, strides)]),
             factor: if mean { 1.0 / count as f32 } else { 1.0 },
         };
-        let region = self.pixels(from, &view);
+        let region = self.whole(from, &view);
         self.run(Arc::new(kernel), vec![region], to, layout);
         Ok(())
     }

@@ -7,8 +7,8 @@ use super::view::{Layout, View};
 use crate::error::Result;
 use crate::inference::graph::{Data, Graph, Id, Kind};
 use crate::inference::interpreter::Program;
-use crate::inference::steps::{Assemble, Kernel, Part, Product, PutFrames, TakeFrames};
-use crate::kernels::Frame;
+use crate::inference::steps::{Assemble, Kernel, Part, Product, PutPieces, TakePieces};
+use crate::kernels::Mosaic;
 use crate::kernels::strided::{self, Axes};
 
 /// Memory of a run, or what is there before it.
@@ -133,10 +133,10 @@ impl<'g> Planner<'g> {
         self.graph.constants.contains_key(&id)
     }
 
-    /// A tensor as it lies; the first place, if there are several.
-    pub fn any(&mut self, id: Id) -> Result<View> {
-        if let Some(view) = self.views[id].first() {
-            return Ok(view.clone());
+    /// Sees to it that a tensor lies somewhere.
+    pub fn place(&mut self, id: Id) {
+        if !self.views[id].is_empty() {
+            return;
         }
         match self.graph.constants.get(&id) {
             Some(constant) => {
@@ -145,7 +145,16 @@ impl<'g> Planner<'g> {
             }
             None => self.get(id),
         }
-        Ok(self.views[id][0].clone())
+    }
+
+    /// A tensor as it lies, for whoever walks by strides; the first place, if there are several.
+    pub fn any(&mut self, id: Id) -> Result<View> {
+        self.place(id);
+        let mut views = self.views[id].iter();
+        match views.find(|view| view.layout.mosaic.is_none()) {
+            Some(view) => Ok(view.clone()),
+            None => self.plain(id),
+        }
     }
 
     /// A tensor as it lies, if it lies in a layout.
@@ -155,19 +164,28 @@ impl<'g> Planner<'g> {
         views.find(|view| view.layout.is(layout, shape)).cloned()
     }
 
-    /// A tensor in a layout without gaps or in frames, by a copy if it does not lie so yet.
+    /// A tensor in a layout without gaps or in pieces, by a copy if it does not lie so yet.
     pub fn view(&mut self, id: Id, layout: &Layout) -> Result<View> {
-        let first = self.any(id)?;
+        self.place(id);
         if let Some(view) = self.find(id, layout) {
             return Ok(view);
         }
         let shape = self.shape(id);
+        let plain = Layout::plain(shape);
+        let first = match (layout.mosaic, self.views[id][0].layout.mosaic) {
+            (Some(_), _) => self.view(id, &plain)?,
+            (None, Some(mosaic)) if layout.is(&plain, shape) && self.lies_in_pieces_only(id) => {
+                let from = self.whole(id, &self.views[id][0]);
+                return Ok(self.run(Arc::new(TakePieces(mosaic)), vec![from], id, plain));
+            }
+            _ => self.any(id)?,
+        };
         if let Some(data) = self
             .graph
             .constants
             .get(&id)
             .map(|constant| &*constant.data)
-            && let (Data::Float(numbers), None) = (data, layout.frame)
+            && let (Data::Float(numbers), None) = (data, layout.mosaic)
         {
             let mut turned = vec![0.0; numbers.len()];
             let axes = Axes::new(shape, [&first.layout.strides, &layout.strides]);
@@ -176,23 +194,20 @@ impl<'g> Planner<'g> {
             self.lies(id, slot, layout.clone());
             return Ok(self.views[id][self.views[id].len() - 1].clone());
         }
-        let plain = Layout::plain(shape);
-        let (kernel, from): (Arc<dyn Kernel>, _) = match (layout.frame, first.layout.frame) {
-            (Some(frame), _) => (Arc::new(PutFrames(frame)), self.view(id, &plain)?),
-            (None, Some(frame)) if layout.is(&plain, shape) => (Arc::new(TakeFrames(frame)), first),
-            (None, _) => {
+        let kernel: Arc<dyn Kernel> = match layout.mosaic {
+            Some(mosaic) => Arc::new(PutPieces(mosaic)),
+            None => {
                 let axes = Axes::new(shape, [&first.layout.strides, &layout.strides]);
-                let part = Part { axes, to: 0 };
-                (Arc::new(Assemble::of(part)), first)
+                Arc::new(Assemble::of(Part { axes, to: 0 }))
             }
         };
-        let from = match layout.frame.is_some()
-            || from.layout.frame.is_some() && layout.is(&plain, shape)
-        {
-            true => self.whole(id, &from),
-            false => self.pixels(id, &from),
-        };
+        let from = self.whole(id, &first);
         Ok(self.run(kernel, vec![from], id, layout.clone()))
+    }
+
+    fn lies_in_pieces_only(&self, id: Id) -> bool {
+        let mut views = self.views[id].iter();
+        views.all(|view| view.layout.mosaic.is_some())
     }
 
     /// As [`view`](Self::view), row after row.
@@ -200,23 +215,12 @@ impl<'g> Planner<'g> {
         self.view(id, &Layout::plain(self.shape(id)))
     }
 
-    /// The region of a view with its frames.
+    /// The region of a view.
     pub fn whole(&self, id: Id, view: &View) -> Region {
         Region {
             slot: view.slot,
             offset: view.offset,
             length: view.layout.span(self.shape(id)),
-        }
-    }
-
-    /// The region of a view from its first number on, for whoever walks by strides.
-    pub fn pixels(&self, id: Id, view: &View) -> Region {
-        let whole = self.whole(id, view);
-        let first = view.layout.first().min(whole.length);
-        Region {
-            offset: whole.offset + first,
-            length: whole.length - first,
-            ..whole
         }
     }
 
@@ -238,9 +242,9 @@ impl<'g> Planner<'g> {
         self.views[id][self.views[id].len() - 1].clone()
     }
 
-    /// The frame that a tensor lies in.
-    pub fn frame(&self, id: Id) -> Option<Frame> {
-        self.views[id].iter().find_map(|view| view.layout.frame)
+    /// The pieces that a tensor lies in.
+    pub fn mosaic(&self, id: Id) -> Option<Mosaic> {
+        self.views[id].iter().find_map(|view| view.layout.mosaic)
     }
 
     pub fn kind(&self, id: Id) -> Kind {

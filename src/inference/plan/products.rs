@@ -29,8 +29,11 @@ impl Planner<'_> {
                 false => Product::conv(shape, weight, bias, after.relu),
             },
         )?;
-        let manner = product.frame().map_or(Manner::Plain, Manner::Framed);
-        self.product(node, after, product, manner)
+        let manners = match product.mosaics() {
+            Some(mosaics) => mosaics.map(Manner::Pieces),
+            None => [Manner::Plain; 2],
+        };
+        self.product(node, after, product, manners)
     }
 
     pub fn linear(&mut self, node: &Node, after: After) -> Result<()> {
@@ -42,7 +45,7 @@ impl Planner<'_> {
         let product = self.shared(node, after, outputs, key, |weight, bias| {
             Product::linear(sizes, weight, bias, after.relu)
         })?;
-        self.product(node, after, product, Manner::Columns)
+        self.product(node, after, product, [Manner::Columns; 2])
     }
 
     /// The kernel of an operation, a new one unless another operation has the same.
@@ -68,24 +71,24 @@ impl Planner<'_> {
         Ok(product)
     }
 
-    /// A step whose input, residual and output lie in one manner.
+    /// A step whose input lies in one manner, and residual and output in one.
     fn product(
         &mut self,
         node: &Node,
         after: After,
         product: Arc<Product>,
-        manner: Manner,
+        [before, behind]: [Manner; 2],
     ) -> Result<()> {
-        let mut read = |id: Id| -> Result<_> {
+        let mut read = |id: Id, manner: Manner| -> Result<_> {
             let view = self.view(id, &manner.layout(self.shape(id)))?;
             Ok(self.whole(id, &view))
         };
-        let mut from = vec![read(node.inputs[0])?];
+        let mut from = vec![read(node.inputs[0], before)?];
         if let Some(at) = after.residual_at() {
-            from.push(read(node.inputs[at])?);
+            from.push(read(node.inputs[at], behind)?);
         }
         let to = node.outputs[0];
-        let layout = manner.layout(self.shape(to));
+        let layout = behind.layout(self.shape(to));
         self.run(product, from, to, layout);
         if self.taken.iter().all(|(id, _)| *id != node.inputs[1]) {
             self.taken.push((node.inputs[1], self.steps.len() - 1));
@@ -99,7 +102,7 @@ impl Planner<'_> {
         let (axes, strides) = (shape.len() - 2, &view.layout.strides);
         let outer = Layout {
             strides: strides[..axes].to_vec(),
-            frame: None,
+            mosaic: None,
         };
         let size = [shape[axes], shape[axes + 1]];
         let strides = [strides[axes], strides[axes + 1]];
@@ -119,7 +122,7 @@ impl Planner<'_> {
             places: Axes::new(before, [&left_strides, &right_strides]),
             matrices: [left, right],
         };
-        let from = vec![self.pixels(a, &views[0]), self.pixels(b, &views[1])];
+        let from = vec![self.whole(a, &views[0]), self.whole(b, &views[1])];
         self.run(Arc::new(kernel), from, to, Layout::plain(shape));
         Ok(())
     }
@@ -137,7 +140,7 @@ impl Planner<'_> {
             };
             matrices.push(matrix);
             strides.push(outer);
-            from.push(self.pixels(id, &view));
+            from.push(self.whole(id, &view));
         }
         let none = vec![0; before.len()];
         let [q, k, v] = [0, 1, 2].map(|at| &strides[at][..]);

@@ -1,13 +1,13 @@
 //! How the numbers of a tensor lie in memory.
 
-use crate::kernels::Frame;
+use crate::kernels::Mosaic;
 
 /// The ways in which tensors like to lie.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Manner {
     Plain,
     Columns,
-    Framed(Frame),
+    Pieces(Mosaic),
 }
 
 impl Manner {
@@ -15,16 +15,17 @@ impl Manner {
         match self {
             Self::Plain => Layout::plain(shape),
             Self::Columns => Layout::columns(shape),
-            Self::Framed(frame) => Layout::framed(shape, frame),
+            Self::Pieces(mosaic) => Layout::pieces(shape, mosaic),
         }
     }
 }
 
-/// The distance of neighbours on each axis; images may lie in frames of zeros.
+/// The distance of neighbours on each axis; or planes that are cut into pieces, whose pixels have no
+/// such distance.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Layout {
     pub strides: Vec<usize>,
-    pub frame: Option<Frame>,
+    pub mosaic: Option<Mosaic>,
 }
 
 impl Layout {
@@ -36,7 +37,7 @@ impl Layout {
         }
         Self {
             strides,
-            frame: None,
+            mosaic: None,
         }
     }
 
@@ -60,18 +61,18 @@ impl Layout {
         layout
     }
 
-    /// Images `[N, C, H, W]` in frames.
-    pub fn framed(shape: &[usize], frame: Frame) -> Self {
-        let [down, length] = [frame.pitch(), frame.length()];
+    /// Images `[N, C, H, W]` in pieces: strides of images and channels, and none within a plane.
+    pub fn pieces(shape: &[usize], mosaic: Mosaic) -> Self {
+        let length = mosaic.length();
         Self {
-            strides: vec![shape[1] * length, length, down, 1],
-            frame: Some(frame),
+            strides: vec![shape[1] * length, length, 0, 0],
+            mosaic: Some(mosaic),
         }
     }
 
     /// Whether another is the same, axes of one element left aside.
     pub fn is(&self, other: &Self, shape: &[usize]) -> bool {
-        self.frame == other.frame && same(&self.strides, &other.strides, shape)
+        self.mosaic == other.mosaic && same(&self.strides, &other.strides, shape)
     }
 
     /// Whether numbers lie side by side without gaps, in whatever order.
@@ -87,13 +88,13 @@ impl Layout {
         })
     }
 
-    /// Numbers from the first to the last, frames included.
+    /// Numbers from the first to the last, those between pieces included.
     pub fn span(&self, shape: &[usize]) -> usize {
         if shape.contains(&0) {
             return 0;
         }
-        match self.frame {
-            Some(frame) => shape[0] * shape[1] * frame.length(),
+        match self.mosaic {
+            Some(mosaic) => shape[0] * shape[1] * mosaic.length(),
             None => {
                 let axes = self.strides.iter().zip(shape);
                 axes.map(|(stride, size)| stride * (size - 1))
@@ -103,14 +104,9 @@ impl Layout {
         }
     }
 
-    /// The place of the first number.
-    pub fn first(&self) -> usize {
-        self.frame.map_or(0, |frame| frame.first())
-    }
-
     /// The same numbers in another shape, where they can stay.
     pub fn reshaped(&self, from: &[usize], to: &[usize]) -> Option<Self> {
-        if self.frame.is_some() {
+        if self.mosaic.is_some() {
             return None;
         }
         let axes = from.iter().zip(&self.strides);
@@ -145,7 +141,7 @@ impl Layout {
         }
         Some(Self {
             strides,
-            frame: None,
+            mosaic: None,
         })
     }
 }

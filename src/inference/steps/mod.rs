@@ -2,7 +2,7 @@
 
 mod attention;
 mod elementwise;
-mod frames;
+mod mosaics;
 mod moves;
 mod norms;
 mod pools;
@@ -12,9 +12,9 @@ use std::fmt::Debug;
 
 pub(crate) use attention::{Attention, MatMul, Matrices};
 pub(crate) use elementwise::{Broadcast, Map};
-pub(crate) use frames::{PutFrames, TakeFrames};
+pub(crate) use mosaics::{PutPieces, TakePieces};
 pub(crate) use moves::{Assemble, Embedding, Part};
-pub(crate) use norms::{Channels, GroupNorm, LayerNorm, Planes, Softmax};
+pub(crate) use norms::{Channels, GroupNorm, LayerNorm, Softmax};
 pub(crate) use pools::{Pool, PoolKind, Reduce};
 pub(crate) use product::Product;
 

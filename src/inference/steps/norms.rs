@@ -6,31 +6,7 @@ use super::Kernel;
 use crate::error::Result;
 use crate::inference::run::Sources;
 use crate::kernels::standardise::{self, Statistics};
-use crate::kernels::{Frame, softmax};
-
-/// How the channels of images lie, before and after.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Planes {
-    pub rows: usize,
-    pub columns: usize,
-    pub frame: Option<Frame>,
-}
-
-impl Planes {
-    /// Numbers of a plane, its frame included.
-    pub fn length(&self) -> usize {
-        self.frame
-            .map_or(self.rows * self.columns, |frame| frame.length())
-    }
-
-    /// The beginning of a row of a plane.
-    pub fn row(&self, row: usize) -> usize {
-        match self.frame {
-            Some(frame) => frame.first() + row * frame.pitch(),
-            None => row * self.columns,
-        }
-    }
-}
+use crate::kernels::{Mosaic, softmax};
 
 /// `relu(scale x + shift)` of each channel, as it lies: batch norm *before* a convolution, whose
 /// padding is zero behind it.
@@ -38,35 +14,27 @@ impl Planes {
 pub(crate) struct Channels {
     /// Scale and shift of each channel.
     pub factors: Vec<(f32, f32)>,
-    pub planes: Planes,
+    /// Numbers of a channel of an image.
+    pub length: usize,
+    /// How images lie, if in pieces.
+    pub mosaic: Option<Mosaic>,
     pub relu: bool,
 }
 
 impl Kernel for Channels {
     fn run(&self, from: &Sources<'_>, to: &mut [f32]) -> Result<()> {
-        let length = self.planes.length().max(1);
+        let length = self.length.max(1);
         let planes = from.floats(0).chunks_exact(length);
         let planes = planes.zip(to.chunks_exact_mut(length));
         let least = if self.relu { 0.0 } else { f32::NEG_INFINITY };
         for ((from, to), (scale, shift)) in planes.zip(self.factors.iter().cycle()) {
-            let apply = |from: &[f32], to: &mut [f32]| {
-                for (to, from) in to.iter_mut().zip(from) {
-                    let value = scale * from + shift;
-                    *to = if value < least { least } else { value };
-                }
-            };
-            if self.planes.frame.is_none() {
-                apply(from, to);
-                continue;
-            }
-            to.fill(0.0);
-            for row in 0..self.planes.rows {
-                let at = self.planes.row(row);
-                let row = at..at + self.planes.columns;
-                apply(&from[row.clone()], &mut to[row]);
+            for (to, from) in to.iter_mut().zip(from) {
+                let value = scale * from + shift;
+                *to = if value < least { least } else { value };
             }
         }
-        Ok(())
+        // A shift reaches what lies around the pieces, too, which is zero again behind it.
+        self.mosaic.map_or(Ok(()), |mosaic| mosaic.border(to))
     }
 
     fn bytes(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Kernel, Planes};
+use super::Kernel;
 use crate::error::Result;
 use crate::inference::graph::Window;
 use crate::inference::run::Sources;
@@ -19,19 +19,22 @@ pub(crate) enum PoolKind {
     MeanInside,
 }
 
-/// The largest or mean number under a window. The input may lie in frames, the output is plain.
+/// The largest or mean number under a window, of plain images.
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub kind: PoolKind,
     pub window: Window,
-    pub input: Planes,
+    /// Rows and columns of the input.
+    pub input: [usize; 2],
     /// Rows and columns of the output.
     pub output: [usize; 2],
 }
 
 impl Kernel for Pool {
     fn run(&self, from: &Sources<'_>, to: &mut [f32]) -> Result<()> {
-        let planes = from.floats(0).par_chunks_exact(self.input.length().max(1));
+        let planes = from
+            .floats(0)
+            .par_chunks_exact((self.input[0] * self.input[1]).max(1));
         let each = (self.output[0] * self.output[1]).max(1);
         let planes = planes.zip(to.par_chunks_exact_mut(each));
         planes.for_each(|(plane, output)| match self.kind {
@@ -60,7 +63,7 @@ impl Pool {
             padding,
             ..
         } = self.window;
-        let (columns, padding_behind) = (self.input.columns, kernel[1]);
+        let (columns, padding_behind) = (self.input[1], kernel[1]);
         // Behind the last column, where a window may hang over.
         let mut line = vec![nothing; padding[1] + columns + padding_behind];
         for (row, output) in output.chunks_exact_mut(self.output[1].max(1)).enumerate() {
@@ -68,7 +71,7 @@ impl Pool {
             let middle = &mut line[padding[1]..padding[1] + columns];
             middle.fill(nothing);
             for row in inside {
-                let at = self.input.row(row);
+                let at = row * columns;
                 for (sum, &number) in middle.iter_mut().zip(&plane[at..at + columns]) {
                     *sum = both(*sum, number);
                 }
@@ -84,7 +87,7 @@ impl Pool {
     fn inside(&self, axis: usize, index: usize) -> std::ops::Range<usize> {
         let start = index * self.window.stride[axis];
         let end = start + self.window.kernel[axis];
-        let size = [self.input.rows, self.input.columns][axis];
+        let size = self.input[axis];
         let inside = |at: usize| at.saturating_sub(self.window.padding[axis]).min(size);
         inside(start)..inside(end)
     }

@@ -4,14 +4,15 @@ use super::Kernel;
 use crate::error::Result;
 use crate::inference::report::Arithmetic;
 use crate::inference::run::Sources;
-use crate::kernels::{ConvShape, DenseConv, Epilogue, Frame, FramedConv, PackedConv};
+use crate::kernels::{ConvShape, DenseConv, Epilogue, Mosaic, MosaicConv, PackedConv};
 
 /// The density of live output channels from which on the dense product is faster, or sparse no
 /// longer much faster: measured on AVX2, one thread, by
 /// `RAYON_NUM_THREADS=1 cargo bench --bench crossover -- inference`.
 fn crossover(shape: &ConvShape) -> f64 {
     let [rows, columns] = shape.output_size();
-    let has_patches = shape.kernel != [1, 1] && shape.stride[0] <= 2;
+    // A stride, too, makes the dense product copy what it reads.
+    let has_patches = (shape.kernel, shape.stride) != ([1, 1], [1, 1]) && shape.stride[0] <= 2;
     match has_patches {
         // Most lanes of a vector of positions are idle. From 0.5 on, dense weights are smaller,
         // too.
@@ -36,8 +37,8 @@ pub(crate) struct Product {
 #[derive(Debug)]
 pub(crate) enum Weights {
     Sparse(Box<PackedConv>),
-    /// From frames to frames.
-    Framed(FramedConv),
+    /// From pieces to pieces.
+    Pieces(MosaicConv),
     Dense(DenseConv),
 }
 
@@ -47,11 +48,11 @@ impl Product {
         shape.check()?;
         let live = live(weight);
         let is_dense = DenseConv::density(&shape, &live) >= crossover(&shape);
-        // What lies in one row stays as it is: what lies between such layers has no frames.
-        let framed = shape.input[0] > 1 && FramedConv::takes(&shape);
+        // What lies in one row stays as it is: what lies between such layers is not in pieces.
+        let pieces = shape.input[0] > 1 && MosaicConv::takes(&shape);
         let weights = match is_dense && DenseConv::takes(&shape) {
             true => Weights::Dense(DenseConv::new(shape, weight, &live)?),
-            false if framed => Weights::Framed(FramedConv::new(shape, weight, &live)?),
+            false if pieces => Weights::Pieces(MosaicConv::new(shape, weight, &live)?),
             false => Weights::Sparse(Box::new(PackedConv::new(shape, weight, &live)?)),
         };
         Ok(Self {
@@ -94,10 +95,10 @@ impl Product {
         })
     }
 
-    /// How images before and after it lie, if in frames.
-    pub fn frame(&self) -> Option<Frame> {
+    /// How images before and after it lie, if in pieces.
+    pub fn mosaics(&self) -> Option<[Mosaic; 2]> {
         match &self.weights {
-            Weights::Framed(conv) => Some(conv.frame()),
+            Weights::Pieces(conv) => Some(conv.mosaics()),
             Weights::Sparse(_) | Weights::Dense(_) => None,
         }
     }
@@ -125,7 +126,7 @@ impl Kernel for Product {
         let input = from.floats(0);
         match &self.weights {
             Weights::Sparse(conv) => conv.forward(input, epilogue, to),
-            Weights::Framed(conv) => conv.forward(input, epilogue, to),
+            Weights::Pieces(conv) => conv.forward(input, epilogue, to),
             Weights::Dense(conv) => conv.forward(input, epilogue, to),
         }
     }
@@ -133,7 +134,7 @@ impl Kernel for Product {
     fn live(&self) -> usize {
         match &self.weights {
             Weights::Sparse(conv) => conv.live(),
-            Weights::Framed(conv) => conv.live(),
+            Weights::Pieces(conv) => conv.live(),
             Weights::Dense(conv) => conv.live(),
         }
     }
@@ -141,7 +142,7 @@ impl Kernel for Product {
     fn bytes(&self) -> usize {
         let weights = match &self.weights {
             Weights::Sparse(conv) => conv.bytes(),
-            Weights::Framed(conv) => conv.bytes(),
+            Weights::Pieces(conv) => conv.bytes(),
             Weights::Dense(conv) => conv.bytes(),
         };
         weights + size_of_val(&self.bias[..])
@@ -150,7 +151,7 @@ impl Kernel for Product {
     fn arithmetic(&self) -> Arithmetic {
         match &self.weights {
             Weights::Sparse(_) => Arithmetic::Sparse,
-            Weights::Framed(_) => Arithmetic::SparseInFrames,
+            Weights::Pieces(_) => Arithmetic::SparseInPieces,
             Weights::Dense(_) => Arithmetic::Dense,
         }
     }
@@ -158,7 +159,7 @@ impl Kernel for Product {
     fn weight(&self) -> Option<Vec<f32>> {
         let weight = match &self.weights {
             Weights::Sparse(conv) => conv.weight(),
-            Weights::Framed(conv) => conv.weight(),
+            Weights::Pieces(conv) => conv.weight(),
             Weights::Dense(conv) => conv.weight(),
         };
         Some(match self.is_linear {

@@ -3,9 +3,9 @@
 mod build;
 mod dense;
 mod direction;
-mod framed;
 mod gradient;
 mod gradient_many;
+mod mosaic;
 mod multiply;
 mod multiply_many;
 mod multiply_one;
@@ -13,7 +13,7 @@ mod packed;
 mod structure;
 
 pub use dense::DenseConv;
-pub use framed::FramedConv;
+pub use mosaic::MosaicConv;
 pub use multiply::Epilogue;
 pub use packed::PackedConv;
 pub use structure::ConvStructure;

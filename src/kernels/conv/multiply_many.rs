@@ -132,17 +132,14 @@ impl MultiplyMany<'_> {
                     start: start_of(block, self.bias, row),
                     to: to.add((row - self.rows.start) * length),
                 };
-                let tile = |from_step: usize| Tile {
-                    from,
-                    steps: [from_step * S::LANES, step[1] * S::LANES],
-                    count,
-                    relu: false,
+                let tile = |from_step: usize| {
+                    Tile::line(from, [from_step * S::LANES, step[1] * S::LANES], count)
                 };
                 // A step that the compiler knows keeps addresses out of registers.
                 let (rows, paired) = (self.rows.clone(), part.rows.paired);
                 match interleaved.column_step() {
-                    1 => multiply_rows::<S>(rows, paired, tile(1), row),
-                    step => multiply_rows::<S>(rows, paired, tile(step), row),
+                    1 => multiply_rows::<S, false>(rows, paired, tile(1), row),
+                    step => multiply_rows::<S, false>(rows, paired, tile(step), row),
                 }
             }
         }

@@ -106,14 +106,10 @@ impl MultiplyOne<'_> {
             for block in 0..*blocks {
                 // SAFETY: the plane's length covers every vector at every offset.
                 unsafe {
-                    let tile = Tile {
-                        from: packed.as_ptr().add(start * S::LANES),
-                        steps: [S::LANES; 2],
-                        count,
-                        relu: false,
-                    };
+                    let from = packed.as_ptr().add(start * S::LANES);
+                    let tile = Tile::line(from, [S::LANES; 2], count);
                     let to = results.as_mut_ptr().add(start * S::LANES);
-                    multiply_rows::<S>(self.rows.clone(), part.rows.paired, tile, |row| {
+                    multiply_rows::<S, false>(self.rows.clone(), part.rows.paired, tile, |row| {
                         let index = row - self.rows.start;
                         Row {
                             entries: part.rows.of(entries, block * targets + row),

@@ -159,15 +159,10 @@ impl Job for Multiply<'_> {
                 let mut row = self.outputs.start;
                 while row < self.outputs.end {
                     let together = S::LANES.min(self.outputs.end - row);
-                    let tile = Tile {
-                        from: packed.as_ptr(),
-                        steps: [S::LANES; 2],
-                        count: vectors,
-                        relu: false,
-                    };
+                    let tile = Tile::line(packed.as_ptr(), [S::LANES; 2], vectors);
                     let to = results.as_mut_ptr();
                     let some = row..row + together;
-                    multiply_rows::<S>(some, self.rows.paired, tile, |index| Row {
+                    multiply_rows::<S, false>(some, self.rows.paired, tile, |index| Row {
                         entries: self.rows.of(self.entries, index),
                         start: Start::Bias(self.bias.map_or(0.0, |bias| bias[index])),
                         to: to.add((index - row) * block),

@@ -1,25 +1,25 @@
-//! Images into frames and out of them.
+//! Images into pieces and out of them.
 
 use super::Kernel;
 use crate::error::Result;
 use crate::inference::run::Sources;
-use crate::kernels::Frame;
+use crate::kernels::Mosaic;
 
-/// Puts planes into frames.
+/// Cuts planes into pieces.
 #[derive(Debug)]
-pub(crate) struct PutFrames(pub Frame);
+pub(crate) struct PutPieces(pub Mosaic);
 
-/// Takes planes out of their frames.
+/// Puts the pieces of planes together.
 #[derive(Debug)]
-pub(crate) struct TakeFrames(pub Frame);
+pub(crate) struct TakePieces(pub Mosaic);
 
-impl Kernel for PutFrames {
+impl Kernel for PutPieces {
     fn run(&self, from: &Sources<'_>, to: &mut [f32]) -> Result<()> {
         self.0.put(from.floats(0), to)
     }
 }
 
-impl Kernel for TakeFrames {
+impl Kernel for TakePieces {
     fn run(&self, from: &Sources<'_>, to: &mut [f32]) -> Result<()> {
         self.0.take(from.floats(0), to)
     }

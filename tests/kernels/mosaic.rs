@@ -1,25 +1,43 @@
-//! Convolutions between frames against the twin of all convolutions.
+//! Convolutions between mosaics against the twin of all convolutions.
 
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
-use zosam::kernels::{ConvShape, Epilogue, Frame, FramedConv, Instructions};
+use zosam::kernels::{ConvShape, Epilogue, Instructions, Mosaic, MosaicConv};
 
 use super::conv::Case;
 use super::stream::Stream;
 use super::{available, cases_count, densities};
 
-/// Planes up to more than a tile of the widest vectors.
+/// Strides, and kernels that reach at most a pixel further: outputs of pieces of one to three
+/// tiles, and of fewer pixels than lanes.
 fn shapes() -> impl Strategy<Value = ConvShape> {
-    let axis = || prop_oneof![Just((1, 0, 1)), Just((3, 1, 1)), Just((2, 1, 2))];
-    let sizes = prop_oneof![3 => 1usize..=9, 1 => 10usize..=35];
-    let sizes = prop::array::uniform2(sizes);
+    // Kernel, padding, dilation and stride of an axis.
+    let axis = || {
+        prop_oneof![
+            Just((1, 0, 1, 1)),
+            Just((3, 1, 1, 1)),
+            Just((2, 1, 2, 1)),
+            Just((3, 1, 1, 2)),
+            Just((1, 0, 1, 2)),
+            Just((2, 0, 1, 2)),
+            Just((4, 1, 1, 3)),
+        ]
+    };
+    let sizes = prop_oneof![3 => 1usize..=9, 1 => 10usize..=40];
+    let outputs = prop::array::uniform2(sizes);
     let channels = prop::array::uniform2(1usize..=9);
-    (axis(), axis(), sizes, channels, 1usize..=3).prop_map(
-        |(rows, columns, size, channels, groups)| {
-            ConvShape::new(channels.map(|c| c * groups), [rows.0, columns.0], size)
+    (axis(), axis(), outputs, channels, 1usize..=3).prop_filter_map(
+        "pieces that fit",
+        |(rows, columns, outputs, channels, groups)| {
+            // The largest input of an output, and thus the one whose pieces fit most often.
+            let size = [(rows, outputs[0]), (columns, outputs[1])]
+                .map(|((_, _, _, stride), output)| stride * output);
+            let shape = ConvShape::new(channels.map(|c| c * groups), [rows.0, columns.0], size)
                 .with_padding([rows.1, columns.1])
                 .with_dilation([rows.2, columns.2])
-                .with_groups(groups)
+                .with_stride([rows.3, columns.3])
+                .with_groups(groups);
+            MosaicConv::takes(&shape).then_some(shape)
         },
     )
 }
@@ -29,13 +47,22 @@ fn cases() -> impl Strategy<Value = Case> {
         .prop_map(|(shape, images, density, seed)| Case::new(shape, images, density, seed))
 }
 
-fn framed(frame: Frame, size: [usize; 2], planes: &[f32]) -> Vec<f32> {
-    let mut framed = vec![f32::NAN; planes.len() / (size[0] * size[1]) * frame.length()];
-    frame.put(planes, &mut framed).unwrap();
-    framed
+fn pieces(mosaic: Mosaic, plane: usize, planes: &[f32]) -> Vec<f32> {
+    let mut pieces = vec![f32::NAN; planes.len() / plane * mosaic.length()];
+    mosaic.put(planes, &mut pieces).unwrap();
+    pieces
 }
 
-/// The outputs without frames, and with.
+/// Instructions whose pieces a shape fits.
+fn fitting(shape: ConvShape) -> impl Iterator<Item = Instructions> {
+    let weights = vec![0.0; shape.weights()];
+    let live = vec![false; shape.weights()];
+    available().into_iter().filter(move |instructions| {
+        MosaicConv::with_instructions(shape, &weights, &live, *instructions).is_ok()
+    })
+}
+
+/// The outputs as planes, and in pieces.
 fn outputs(
     case: &Case,
     instructions: Instructions,
@@ -44,10 +71,12 @@ fn outputs(
     relu: bool,
 ) -> [Vec<f32>; 2] {
     let conv =
-        FramedConv::with_instructions(case.shape, &case.weight, &case.mask, instructions).unwrap();
-    let (frame, size) = (conv.frame(), case.shape.input);
-    let input = framed(frame, size, &case.input);
-    let residual = residual.map(|residual| framed(frame, size, residual));
+        MosaicConv::with_instructions(case.shape, &case.weight, &case.mask, instructions).unwrap();
+    let [before, behind] = conv.mosaics();
+    let [from, to] =
+        [case.shape.input, case.shape.output_size()].map(|[rows, columns]| rows * columns);
+    let input = pieces(before, from, &case.input);
+    let residual = residual.map(|residual| pieces(behind, to, residual));
     let epilogue = Epilogue {
         bias,
         residual: residual.as_deref(),
@@ -56,7 +85,7 @@ fn outputs(
     let mut output = vec![f32::NAN; case.images * conv.numbers()[1]];
     conv.forward(&input, epilogue, &mut output).unwrap();
     let mut planes = vec![f32::NAN; case.gradient.len()];
-    frame.take(&output, &mut planes).unwrap();
+    behind.take(&output, &mut planes).unwrap();
     [planes, output]
 }
 
@@ -68,15 +97,16 @@ proptest! {
     #![proptest_config(cases_count(200))]
 
     #[test]
-    fn outputs_are_the_twins_in_frames(case in cases()) {
+    fn outputs_are_the_twins_in_pieces(case in cases()) {
         let [twin, ..] = case.twin();
-        for instructions in available() {
+        for instructions in fitting(case.shape) {
             let [planes, output] = outputs(&case, instructions, None, None, false);
             for (sum, found) in twin.iter().zip(&planes) {
                 sum.check(*found)?;
             }
-            let frame = Frame::new(case.shape.input).unwrap();
-            prop_assert_eq!(output, framed(frame, case.shape.input, &planes));
+            let [rows, columns] = case.shape.output_size();
+            let mosaic = Mosaic::with_instructions([rows, columns], instructions).unwrap();
+            prop_assert_eq!(output, pieces(mosaic, rows * columns, &planes));
         }
     }
 
@@ -85,9 +115,9 @@ proptest! {
         let mut stream = Stream::new(case.images as u64);
         let bias = stream.numbers(case.shape.channels[1]);
         let residual = stream.numbers(case.gradient.len());
-        let [height, width] = case.shape.input;
+        let [height, width] = case.shape.output_size();
         let [twin, ..] = case.twin();
-        for instructions in available() {
+        for instructions in fitting(case.shape) {
             let [planes, _] = outputs(&case, instructions, Some(&bias), Some(&residual), relu);
             for (index, found) in planes.into_iter().enumerate() {
                 let mut sum = twin[index];
@@ -101,7 +131,7 @@ proptest! {
         }
     }
 
-    /// NaN and infinities reach what depends on them by a live weight; frames stay zero.
+    /// NaN and infinities reach what depends on them by a live weight; what lies outside stays zero.
     #[test]
     fn numbers_that_are_not_finite_propagate(case in cases(), seed in any::<u64>()) {
         let mut case = case;
@@ -110,13 +140,14 @@ proptest! {
         let at = (stream.word() as usize) % case.input.len();
         case.input[at] = bad[(stream.word() % 3) as usize];
         let [twin, ..] = case.twin();
-        let frame = Frame::new(case.shape.input).unwrap();
-        for instructions in available() {
+        let [rows, columns] = case.shape.output_size();
+        for instructions in fitting(case.shape) {
             let [planes, output] = outputs(&case, instructions, None, None, false);
             for (sum, found) in twin.iter().zip(&planes) {
                 sum.check(*found)?;
             }
-            prop_assert_eq!(bits(&output), bits(&framed(frame, case.shape.input, &planes)));
+            let mosaic = Mosaic::with_instructions([rows, columns], instructions).unwrap();
+            prop_assert_eq!(bits(&output), bits(&pieces(mosaic, rows * columns, &planes)));
         }
     }
 
@@ -148,20 +179,24 @@ fn other_shapes_and_wrong_lengths_are_errors() {
     let shape = ConvShape::new([2, 2], [3, 3], [4, 5]).with_padding([1, 1]);
     let other = [
         shape.with_padding([0, 1]),
-        shape.with_stride([2, 2]),
+        shape.with_padding([2, 2]),
         shape.with_dilation([2, 2]).with_padding([2, 2]),
         ConvShape::new([2, 2], [5, 5], [8, 8]).with_padding([2, 2]),
+        // A piece of 3 rows is not twice one of 2, whatever the lanes.
+        ConvShape::new([2, 2], [3, 3], [9, 9])
+            .with_padding([1, 1])
+            .with_stride([2, 2]),
     ];
     for shape in other {
-        assert!(!FramedConv::takes(&shape), "{shape:?}");
+        assert!(!MosaicConv::takes(&shape), "{shape:?}");
         let weights = vec![0.0; shape.weights()];
-        let error = FramedConv::new(shape, &weights, &vec![true; weights.len()]).unwrap_err();
+        let error = MosaicConv::new(shape, &weights, &vec![true; weights.len()]).unwrap_err();
         assert!(error.to_string().contains("one pixel"), "{error}");
     }
     let (weight, live) = ([0.0; 36], [true; 36]);
-    assert!(FramedConv::new(shape, &weight[1..], &live).is_err());
-    assert!(FramedConv::new(shape, &weight, &live[1..]).is_err());
-    let conv = FramedConv::new(shape, &weight, &live).unwrap();
+    assert!(MosaicConv::new(shape, &weight[1..], &live).is_err());
+    assert!(MosaicConv::new(shape, &weight, &live[1..]).is_err());
+    let conv = MosaicConv::new(shape, &weight, &live).unwrap();
     let [inputs, outputs] = conv.numbers();
     let (input, mut output) = (vec![0.0; inputs], vec![0.0; outputs]);
     let none = Epilogue::default();
@@ -174,11 +209,11 @@ fn other_shapes_and_wrong_lengths_are_errors() {
     };
     assert!(conv.forward(&input, short, &mut output).is_err());
 
-    let frame = conv.frame();
-    assert!(frame.put(&[0.0; 19], &mut output).is_err());
-    assert!(frame.put(&[0.0; 20], &mut output).is_err());
-    assert!(frame.take(&output, &mut [0.0; 41]).is_err());
+    let mosaic = conv.mosaics()[0];
+    assert!(mosaic.put(&[0.0; 19], &mut output).is_err());
+    assert!(mosaic.put(&[0.0; 20], &mut output).is_err());
+    assert!(mosaic.take(&output, &mut [0.0; 41]).is_err());
     for size in [[0, 4], [4, 0], [8193, 1]] {
-        assert!(Frame::new(size).is_err(), "{size:?}");
+        assert!(Mosaic::new(size).is_err(), "{size:?}");
     }
 }
