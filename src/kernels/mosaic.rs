@@ -246,6 +246,21 @@ impl Edges {
         }
     }
 
+    /// Makes the lanes of a vector zero that are no pixels.
+    ///
+    /// # Safety
+    /// `pixels` is valid for a vector; the CPU has the instructions of `S`.
+    #[inline(always)]
+    unsafe fn trim<S: Simd>(&self, [row, column]: [usize; 2], pixels: *mut f32) {
+        // SAFETY: the arrays have at least a vector of numbers.
+        unsafe {
+            let down = S::load(self.inside[0][row].as_ptr());
+            let right = S::load(self.inside[1][column].as_ptr());
+            let inside = S::pass_positive(right, S::load(pixels));
+            S::store(pixels, S::pass_positive(down, inside));
+        }
+    }
+
     /// Writes what lies around the pixels of a plane's pieces.
     ///
     /// # Safety
@@ -254,53 +269,57 @@ impl Edges {
     #[inline(always)]
     pub(super) unsafe fn border<S: Simd>(&self, plane: *mut f32) {
         let [rows, columns] = self.mosaic.piece;
-        let at = |row: usize, column: usize| plane.wrapping_add(self.mosaic.vector([row, column]));
+        let lanes = S::LANES;
+        let at =
+            |row: usize, column: usize| plane.wrapping_add((row * (columns + 2) + column) * lanes);
         let across = self.mosaic.pieces[1];
         // SAFETY: all vectors lie in the plane. A load that is shifted by lanes starts at least one
         // vector behind its beginning and ends at least one before its end.
         unsafe {
-            for row in 0..rows {
+            for row in self.whole[0].min(rows)..rows {
                 for column in 0..columns {
-                    if row >= self.whole[0] || column >= self.whole[1] {
-                        let [down, right] = [self.inside[0][row], self.inside[1][column]];
-                        let to = at(row + 1, column + 1);
-                        let pixel = gate::<S>(&right, S::load(to));
-                        S::store(to, gate::<S>(&down, pixel));
-                    }
+                    self.trim::<S>([row, column], at(row + 1, column + 1));
                 }
             }
-            let next = |axis: usize, side: usize| S::load(self.next[axis][side].as_ptr());
-            let [below, above] = [next(0, 0), next(0, 1)];
-            let [after, before] = [next(1, 0), next(1, 1)];
-            for row in 1..=rows {
-                let left = S::load(at(row, columns).sub(1));
-                S::store(at(row, 0), S::pass_positive(after, left));
-                let right = S::load(at(row, 1).add(1));
-                S::store(at(row, columns + 1), S::pass_positive(before, right));
+            for column in self.whole[1].min(columns)..columns {
+                for row in 0..rows {
+                    self.trim::<S>([row, column], at(row + 1, column + 1));
+                }
             }
-            for column in 0..columns + 2 {
-                let up = S::load(at(rows, column).sub(across));
-                S::store(at(0, column), S::pass_positive(below, up));
-                let down = S::load(at(1, column).add(across));
-                S::store(at(rows + 1, column), S::pass_positive(above, down));
+            // The neighbour above is as many lanes back as there are pieces across, that to the
+            // left one lane.
+            let next = |axis: usize, side: usize| S::load(self.next[axis][side].as_ptr());
+            let down = [(0, rows, across, next(0, 0)), (rows + 1, 1, 0, next(0, 1))];
+            let right = [(0, columns, 1, next(1, 0)), (columns + 1, 1, 0, next(1, 1))];
+            for (to, from, back, gate) in down {
+                for column in 1..=columns {
+                    let from = at(from, column).add(across).sub(2 * back);
+                    S::store(at(to, column), S::pass_positive(gate, S::load(from)));
+                }
+            }
+            for (to, from, back, gate) in right {
+                for row in 1..=rows {
+                    let from = at(row, from).add(1).sub(2 * back);
+                    S::store(at(row, to), S::pass_positive(gate, S::load(from)));
+                }
+            }
+            // Corners from the pixels themselves: what was written last cannot be read at once at
+            // another place.
+            for (row, from_row, up, gate_down) in down {
+                for (column, from_column, back, gate_right) in right {
+                    let from = at(from_row, from_column).add(across + 1);
+                    let corner = S::load(from.sub(2 * (up + back)));
+                    let corner = S::pass_positive(gate_down, S::pass_positive(gate_right, corner));
+                    S::store(at(row, column), corner);
+                }
             }
         }
         // What fills the last cache line is never read by a convolution, but is part of the plane.
-        for rest in self.mosaic.vector([rows + 2, 0])..self.mosaic.length {
+        for rest in (rows + 2) * (columns + 2) * lanes..self.mosaic.length {
             // SAFETY: within the plane's length.
             unsafe { plane.add(rest).write(0.0) };
         }
     }
-}
-
-/// A vector where the lanes are 1, zero where they are 0.
-///
-/// # Safety
-/// The CPU has the instructions of `S`.
-#[inline(always)]
-unsafe fn gate<S: Simd>(lanes: &[f32; MAX_LANES], vector: S::Vector) -> S::Vector {
-    // SAFETY: the array has at least a vector of numbers.
-    unsafe { S::pass_positive(S::load(lanes.as_ptr()), vector) }
 }
 
 struct Border<'a> {

@@ -197,7 +197,7 @@ unsafe fn multiply_row<S: Simd, const LINES: bool>(row: Row<'_>, tile: Tile) {
             }
             true => {
                 multiply_vectors!(tile.size, [row], tile, 0,
-                    1: 1 2 3 4 5 6 7 8, 2: 1 2 3 4, 3: 1 2, 4: 1 2)
+                    1: 1 2 3 4, 2: 1 2 3 4, 3: 1 2, 4: 1 2)
             }
         }
     }
@@ -224,7 +224,7 @@ unsafe fn multiply_pair<S: Simd, const LINES: bool>(rows: [Row<'_>; 2], tile: Ti
                 }
                 true => {
                     multiply_vectors!([lines, count], rows, tile, first,
-                        1: 1 2 3 4 5 6, 2: 1 2 3, 3: 1 2, 4: 1)
+                        1: 1 2 3, 2: 1 2 3, 3: 1 2, 4: 1)
                 }
             }
         }
