@@ -111,18 +111,16 @@ impl Mosaic {
     pub fn put(&self, planes: &[f32], pieces: &mut [f32]) -> Result<()> {
         self.check(planes, pieces)?;
         let each = self.size[0] * self.size[1];
-        let lanes = self.instructions.lanes();
-        for (plane, pieces) in planes
-            .chunks_exact(each)
-            .zip(pieces.chunks_exact_mut(self.length))
-        {
-            self.vectors(|vector, pixels| {
-                let to = &mut pieces[vector..vector + lanes];
-                for (to, pixel) in to.iter_mut().zip(pixels) {
+        let vectors = self.vectors();
+        let planes = planes.chunks_exact(each);
+        for (plane, pieces) in planes.zip(pieces.chunks_exact_mut(self.length)) {
+            for Vector { at, pixels } in &vectors {
+                let to = pieces[*at..][..self.instructions.lanes()].iter_mut();
+                for (to, pixel) in to.zip(pixels) {
                     // Outside it is what `border` makes zero.
-                    *to = plane.get(*pixel).copied().unwrap_or(0.0);
+                    *to = plane.get(*pixel as usize).copied().unwrap_or(0.0);
                 }
-            });
+            }
         }
         self.border(pieces)
     }
@@ -134,19 +132,17 @@ impl Mosaic {
     pub fn take(&self, pieces: &[f32], planes: &mut [f32]) -> Result<()> {
         self.check(planes, pieces)?;
         let each = self.size[0] * self.size[1];
-        let lanes = self.instructions.lanes();
-        for (plane, pieces) in planes
-            .chunks_exact_mut(each)
-            .zip(pieces.chunks_exact(self.length))
-        {
-            self.vectors(|vector, pixels| {
-                let from = &pieces[vector..vector + lanes];
-                for (from, pixel) in from.iter().zip(pixels) {
-                    if let Some(to) = plane.get_mut(*pixel) {
+        let vectors = self.vectors();
+        let planes = planes.chunks_exact_mut(each);
+        for (plane, pieces) in planes.zip(pieces.chunks_exact(self.length)) {
+            for Vector { at, pixels } in &vectors {
+                let from = pieces[*at..][..self.instructions.lanes()].iter();
+                for (from, pixel) in from.zip(pixels) {
+                    if let Some(to) = plane.get_mut(*pixel as usize) {
                         *to = *from;
                     }
                 }
-            });
+            }
         }
         Ok(())
     }
@@ -165,35 +161,28 @@ impl Mosaic {
         Ok(())
     }
 
-    /// Calls a function with the place of each vector of pixels, and the pixel of each of its lanes
-    /// in the plane, which is beyond all of it for lanes without one.
-    #[inline(always)]
-    fn vectors(&self, mut each: impl FnMut(usize, &[usize; MAX_LANES])) {
-        let [height, width] = self.size;
-        let place = |lane: usize| [lane / self.pieces[1], lane % self.pieces[1]];
-        let whole = [0, 1].map(|axis: usize| self.pieces[axis] * self.piece[axis]);
-        let is_whole = whole == self.size;
-        let first: [usize; MAX_LANES] = std::array::from_fn(|lane| {
-            let [down, across] = place(lane);
-            down * self.piece[0] * width + across * self.piece[1]
-        });
-        for row in 0..self.piece[0] {
-            for column in 0..self.piece[1] {
-                let vector = self.vector([row + 1, column + 1]);
-                let mut pixels = first.map(|first| first + row * width + column);
-                if !is_whole {
-                    for (lane, pixel) in pixels.iter_mut().enumerate() {
-                        let [down, across] = place(lane);
-                        let inside = down * self.piece[0] + row < height
-                            && across * self.piece[1] + column < width;
-                        if !inside {
-                            *pixel = usize::MAX;
-                        }
-                    }
-                }
-                each(vector, &pixels);
-            }
-        }
+    /// All vectors of pixels of a plane.
+    fn vectors(&self) -> Vec<Vector> {
+        let inside = |axis: usize, piece: usize, at: usize| {
+            let pixel = piece * self.piece[axis] + at;
+            (pixel < self.size[axis]).then_some(pixel)
+        };
+        let across = self.pieces[1];
+        let pixel = |lane: usize, row: usize, column: usize| {
+            let [row, column] = [
+                inside(0, lane / across, row)?,
+                inside(1, lane % across, column)?,
+            ];
+            // At most 2²⁶ pixels, see `new`.
+            Some((row * self.size[1] + column) as u32)
+        };
+        let [rows, columns] = self.piece;
+        let places = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let vector = |(row, column)| Vector {
+            at: self.vector([row + 1, column + 1]),
+            pixels: std::array::from_fn(|lane| pixel(lane, row, column).unwrap_or(u32::MAX)),
+        };
+        places.map(vector).collect()
     }
 
     /// Checks that both are as many planes.
@@ -202,6 +191,14 @@ impl Mosaic {
         let count = super::shape::examples("the planes", planes, each)?;
         length("the pieces", pieces.len(), count * self.length)
     }
+}
+
+/// A vector of pixels.
+struct Vector {
+    /// Its place in the pieces.
+    at: usize,
+    /// The pixel of each lane in the plane, beyond all of it for lanes without one.
+    pixels: [u32; MAX_LANES],
 }
 
 /// Which lanes of which vectors are pixels, and which pieces have neighbours: 1 where so, else 0.

@@ -11,8 +11,7 @@ use crate::kernels::{ConvShape, DenseConv, Epilogue, Mosaic, MosaicConv, PackedC
 /// `RAYON_NUM_THREADS=1 cargo bench --bench crossover -- inference`.
 fn crossover(shape: &ConvShape) -> f64 {
     let [rows, columns] = shape.output_size();
-    // A stride, too, makes the dense product copy what it reads.
-    let has_patches = (shape.kernel, shape.stride) != ([1, 1], [1, 1]) && shape.stride[0] <= 2;
+    let has_patches = shape.kernel != [1, 1] && shape.stride[0] <= 2;
     match has_patches {
         // Most lanes of a vector of positions are idle. From 0.5 on, dense weights are smaller,
         // too.
@@ -47,9 +46,11 @@ impl Product {
     pub fn conv(shape: ConvShape, weight: &[f32], bias: Vec<f32>, relu: bool) -> Result<Self> {
         shape.check()?;
         let live = live(weight);
-        let is_dense = DenseConv::density(&shape, &live) >= crossover(&shape);
         // What lies in one row stays as it is: what lies between such layers is not in pieces.
         let pieces = shape.input[0] > 1 && MosaicConv::takes(&shape);
+        // With a stride the dense product copies what it reads, and breaks a row of layers in pieces.
+        let stays = pieces && shape.stride != [1, 1];
+        let is_dense = !stays && DenseConv::density(&shape, &live) >= crossover(&shape);
         let weights = match is_dense && DenseConv::takes(&shape) {
             true => Weights::Dense(DenseConv::new(shape, weight, &live)?),
             false if pieces => Weights::Pieces(MosaicConv::new(shape, weight, &live)?),
