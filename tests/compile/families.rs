@@ -1,8 +1,10 @@
 //! The bundled networks.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
+use zosam::inference::{Arithmetic, SparseNetwork};
 use zosam::models::{
-    DeitConfig, ImageNetResNetConfig, ResNetConfig, ResNetVariant, VggConfig, WideResNetConfig,
+    DeitConfig, ImageNetResNetConfig, ResNet, ResNetConfig, ResNetVariant, VggConfig,
+    WideResNetConfig,
 };
 
 use crate::{agrees, trained};
@@ -17,6 +19,25 @@ fn resnets() {
             let name = format!("{variant:?} {density}");
             agrees(&name, &model, [1, 3, height, width], |m, x| m.forward(x));
         }
+    }
+}
+
+/// Nothing is put into pieces or taken out of them between two convolutions, also where the image
+/// becomes smaller and where every weight of a shortcut lives.
+#[test]
+fn convolutions_of_a_resnet_stay_in_pieces() {
+    let config = ResNetConfig::resnet32(10).with_variant(ResNetVariant::Grasp);
+    let model = trained(config.with_depth(8).init(&Device::flex()).unwrap(), 1.0);
+    let sample = Tensor::<4>::zeros([1, 3, 32, 32], &Device::flex());
+    let network = SparseNetwork::compile(&model, sample, |m: &ResNet, x| m.forward(x)).unwrap();
+    let report = network.report();
+    let convolutions = report.operations.iter().filter(|one| one.shape.len() == 4);
+    let convolutions: Vec<_> = convolutions.filter(|one| one.path.is_some()).collect();
+    assert_eq!(convolutions.len(), 9, "{report}");
+    for (at, one) in convolutions.into_iter().enumerate() {
+        assert_eq!(one.arithmetic, Arithmetic::SparseInPieces, "{report}");
+        // The image itself.
+        assert_eq!(one.conversions, usize::from(at == 0), "{report}");
     }
 }
 
