@@ -37,7 +37,7 @@ pub(crate) struct Product {
 pub(crate) enum Weights {
     Sparse(Box<PackedConv>),
     /// From pieces to pieces.
-    Pieces(MosaicConv),
+    Pieces(Box<MosaicConv>),
     Dense(DenseConv),
 }
 
@@ -54,7 +54,7 @@ impl Product {
         let is_dense = !stays && DenseConv::density(&shape, &live) >= crossover(&shape);
         let weights = match is_dense && DenseConv::takes(&shape) {
             true => Weights::Dense(DenseConv::new(shape, weight, &live)?),
-            false if pieces => Weights::Pieces(MosaicConv::new(shape, weight, &live)?),
+            false if pieces => Weights::Pieces(Box::new(MosaicConv::new(shape, weight, &live)?)),
             false => Weights::Sparse(Box::new(PackedConv::new(shape, weight, &live)?)),
         };
         Ok(Self {
