@@ -57,7 +57,7 @@ fn pieces(mosaic: Mosaic, plane: usize, planes: &[f32]) -> Vec<f32> {
 fn fitting(shape: ConvShape) -> impl Iterator<Item = Instructions> {
     let weights = vec![0.0; shape.weights()];
     let live = vec![false; shape.weights()];
-    available().into_iter().filter(move |instructions| {
+    available().filter(move |instructions| {
         MosaicConv::with_instructions(shape, &weights, &live, *instructions).is_ok()
     })
 }
