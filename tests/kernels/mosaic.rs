@@ -217,3 +217,29 @@ fn other_shapes_and_wrong_lengths_are_errors() {
         assert!(Mosaic::new(size).is_err(), "{size:?}");
     }
 }
+
+/// A few shapes with everything that follows a product: what an interpreter (Miri) can run in a
+/// minute. Whole pieces, pieces of fewer pixels, fewer pixels than pieces, strides.
+#[test]
+fn small_mosaics_of_every_kind() {
+    let shape = |size: [usize; 2]| ConvShape::new([2, 3], [3, 3], size).with_padding([1, 1]);
+    let shapes = [
+        shape([4, 4]),
+        shape([5, 3]),
+        shape([1, 2]),
+        shape([8, 8]).with_stride([2, 2]),
+    ];
+    for shape in shapes {
+        let case = Case::new(shape, 2, 0.5, 7);
+        let residual = Stream::new(5).numbers(case.gradient.len());
+        let [twin, ..] = case.twin();
+        for instructions in fitting(shape) {
+            let [planes, _] = outputs(&case, instructions, None, Some(&residual), false);
+            for ((sum, found), residual) in twin.iter().zip(planes).zip(&residual) {
+                let mut sum = *sum;
+                sum.add(*residual, 1.0);
+                sum.check(found).unwrap();
+            }
+        }
+    }
+}
