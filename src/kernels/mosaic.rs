@@ -75,7 +75,7 @@ impl Mosaic {
     }
 
     /// Pieces down and across.
-    pub(super) fn cut(instructions: Instructions) -> [usize; 2] {
+    fn cut(instructions: Instructions) -> [usize; 2] {
         match instructions.lanes() {
             16 => [4, 4],
             8 => [2, 4],

@@ -48,9 +48,10 @@ impl Product {
         let live = live(weight);
         // What lies in one row stays as it is: what lies between such layers is not in pieces.
         let pieces = shape.input[0] > 1 && MosaicConv::takes(&shape);
-        // With a stride the dense product copies what it reads, and breaks a row of layers in pieces:
-        // shortcuts of 1×1 took as long as ten sparse layers. Large ones gain more than that costs,
-        // and behind larger strides are tokens, not layers in pieces.
+        // With a stride the dense product copies what it reads, and breaks a row of layers in
+        // pieces: shortcuts of 1×1 took as long as eight sparse layers or more. Large products were
+        // faster dense when planes lay in frames; where the line is now was not measured. Behind
+        // larger strides are tokens, not layers in pieces.
         let halves = shape.stride != [1, 1] && shape.stride.iter().all(|stride| *stride <= 2);
         let stays = pieces && halves && shape.weights() < 512 * shape.channels[1];
         let is_dense = !stays && DenseConv::density(&shape, &live) >= crossover(&shape);
