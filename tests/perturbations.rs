@@ -244,7 +244,7 @@ fn forwards(
 /// A direction serves two perturbed steps, whichever steps those are; likewise LookSAM's vector.
 #[test]
 fn periods_count_perturbed_steps() {
-    let odd = Schedule::from(1).with_every(2);
+    let odd = Schedule::from(1).every(2);
     let reused = SharpnessConfig::ZoSam(ZoSamConfig::new().with_reuse(2));
     let look = |every| SharpnessConfig::LookSam(LookSamConfig::new().with_every(every));
     let made = |config: &SharpnessConfig, schedule, steps| {
@@ -253,7 +253,7 @@ fn periods_count_perturbed_steps() {
     };
     assert_eq!(made(&reused, odd, 10), [1, 2, 1, 1, 1, 2, 1, 1, 1, 2]);
     assert_eq!(made(&look(2), odd, 10), [1, 2, 1, 1, 1, 2, 1, 1, 1, 2]);
-    let fifth = Schedule::from(1).with_every(5);
+    let fifth = Schedule::from(1).every(5);
     assert_eq!(made(&look(1), fifth, 8), [1, 2, 1, 1, 1, 1, 2, 1]);
     let all = made(&look(5), fifth, 30);
     let perturbed: Vec<usize> = (0..30).filter(|step| all[*step] == 2).collect();

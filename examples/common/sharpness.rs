@@ -190,7 +190,7 @@ impl When {
             .ramp
             .map_or(0, |ramp| (ramp * total as f64).round() as u64);
         Schedule::from(tail.max(frozen))
-            .with_every(self.every.unwrap_or(1))
+            .every(self.every.unwrap_or(1))
             .with_ramp(ramp)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Faulty, Result};
 
 /// Element type of the only kind of IDX file read here.
 const UNSIGNED_BYTE: u8 = 0x08;
@@ -49,7 +49,7 @@ impl Idx {
         let file = File::open(path).map_err(|error| {
             Error::file(path, format!("cannot be read; {EXPECTED}")).caused_by(error)
         })?;
-        decompress(BufReader::new(file)).map_err(|reason| Error::file(path, reason))
+        decompress(BufReader::new(file)).map_err(|fault| fault.in_file(path))
     }
 
     /// Reads bytes, plain or gzip, of at most 2³⁰ elements; `name` stands for the file in messages.
@@ -58,27 +58,28 @@ impl Idx {
     ///
     /// As [`Idx::from_file`].
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self> {
-        decompress(bytes).map_err(|reason| Error::file(name, reason))
+        decompress(bytes).map_err(|fault| fault.in_file(name))
     }
 }
 
-fn decompress(mut source: impl BufRead) -> std::result::Result<Idx, String> {
+fn decompress(mut source: impl BufRead) -> Faulty<Idx> {
     match source.fill_buf().map_err(explain)?.starts_with(&GZIP) {
         true => parse(MultiGzDecoder::new(source)),
         false => parse(source),
     }
 }
 
-fn parse(mut source: impl Read) -> std::result::Result<Idx, String> {
+fn parse(mut source: impl Read) -> Faulty<Idx> {
     let [zero_1, zero_2, element, rank] = word(&mut source)?;
     if [zero_1, zero_2, element] != [0, 0, UNSIGNED_BYTE] {
         return Err(format!(
             "starts with the bytes {zero_1:02x} {zero_2:02x} {element:02x}; \
              expected 00 00 08, the start of an IDX file of unsigned bytes"
-        ));
+        )
+        .into());
     }
     let dimensions = (0..rank).map(|_| Ok(u32::from_be_bytes(word(&mut source)?) as usize));
-    let dimensions = dimensions.collect::<std::result::Result<Vec<_>, String>>()?;
+    let dimensions = dimensions.collect::<Faulty<Vec<_>>>()?;
     let declared = element_count(&dimensions)?;
     // One more than declared tells whether anything follows, and makes gzip check its checksum.
     let mut elements = Vec::new();
@@ -96,16 +97,17 @@ fn parse(mut source: impl Read) -> std::result::Result<Idx, String> {
     };
     Err(format!(
         "{found} bytes follow the header; expected {declared}, as it declares {dimensions:?}"
-    ))
+    )
+    .into())
 }
 
-fn word(source: &mut impl Read) -> std::result::Result<[u8; 4], String> {
+fn word(source: &mut impl Read) -> Faulty<[u8; 4]> {
     let mut word = [0; 4];
     source.read_exact(&mut word).map_err(explain)?;
     Ok(word)
 }
 
-fn element_count(dimensions: &[usize]) -> std::result::Result<usize, String> {
+fn element_count(dimensions: &[usize]) -> Faulty<usize> {
     // A zero would hide how large the others are.
     let product = dimensions
         .iter()
@@ -114,14 +116,15 @@ fn element_count(dimensions: &[usize]) -> std::result::Result<usize, String> {
         Some(count) if (1..=MAXIMUM).contains(&count) && !dimensions.is_empty() => Ok(count),
         _ => Err(format!(
             "the header declares {dimensions:?}; expected dimensions of 1 to {MAXIMUM} elements in all"
-        )),
+        )
+        .into()),
     }
 }
 
-fn explain(error: io::Error) -> String {
-    let found = match error.kind() {
-        ErrorKind::UnexpectedEof => "ends too early".to_string(),
-        _ => error.to_string(),
+fn explain(error: io::Error) -> Fault {
+    let fault = match error.kind() {
+        ErrorKind::UnexpectedEof => "ends too early".into(),
+        _ => Fault::by("cannot be read")(error),
     };
-    format!("{found}; {EXPECTED}")
+    fault.expected(EXPECTED)
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Faulty, Result};
 
 /// An open `.npy` file of whole numbers: unsigned bytes (`|u1`) or little-endian integers (`<i4`, `<i8`), in C order.
 ///
@@ -72,9 +72,8 @@ impl Npy {
     /// [`Error::File`] if the file cannot be read, has another format or type, or its size is not what its shape says.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let error = |reason: String| Error::file(path, format!("{reason}; {EXPECTED}"));
-        let unreadable =
-            |cause: std::io::Error| error("cannot be read".to_string()).caused_by(cause);
+        let error = |fault: Fault| fault.expected(EXPECTED).in_file(path);
+        let unreadable = |cause: std::io::Error| error(Fault::by("cannot be read")(cause));
         let file = File::open(path).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
         let mut file = BufReader::new(file);
@@ -85,10 +84,11 @@ impl Npy {
         });
         if numbers.and_then(|bytes| bytes.checked_add(header.end)) != Some(length) {
             let found = length.saturating_sub(header.end);
-            return Err(error(format!(
-                "{found} bytes of numbers do not make the shape {shape:?} of {} bytes each",
-                kind.size()
-            )));
+            let size = kind.size();
+            let reason = format!(
+                "{found} bytes of numbers do not make the shape {shape:?} of {size} bytes each"
+            );
+            return Err(error(reason.into()));
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -166,24 +166,24 @@ struct Header {
 }
 
 /// The text that describes the array.
-fn header(file: &mut impl Read) -> std::result::Result<Header, String> {
-    let broken = |error: std::io::Error| format!("the header cannot be read ({error})");
+fn header(file: &mut impl Read) -> Faulty<Header> {
+    let broken = Fault::by::<std::io::Error>("the header cannot be read");
     let mut start = [0; 8];
     file.read_exact(&mut start).map_err(broken)?;
     if start[..6] != *b"\x93NUMPY" {
-        return Err("the file does not begin as a .npy file does".to_string());
+        return Err("the file does not begin as a .npy file does".into());
     }
     let digits = match start[6] {
         1 => 2,
         2 | 3 => 4,
-        version => return Err(format!("format version {version} is unknown")),
+        version => return Err(format!("format version {version} is unknown").into()),
     };
     let mut length = [0; 4];
     file.read_exact(&mut length[..digits]).map_err(broken)?;
     let length = u32::from_le_bytes(length);
     // A header of an array of numbers is about a hundred bytes long.
     if length > 65_536 {
-        return Err(format!("a header of {length} bytes"));
+        return Err(format!("a header of {length} bytes").into());
     }
     let mut text = vec![0; length as usize];
     file.read_exact(&mut text).map_err(broken)?;
@@ -194,7 +194,7 @@ fn header(file: &mut impl Read) -> std::result::Result<Header, String> {
 }
 
 /// Type and shape from the header, a Python dictionary.
-fn parse(text: &str) -> std::result::Result<(Kind, Vec<usize>), String> {
+fn parse(text: &str) -> Faulty<(Kind, Vec<usize>)> {
     let text: String = text.split_whitespace().collect();
     let value = |key: &str| {
         let start = text.find(&format!("'{key}':"))? + key.len() + 3;
@@ -205,10 +205,10 @@ fn parse(text: &str) -> std::result::Result<(Kind, Vec<usize>), String> {
         Some("|u1" | "u1") => Kind::Byte,
         Some("<i4") => Kind::Int32,
         Some("<i8") => Kind::Int64,
-        _ => return Err(missing()),
+        _ => return Err(missing().into()),
     };
     if !value("fortran_order").is_some_and(|rest| rest.starts_with("False")) {
-        return Err(missing());
+        return Err(missing().into());
     }
     let shape = value("shape")
         .and_then(|rest| rest.strip_prefix('('))
@@ -218,6 +218,6 @@ fn parse(text: &str) -> std::result::Result<(Kind, Vec<usize>), String> {
     let sizes: std::result::Result<Vec<usize>, _> = sizes.map(str::parse).collect();
     match sizes {
         Ok(sizes) if !sizes.is_empty() => Ok((kind, sizes)),
-        _ => Err(missing()),
+        _ => Err(missing().into()),
     }
 }

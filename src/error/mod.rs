@@ -4,6 +4,7 @@
 mod caught;
 #[cfg(feature = "burn")]
 mod failed;
+mod fault;
 
 use std::error::Error as StdError;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 pub(crate) use caught::caught;
 #[cfg(feature = "burn")]
 pub use failed::Failed;
+pub(crate) use fault::{Fault, Faulty};
 
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -146,6 +148,8 @@ pub enum Error {
     Network {
         /// What is wrong.
         reason: String,
+        /// What found it, where that was another library.
+        source: Option<Source>,
     },
     /// A slice has the wrong length.
     #[error("{what} has {found} numbers: it must have {expected}")]
@@ -212,13 +216,20 @@ impl Error {
         }
     }
 
+    /// An [`Error::Network`].
+    pub(crate) fn network(fault: impl Into<Fault>) -> Self {
+        let Fault { reason, source } = fault.into();
+        Self::Network { reason, source }
+    }
+
     /// The error with its cause, if it is one that has a place for it: [`File`](Self::File),
-    /// [`Download`](Self::Download) and [`Mismatch`](Self::Mismatch).
+    /// [`Download`](Self::Download), [`Mismatch`](Self::Mismatch) and [`Network`](Self::Network).
     pub fn caused_by(mut self, cause: impl Into<Source>) -> Self {
         match &mut self {
             Self::File { source, .. }
             | Self::Download { source, .. }
-            | Self::Mismatch { source, .. } => *source = Some(cause.into()),
+            | Self::Mismatch { source, .. }
+            | Self::Network { source, .. } => *source = Some(cause.into()),
             _ => {}
         }
         self
@@ -237,7 +248,8 @@ impl Error {
         match error {
             Self::File { source, .. }
             | Self::Download { source, .. }
-            | Self::Mismatch { source, .. } => match source {
+            | Self::Mismatch { source, .. }
+            | Self::Network { source, .. } => match source {
                 Some(source) => of_file.caused_by(source),
                 None => of_file,
             },

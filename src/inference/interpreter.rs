@@ -36,7 +36,7 @@ impl Program {
     /// Adds an operation, whose tensors are the graph's, and returns its number.
     pub fn add(&mut self, graph: &Graph, node: &Node, json: &str) -> Result<usize> {
         let operation: OperationIr = serde_json::from_str(json)
-            .map_err(|error| unfit(format!("it cannot be read: {error}")))?;
+            .map_err(|error| unfit("it cannot be read".to_string()).caused_by(error))?;
         let tensors = |found: Vec<&TensorIr>, ids: &[Id]| -> Result<()> {
             let known = found.len() == ids.len()
                 && found
@@ -249,7 +249,5 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Result<T> {
 }
 
 fn unfit(reason: String) -> Error {
-    Error::Network {
-        reason: format!("an operation of burn's: {reason}"),
-    }
+    Error::network(format!("an operation of burn's: {reason}"))
 }

@@ -51,14 +51,14 @@ struct Inner {
 impl SparseNetwork {
     /// Of a graph as it was recorded.
     pub(crate) fn new(mut graph: Graph) -> Result<Self> {
-        graph.check().map_err(|reason| Error::Network { reason })?;
+        graph.check().map_err(Error::network)?;
         rewrite::rewrite(&mut graph);
         Self::planned(graph)
     }
 
     /// Of a graph that has been rewritten.
     pub(super) fn planned(mut graph: Graph) -> Result<Self> {
-        graph.check().map_err(|reason| Error::Network { reason })?;
+        graph.check().map_err(Error::network)?;
         let plan = Plan::new(&graph)?;
         for (id, _) in &plan.taken {
             graph.take(*id);
@@ -109,9 +109,7 @@ impl SparseNetwork {
     pub fn logits(&self, images: &[f32]) -> Result<Vec<f32>> {
         let mut outputs = self.run(&[Input::Float(images)])?.into_iter();
         let first = outputs.next().and_then(Output::floats);
-        first.ok_or_else(|| Error::Network {
-            reason: "its first output is none of floats".to_string(),
-        })
+        first.ok_or_else(|| Error::network("its first output is none of floats"))
     }
 
     /// What each operation computes with, and what was left to burn.
@@ -216,9 +214,7 @@ impl Inner {
 
     fn profile(&self, inputs: &[Input<'_>], runs: usize) -> Result<NetworkReport> {
         if self.images(inputs)? == 0 {
-            return Err(Error::Network {
-                reason: "a profile takes an image".to_string(),
-            });
+            return Err(Error::network("a profile takes an image"));
         }
         let sizes = self.graph.inputs.iter().map(|id| self.size(*id));
         let one: Vec<Input<'_>> = inputs
@@ -265,17 +261,17 @@ impl Inner {
     fn images(&self, inputs: &[Input<'_>]) -> Result<usize> {
         if inputs.len() != self.graph.inputs.len() {
             let (found, expected) = (inputs.len(), self.graph.inputs.len());
-            return Err(Error::Network {
-                reason: format!("{found} inputs, and it takes {expected}"),
-            });
+            return Err(Error::network(format!(
+                "{found} inputs, and it takes {expected}"
+            )));
         }
         let mut images = None;
         for (at, (input, &id)) in inputs.iter().zip(&self.graph.inputs).enumerate() {
             let (size, kind) = (self.size(id), self.graph.tensors[id].kind);
             if matches!(input, Input::Float(_)) != (kind == Kind::Float) {
-                return Err(Error::Network {
-                    reason: format!("input {at} is to hold {kind:?} numbers"),
-                });
+                return Err(Error::network(format!(
+                    "input {at} is to hold {kind:?} numbers"
+                )));
             }
             let count = match self.graph.is_each {
                 true if size > 0 && input.len().is_multiple_of(size) => input.len() / size,
@@ -292,9 +288,9 @@ impl Inner {
                 }
             };
             if *images.get_or_insert(count) != count {
-                return Err(Error::Network {
-                    reason: format!("input {at} is of {count} images, and others are not"),
-                });
+                return Err(Error::network(format!(
+                    "input {at} is of {count} images, and others are not"
+                )));
             }
         }
         Ok(images.unwrap_or(1))

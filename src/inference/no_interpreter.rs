@@ -16,9 +16,9 @@ pub(crate) struct Program;
 impl Program {
     pub fn add(&mut self, _graph: &Graph, node: &Node, _json: &str) -> Result<usize> {
         let name = node.operation.name();
-        Err(Error::Network {
-            reason: format!("`{name}` is burn's operation: build with the feature `interpreter`"),
-        })
+        Err(Error::network(format!(
+            "`{name}` is burn's operation: build with the feature `interpreter`"
+        )))
     }
 
     pub fn constant(&mut self, _graph: &Graph, _id: Id) {}

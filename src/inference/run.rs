@@ -291,7 +291,7 @@ impl Plan {
 }
 
 fn missing() -> Error {
-    Error::Network {
-        reason: "an operation is burn\'s: this build has no interpreter: build with the feature `interpreter`".to_string(),
-    }
+    Error::network(
+        "an operation is burn's, and this build has no interpreter: build with the feature `interpreter`",
+    )
 }

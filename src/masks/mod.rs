@@ -5,24 +5,18 @@
 //! dead positions because they are projected, never the other way round (a live weight may be
 //! exactly zero, right after it was regrown).
 
-mod meter;
+mod beside;
 mod on_devices;
-mod report;
 mod scope;
-#[cfg(feature = "flex")]
-mod structures;
 mod whole;
 
-pub(crate) use meter::Meter;
-#[cfg(feature = "flex")]
-pub(crate) use meter::Product;
-pub use meter::Spent;
-pub use report::{ExecutionReport, LayerExecution};
 pub use scope::Execution;
 pub(crate) use scope::Scope;
 
+use std::any::Any;
 use std::sync::Arc;
 
+use beside::Beside;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Bool, Bytes, IndexingUpdateOp, Tensor};
 use on_devices::{OnDevices, dead};
@@ -30,8 +24,6 @@ use sha2::{Digest, Sha256};
 use whole::Whole;
 
 use crate::error::{Error, Result, Source};
-#[cfg(feature = "flex")]
-use crate::kernels::{ConvShape, ConvStructure, LinearStructure};
 use crate::tree::{self, Leaf, ParamVector};
 
 /// Which positions of one weight are live, in the order of its elements.
@@ -45,10 +37,10 @@ struct Mask {
     live: Arc<LiveSet>,
     count: usize,
     on_devices: Arc<OnDevices>,
-    /// The compressed forms that the kernels read, made when a layer first computes with them.
-    #[cfg(feature = "flex")]
-    structures: Arc<structures::Structures>,
-    meter: Arc<Meter>,
+    /// What layers make of this mask, dropped with it.
+    beside: Arc<Beside>,
+    /// What layers keep about the weight, whatever its mask.
+    lasting: Arc<Beside>,
 }
 
 impl Mask {
@@ -59,9 +51,8 @@ impl Mask {
             count: count(&live),
             live: Arc::new(live),
             on_devices: Arc::default(),
-            #[cfg(feature = "flex")]
-            structures: Arc::default(),
-            meter: Arc::default(),
+            beside: Arc::default(),
+            lasting: Arc::default(),
         }
     }
 
@@ -155,19 +146,31 @@ impl Masks {
         Some(mask.count as f64 / mask.leaf.len().max(1) as f64)
     }
 
-    /// Goes on counting where earlier masks of the same weights stopped.
-    pub(crate) fn with_meters_of(mut self, earlier: &Self) -> Self {
+    /// With what layers keep about the weights of earlier masks.
+    pub(crate) fn succeeding(mut self, earlier: &Self) -> Self {
         for mask in &mut self.masks {
             if let Some(before) = earlier.get(mask.leaf.id) {
-                mask.meter = before.meter.clone();
+                mask.lasting = before.lasting.clone();
             }
         }
         self
     }
 
+    /// What a layer has made of a weight's live set, or the default, and the live set; `None`
+    /// without a mask. It is dropped with the mask. Always ask for the same type.
     #[cfg(feature = "flex")]
-    pub(crate) fn meter(&self, id: ParamId) -> Option<Arc<Meter>> {
-        Some(self.get(id)?.meter.clone())
+    pub(crate) fn beside<T: Default + Any + Send + Sync>(
+        &self,
+        id: ParamId,
+    ) -> Option<(Arc<T>, Arc<LiveSet>)> {
+        let mask = self.get(id)?;
+        Some((mask.beside.get(), mask.live.clone()))
+    }
+
+    /// What a layer keeps about a weight over all changes of its mask, or the default; `None`
+    /// without a mask. Always ask for the same type.
+    pub(crate) fn lasting<T: Default + Any + Send + Sync>(&self, id: ParamId) -> Option<Arc<T>> {
+        Some(self.get(id)?.lasting.get())
     }
 
     /// Whether a weight's numbers are zero wherever its mask says dead; `None` without a mask.
@@ -186,28 +189,6 @@ impl Masks {
             })
         };
         Some(weight.len() == live.len() && parts.all(is_zero))
-    }
-
-    /// The compressed form of a convolution's weight; `None` if the kernels do not take it.
-    #[cfg(feature = "flex")]
-    pub(crate) fn conv(&self, id: ParamId, shape: ConvShape) -> Option<Arc<ConvStructure>> {
-        let mask = self.get(id)?;
-        mask.structures.conv(shape, &mask.live)
-    }
-
-    /// The compressed form of a convolution's weight as if it were dense; `None` if the kernels do
-    /// not take it.
-    #[cfg(feature = "flex")]
-    pub(crate) fn whole_conv(&self, id: ParamId, shape: ConvShape) -> Option<Arc<ConvStructure>> {
-        self.get(id)?.structures.whole_conv(shape)
-    }
-
-    /// The compressed form of a linear layer's weight `[inputs, outputs]`; `None` if the kernels do
-    /// not take it.
-    #[cfg(feature = "flex")]
-    pub(crate) fn linear(&self, id: ParamId, sizes: [usize; 2]) -> Option<Arc<LinearStructure>> {
-        let mask = self.get(id)?;
-        mask.structures.linear(sizes, &mask.live)
     }
 
     /// SHA-256 over paths, shapes and live positions: equal on all replicas of a data-parallel run,

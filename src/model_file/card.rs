@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Configuration, Input};
 use crate::checkpoint::fingerprint;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Faulty, Result};
 use crate::masks::Masks;
 
 /// Version of a card's layout; a reader refuses any other.
@@ -255,16 +255,15 @@ impl Card {
     }
 
     /// Reads the card in a file's header.
-    pub(super) fn from_json(value: &Value) -> std::result::Result<Self, String> {
+    pub(super) fn from_json(value: &Value) -> Faulty<Self> {
         let version = value.get("version").unwrap_or(&Value::Null);
         if *version != VERSION {
-            return Err(format!(
-                "its card has version {version}, this crate reads {VERSION}"
-            ));
+            let reads = format!("this crate reads {VERSION}");
+            return Err(format!("its card has version {version}, {reads}").into());
         }
-        let card = Self::deserialize(value).map_err(|error| format!("its card: {error}"))?;
+        let card = Self::deserialize(value).map_err(Fault::by("its card cannot be read"))?;
         card.validate()
-            .map_err(|error| format!("its card: {error}"))?;
+            .map_err(Fault::by("its card is not valid"))?;
         Ok(card)
     }
 

@@ -52,7 +52,7 @@ impl Contents {
                 safe::read(&bytes)
             }
         };
-        contents.map_err(|reason| Error::file(path, reason))
+        contents.map_err(|fault| fault.in_file(path))
     }
 
     /// Names of the tensors, those of a masked weight as one.

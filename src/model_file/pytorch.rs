@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::contents::Contents;
+use crate::error::{Fault, Faulty};
 
 /// Without the feature, what to do.
 #[cfg(not(feature = "pytorch"))]
-pub(super) fn read(_path: &Path) -> Result<Contents, String> {
-    Err(
-        "it is a PyTorch checkpoint: build with the feature `pytorch`, or save it as safetensors"
-            .to_string(),
-    )
+pub(super) fn read(_path: &Path) -> Faulty<Contents> {
+    let reason =
+        "it is a PyTorch checkpoint: build with the feature `pytorch`, or save it as safetensors";
+    Err(reason.into())
 }
 
 /// Keys under which training programs keep weights, in timm's order: the average of the weights
@@ -27,12 +27,12 @@ const KEYS: [&str; 6] = [
 
 /// The tensors of a checkpoint, of the model in it if it holds more.
 #[cfg(feature = "pytorch")]
-pub(super) fn read(path: &Path) -> Result<Contents, String> {
+pub(super) fn read(path: &Path) -> Faulty<Contents> {
     use pytorch_reader::PytorchReader;
 
     use super::contents::Stored;
 
-    let refused = |error| format!("not a PyTorch checkpoint: {error}");
+    let refused = Fault::by("not a PyTorch checkpoint");
     let found = dictionaries(path).map_err(refused)?;
     let reader = match found.first() {
         Some(key) => PytorchReader::with_top_level_key(path, key),
@@ -53,23 +53,23 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
         );
     }
     if reader.is_empty() {
-        return Err(
-            "it holds no tensors: a whole module was pickled, perhaps; save its `state_dict()`"
-                .to_string(),
-        );
+        let reason =
+            "it holds no tensors: a whole module was pickled, perhaps; save its `state_dict()`";
+        return Err(reason.into());
     }
     let mut tensors = std::collections::BTreeMap::new();
     for (name, tensor) in reader.into_tensors() {
         let stored = Stored {
             shape: tensor.shape().to_vec(),
             dtype: float(tensor.dtype()),
-            bytes: tensor
-                .read()
-                .map_err(|error| format!("tensor `{name}` cannot be read: {error}"))?,
+            bytes: tensor.read().map_err(|error| Fault {
+                reason: format!("tensor `{name}` cannot be read"),
+                source: Some(error.into()),
+            })?,
         };
         tensors.insert(name, stored);
     }
-    Contents::foreign(tensors)
+    Ok(Contents::foreign(tensors)?)
 }
 
 /// Those of the keys that hold something.

@@ -200,7 +200,7 @@ impl Contents {
     pub(super) fn card(&self, path: &Path) -> Result<Option<Card>> {
         match &self.origin {
             Origin::Ours(Some(card)) => {
-                let card = Card::from_json(card).map_err(|reason| Error::file(path, reason))?;
+                let card = Card::from_json(card).map_err(|fault| fault.in_file(path))?;
                 Ok(Some(card))
             }
             Origin::Ours(None) | Origin::Foreign => Ok(None),

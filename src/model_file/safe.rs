@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use super::contents::{Contents, Origin, Stored};
 use super::{Header, KEY, LIVE, READS, VALUES, checksum};
+use crate::error::{Fault, Faulty};
 
 /// The tensors of a file whose sum, if it has one, is right.
-pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
-    let refused = |error| format!("not a safetensors file: {error}");
+pub(super) fn read(bytes: &[u8]) -> Faulty<Contents> {
+    let refused = Fault::by("not a safetensors file");
     let (_, header): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(refused)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(refused)?;
     let none = HashMap::new();
@@ -40,7 +41,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
             let is_part = |name: &String| name.ends_with(LIVE) || name.ends_with(VALUES);
             let contents = Contents::foreign(tensors)?;
             match contents.tensors.keys().any(is_part) && contents.shapes.is_empty() {
-                true => Err(format!("its metadata has no `{KEY}`")),
+                true => Err(format!("its metadata has no `{KEY}`").into()),
                 false => Ok(contents),
             }
         }
@@ -48,15 +49,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
 }
 
 /// The header of a file of ours, if the contents have the sum that it names.
-fn verified(tensors: &SafeTensors<'_>, header: &str) -> Result<Header, String> {
-    let unreadable = |error| format!("`{KEY}` in its metadata: {error}");
+fn verified(tensors: &SafeTensors<'_>, header: &str) -> Faulty<Header> {
+    let unreadable = Fault::by("what its metadata say of the model cannot be read");
     let header: Value = serde_json::from_str(header).map_err(unreadable)?;
     let version = header.get("version").unwrap_or(&header);
     if !READS.iter().any(|reads| version == reads) {
         let [first, last] = READS;
-        return Err(format!(
-            "it has version {version}, this crate reads {first} and {last}"
-        ));
+        let reads = format!("this crate reads {first} and {last}");
+        return Err(format!("it has version {version}, {reads}").into());
     }
     let header: Header = serde_json::from_value(header).map_err(unreadable)?;
     let views: Vec<(&str, TensorView)> = tensors.iter().collect();
@@ -70,9 +70,7 @@ fn verified(tensors: &SafeTensors<'_>, header: &str) -> Result<Header, String> {
     });
     match checksum(&header.shapes, header.card.as_ref(), parts) == header.sha256 {
         true => Ok(header),
-        false => {
-            Err("its contents do not have the SHA-256 that it names: it is damaged".to_string())
-        }
+        false => Err("its contents do not have the SHA-256 that it names: it is damaged".into()),
     }
 }
 

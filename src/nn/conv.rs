@@ -82,12 +82,13 @@ impl Conv2d {
     /// How to compute with the mask in scope; `None` without one, or where the kernels do not go.
     #[cfg(feature = "flex")]
     fn plan(&self, input: &Tensor<4>) -> Option<super::flex::Plan> {
+        use super::flex::structures;
         use crate::kernels::ConvShape;
         use burn::tensor::ops::ConvOptions;
 
         let scope = super::scope_for(input, &self.weight)?;
         let id = self.weight.id;
-        let (density, meter) = (scope.masks.density(id)?, scope.masks.meter(id)?);
+        let (density, meter) = (scope.masks.density(id)?, scope.masks.lasting(id)?);
         let [_, channels, height, width] = input.dims();
         let padding = self.equal_padding([height, width])?;
         let [outputs, per_group, _, _] = self.weight.dims();
@@ -101,13 +102,13 @@ impl Conv2d {
             .with_groups(self.groups);
         let crossover = super::crossover::conv(&shape);
         let structure = match super::is_sparse(scope.execution, density, crossover) {
-            true => scope.masks.conv(id, shape),
+            true => structures::conv(&scope.masks, id, shape),
             false => None,
         };
         // Where the kernels are faster than dense arithmetic even without a dead weight, they make
         // dense gradients, too.
         let gradient = match scope.dense_gradient {
-            true if crossover > 1.0 => scope.masks.whole_conv(id, shape),
+            true if crossover > 1.0 => structures::whole_conv(&scope.masks, id, shape),
             true => None,
             false => structure.clone(),
         };

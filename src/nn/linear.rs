@@ -65,9 +65,11 @@ impl Linear {
     /// How to compute with the mask in scope; `None` without one, or where the kernels do not go.
     #[cfg(feature = "flex")]
     fn plan<const D: usize>(&self, input: &Tensor<D>) -> Option<super::flex::Plan> {
+        use super::flex::structures;
+
         let scope = super::scope_for(input, &self.weight)?;
         let id = self.weight.id;
-        let (density, meter) = (scope.masks.density(id)?, scope.masks.meter(id)?);
+        let (density, meter) = (scope.masks.density(id)?, scope.masks.lasting(id)?);
         let sizes = self.weight.dims();
         let dims = input.dims();
         if dims[D - 1] != sizes[0] || dims.contains(&0) {
@@ -76,7 +78,7 @@ impl Linear {
         let examples = dims[..D - 1].iter().product();
         let crossover = super::crossover::linear(sizes, examples);
         let structure = match super::is_sparse(scope.execution, density, crossover) {
-            true => scope.masks.linear(id, sizes),
+            true => structures::linear(&scope.masks, id, sizes),
             false => None,
         };
         // Gradients of dead weights are a matrix product's: against those the kernels need dead

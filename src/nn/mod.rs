@@ -20,13 +20,17 @@ pub mod crossover;
 #[cfg(feature = "flex")]
 mod flex;
 mod linear;
+mod meter;
 mod norm;
 mod record;
+mod report;
 
 pub use conv::Conv2d;
 pub use linear::Linear;
+pub use meter::Spent;
 pub use norm::BatchNorm;
 pub(crate) use record::recorded;
+pub use report::{ExecutionReport, LayerExecution};
 
 #[cfg(feature = "flex")]
 use {

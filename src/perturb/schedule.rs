@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use zosam::perturb::Schedule;
-/// let schedule = Schedule::from(100).with_every(2).with_ramp(10);
+/// let schedule = Schedule::from(100).every(2).with_ramp(10);
 /// let strength = [99, 100, 101, 104, 200].map(|step| schedule.strength(step));
 /// assert_eq!(strength, [0.0, 0.1, 0.0, 0.5, 1.0]);
 /// ```
@@ -55,13 +55,13 @@ impl Schedule {
     }
 
     /// Ends before a step.
-    pub fn with_until(mut self, step: u64) -> Self {
+    pub fn until(mut self, step: u64) -> Self {
         self.until = Some(step);
         self
     }
 
     /// Perturbs each k-th step.
-    pub fn with_every(mut self, steps: u64) -> Self {
+    pub fn every(mut self, steps: u64) -> Self {
         self.every = steps;
         self
     }

@@ -73,7 +73,7 @@ fn train(method: Method, how: Execution, sam: bool) -> End {
     let values = tree::named_tensors(&model);
     let values = values.iter().flat_map(|(_, data)| data.iter::<f32>());
     let layers = sparsity.masks().execution_report().layers;
-    let sum = |pick: fn(&zosam::masks::LayerExecution) -> [u64; 3]| {
+    let sum = |pick: fn(&zosam::nn::LayerExecution) -> [u64; 3]| {
         let calls = layers.iter().map(pick);
         calls.fold([0; 3], |sum, calls| [0, 1, 2].map(|i| sum[i] + calls[i]))
     };

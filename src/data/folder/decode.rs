@@ -12,7 +12,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{Color, ImageFolderConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Faulty, Result};
 
 /// A small file may declare far more pixels than anyone has memory for. PIL warns above 0.9 of this.
 const MAXIMUM_PIXELS: usize = 100_000_000;
@@ -27,7 +27,7 @@ pub(super) struct Decoded {
 }
 
 /// The pixels as they are stored, and how a camera was held.
-type Decoding = std::result::Result<(Decoded, Orientation), String>;
+type Decoding = Faulty<(Decoded, Orientation)>;
 
 /// Decodes a file by what it holds, not by its name.
 pub(super) fn decode(path: &Path, config: &ImageFolderConfig) -> Result<Decoded> {
@@ -41,10 +41,8 @@ pub(super) fn decode(path: &Path, config: &ImageFolderConfig) -> Result<Decoded>
         true => decoded.turned(orientation),
         false => Ok(decoded),
     });
-    let decoded = oriented.map_err(|reason| {
-        let expected = "expected a whole JPEG, PNG, WebP, GIF, BMP or TIFF file";
-        Error::file(path, format!("{reason}; {expected}"))
-    })?;
+    let expected = "expected a whole JPEG, PNG, WebP, GIF, BMP or TIFF file";
+    let decoded = oriented.map_err(|fault| fault.expected(expected).in_file(path))?;
     Ok(decoded.into_color(config.color))
 }
 
@@ -63,12 +61,12 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     }
 }
 
-fn limit(width: usize, height: usize) -> std::result::Result<(), String> {
+fn limit(width: usize, height: usize) -> Faulty {
     match width.checked_mul(height) {
         Some(1..=MAXIMUM_PIXELS) => Ok(()),
-        _ => Err(format!(
-            "{width} × {height} pixels, of at least 1 and at most {MAXIMUM_PIXELS}"
-        )),
+        _ => Err(
+            format!("{width} × {height} pixels, of at least 1 and at most {MAXIMUM_PIXELS}").into(),
+        ),
     }
 }
 
@@ -82,7 +80,7 @@ fn jpeg(bytes: &[u8]) -> Decoding {
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX));
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let reason = |error| format!("{error:?}");
+    let reason = Fault::by::<zune_jpeg::errors::DecodeErrors>("no whole JPEG file");
     decoder.decode_headers().map_err(reason)?;
     let (width, height) = decoder.dimensions().ok_or("no dimensions")?;
     limit(width, height)?;
@@ -130,7 +128,7 @@ fn png(bytes: &[u8]) -> Decoding {
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     decoder.ignore_checksums(false);
-    let reason = |error: png::DecodingError| error.to_string();
+    let reason = Fault::by::<png::DecodingError>("no whole PNG file");
     let info = decoder.read_header_info().map_err(reason)?;
     let (width, height) = (info.width as usize, info.height as usize);
     limit(width, height)?;
@@ -159,9 +157,9 @@ fn other(bytes: &[u8]) -> Decoding {
 
     let format = match image::guess_format(bytes) {
         Ok(format @ (WebP | Gif | Bmp | Tiff)) => format,
-        _ => return Err(unknown(bytes)),
+        _ => return Err(unknown(bytes).into()),
     };
-    let reason = |error: image::ImageError| error.to_string();
+    let reason = Fault::by::<image::ImageError>("its pixels cannot be read");
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut decoder = reader.into_decoder().map_err(reason)?;
     let (width, height) = decoder.dimensions();
@@ -212,7 +210,7 @@ fn whole(
 ) -> Decoding {
     let expected = height * width * color.channels();
     if pixels.len() != expected {
-        return Err(format!("{} values instead of {expected}", pixels.len()));
+        return Err(format!("{} values instead of {expected}", pixels.len()).into());
     }
     let decoded = Decoded {
         pixels,
@@ -225,7 +223,7 @@ fn whole(
 
 impl Decoded {
     /// Upright, as viewers show it.
-    fn turned(self, orientation: Orientation) -> std::result::Result<Self, String> {
+    fn turned(self, orientation: Orientation) -> Faulty<Self> {
         let [width, height] = [self.width as u32, self.height as u32];
         let picture = match self.color {
             Color::Rgb => {

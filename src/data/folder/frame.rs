@@ -6,10 +6,11 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use super::decode::Decoded;
 use super::{Color, ImageFolderConfig, Sizing};
 use crate::data::{Filter, Picture};
+use crate::error::{Fault, Faulty};
 
 /// Resizes and crops at once, so that only pixels that are kept are computed: rows first, then columns, rounded to 8 bits after each, as PIL.
 /// In one call the library would do columns first, and a bicubic filter's overshoots are cut off in between.
-pub(super) fn frame(decoded: Decoded, config: &ImageFolderConfig) -> Result<Picture, String> {
+pub(super) fn frame(decoded: Decoded, config: &ImageFolderConfig) -> Faulty<Picture> {
     let Some([height, width]) = config.sizing.size() else {
         return Ok(planar(decoded));
     };
@@ -28,7 +29,7 @@ fn resize(
     rows: (f64, f64),
     columns: (f64, f64),
     filter: Filter,
-) -> Result<Decoded, String> {
+) -> Faulty<Decoded> {
     let kind = match decoded.color {
         Color::Rgb => PixelType::U8x3,
         Color::Grey => PixelType::U8,
@@ -42,10 +43,10 @@ fn resize(
         .crop(columns.0, rows.0, columns.1, rows.1);
     let from = [decoded.width as u32, decoded.height as u32];
     let source = ImageRef::new(from[0], from[1], &decoded.pixels, kind);
-    let source = source.map_err(|error| error.to_string())?;
+    let source = source.map_err(Fault::by("its pixels cannot be resized"))?;
     let mut output = Image::new(width as u32, height as u32, kind);
     let resized = Resizer::new().resize(&source, &mut output, Some(&options));
-    resized.map_err(|error| error.to_string())?;
+    resized.map_err(Fault::by("it cannot be resized"))?;
     Ok(Decoded {
         pixels: output.into_vec(),
         height,

@@ -254,7 +254,7 @@ pub fn image_folders(
 pub fn read_picture(file: impl AsRef<Path>, config: &ImageFolderConfig) -> Result<Picture> {
     config.sizing.validate()?;
     let decoded = decode::decode(file.as_ref(), config)?;
-    frame::frame(decoded, config).map_err(|reason| Error::file(file.as_ref(), reason))
+    frame::frame(decoded, config).map_err(|fault| fault.in_file(file.as_ref()))
 }
 
 /// The first of many names.

@@ -8,7 +8,7 @@ use safetensors::tensor::{Metadata, TensorView};
 
 use super::tensors::constants;
 use super::{Description, Header, KEY, VERSION, checksum};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Faulty, Result};
 use crate::inference::SparseNetwork;
 use crate::inference::graph::{Constant, Graph};
 
@@ -36,13 +36,13 @@ impl SparseNetwork {
     ///
     /// As there.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let graph = read(bytes).map_err(|reason| Error::Network { reason })?;
+        let graph = read(bytes).map_err(Error::network)?;
         Self::planned(graph)
     }
 }
 
-fn read(bytes: &[u8]) -> std::result::Result<Graph, String> {
-    let refused = |error| format!("not a safetensors file: {error}");
+fn read(bytes: &[u8]) -> Faulty<Graph> {
+    let refused = Fault::by("not a safetensors file");
     let (_, metadata): (usize, Metadata) = SafeTensors::read_metadata(bytes).map_err(refused)?;
     let file = SafeTensors::deserialize(bytes).map_err(refused)?;
     let header = metadata
@@ -50,13 +50,11 @@ fn read(bytes: &[u8]) -> std::result::Result<Graph, String> {
         .as_ref()
         .and_then(|metadata| metadata.get(KEY));
     let header = header.ok_or_else(|| format!("its metadata have no `{KEY}`"))?;
-    let damaged = |error| format!("`{KEY}` in its metadata: {error}");
+    let damaged = Fault::by("what its metadata say of the network cannot be read");
     let version: serde_json::Value = serde_json::from_str(header).map_err(damaged)?;
     let version = version.get("version").unwrap_or(&serde_json::Value::Null);
     if *version != VERSION {
-        return Err(format!(
-            "it has version {version}, this crate reads {VERSION}"
-        ));
+        return Err(format!("it has version {version}, this crate reads {VERSION}").into());
     }
     let Header { graph, sha256, .. } = serde_json::from_str(header).map_err(damaged)?;
     let views: Vec<(&str, TensorView<'_>)> = file.iter().collect();
@@ -65,9 +63,7 @@ fn read(bytes: &[u8]) -> std::result::Result<Graph, String> {
         (*name, dtype, view.shape(), view.data())
     });
     if checksum(&graph, parts) != sha256 {
-        return Err(
-            "its contents do not have the SHA-256 that it names: it is damaged".to_string(),
-        );
+        return Err("its contents do not have the SHA-256 that it names: it is damaged".into());
     }
     let Description {
         tensors,
@@ -108,6 +104,6 @@ fn read(bytes: &[u8]) -> std::result::Result<Graph, String> {
     };
     match paths.is_empty() {
         true => Ok(graph),
-        false => Err("it has paths of what are no constants".to_string()),
+        false => Err("it has paths of what are no constants".into()),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::tensors::{Stored, stored};
 use super::{Description, Header, KEY, VERSION, checksum};
 use crate::disk::write_atomically;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result, Source};
 use crate::inference::SparseNetwork;
 
 impl SparseNetwork {
@@ -45,9 +45,6 @@ impl SparseNetwork {
     /// If the network has settings that no file can hold.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let graph = self.graph();
-        let unfit = |error: &dyn std::fmt::Display| Error::Network {
-            reason: format!("it cannot be written: {error}"),
-        };
         let paths = graph.constants.iter();
         let paths = paths.filter_map(|(id, constant)| Some((*id, constant.path.clone()?)));
         let description = Description {
@@ -58,7 +55,7 @@ impl SparseNetwork {
             nodes: graph.nodes.clone(),
             is_each: graph.is_each,
         };
-        let description = serde_json::to_string(&description).map_err(|error| unfit(&error))?;
+        let description = serde_json::to_string(&description).map_err(unfit)?;
         let constants = graph.constants.iter();
         let tensors: Vec<(String, Stored)> = constants
             .flat_map(|(id, constant)| stored(*id, &constant.data))
@@ -72,9 +69,14 @@ impl SparseNetwork {
             sha256: checksum(&description, parts),
             graph: description,
         };
-        let header = serde_json::to_string(&header).map_err(|error| unfit(&error))?;
+        let header = serde_json::to_string(&header).map_err(unfit)?;
         let metadata = HashMap::from([(KEY.to_string(), header)]);
         let tensors = tensors.iter().map(|(name, stored)| (name, stored));
-        safetensors::serialize(tensors, Some(metadata)).map_err(|error| unfit(&error))
+        safetensors::serialize(tensors, Some(metadata)).map_err(unfit)
     }
+}
+
+/// The error of a network that another library refuses to write.
+fn unfit(error: impl Into<Source>) -> Error {
+    Error::network(Fault::by("it cannot be written")(error))
 }

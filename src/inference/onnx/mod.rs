@@ -47,9 +47,10 @@ impl SparseNetwork {
             }
         }
         if !unknown.is_empty() {
-            return Err(Error::Network {
-                reason: format!("ONNX cannot be written for {}", unknown.join(", ")),
-            });
+            return Err(Error::network(format!(
+                "ONNX cannot be written for {}",
+                unknown.join(", ")
+            )));
         }
         let model = proto::Model {
             ir_version: 8,

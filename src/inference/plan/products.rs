@@ -173,5 +173,5 @@ impl Planner<'_> {
 }
 
 pub(super) fn unfit(reason: String) -> Error {
-    Error::Network { reason }
+    Error::network(reason)
 }

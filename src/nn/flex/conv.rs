@@ -9,7 +9,7 @@ use burn::backend::{Flex, TensorMetadata};
 use super::masked::Products;
 use super::{numbers, tensor};
 use crate::kernels::ConvStructure;
-use crate::masks::Product;
+use crate::nn::meter::Product;
 
 /// How to compute a convolution without its bias.
 #[derive(Debug)]

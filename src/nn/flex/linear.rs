@@ -9,7 +9,7 @@ use burn::backend::{Flex, TensorMetadata};
 use super::masked::Products;
 use super::{numbers, tensor};
 use crate::kernels::LinearStructure;
-use crate::masks::Product;
+use crate::nn::meter::Product;
 
 /// How to compute a linear layer without its bias: input `[examples, inputs]`, weight
 /// `[inputs, outputs]`.

@@ -12,7 +12,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 
 use super::{Tracked, contiguous};
-use crate::masks::{Meter, Product};
+use crate::nn::meter::{Meter, Product};
 
 /// The three products of a layer's training. Tensors are contiguous.
 pub(crate) trait Products: Debug + Send + Sync {

@@ -7,6 +7,7 @@ mod conv;
 mod linear;
 mod masked;
 mod norm;
+pub(super) mod structures;
 
 pub(super) use conv::Conv;
 pub(super) use linear::Linear;

@@ -128,12 +128,12 @@ impl Recipe for Dsr {
         self.adapted = Some((self.current_threshold() * factor).clamp(1e-8, 1.0));
     }
 
-    fn memory(&self) -> serde_json::Value {
+    fn learnt(&self) -> serde_json::Value {
         self.adapted.into()
     }
 
-    fn load_memory(&mut self, memory: serde_json::Value) -> Result<()> {
-        self.adapted = serde_json::from_value(memory).map_err(|error| {
+    fn load_learnt(&mut self, learnt: serde_json::Value) -> Result<()> {
+        self.adapted = serde_json::from_value(learnt).map_err(|error| {
             Error::mismatch("the state of DSR", "it is no threshold").caused_by(error)
         })?;
         Ok(())

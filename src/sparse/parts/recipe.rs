@@ -83,17 +83,17 @@ pub trait Recipe: std::fmt::Debug + Send + Sync {
     /// part.
     fn adapt(&mut self, _dropped: usize, _live: usize) {}
 
-    /// Memory that must survive a checkpoint.
-    fn memory(&self) -> serde_json::Value {
+    /// What [`adapt`](Self::adapt) has learnt, which must survive a checkpoint.
+    fn learnt(&self) -> serde_json::Value {
         serde_json::Value::Null
     }
 
-    /// Restores what [`memory`](Self::memory) returned.
+    /// Restores what [`learnt`](Self::learnt) returned.
     ///
     /// # Errors
     ///
-    /// If the value is not such a memory.
-    fn load_memory(&mut self, _memory: serde_json::Value) -> Result<()> {
+    /// If the value is no such thing.
+    fn load_learnt(&mut self, _learnt: serde_json::Value) -> Result<()> {
         Ok(())
     }
 }
@@ -192,11 +192,11 @@ impl<R: Recipe> SparsityMethod for R {
     }
 
     fn state(&self) -> serde_json::Value {
-        self.memory()
+        self.learnt()
     }
 
     fn load_state(&mut self, state: serde_json::Value) -> Result<()> {
-        self.load_memory(state)
+        self.load_learnt(state)
     }
 }
 

@@ -21,7 +21,7 @@ pub struct SparsityParts {
     pub masks: Bytes,
     /// What was live before, and remembered gradients, in burn's record format.
     pub history: Bytes,
-    /// The method's own memory.
+    /// The method's state.
     pub method: serde_json::Value,
     /// What training has cost.
     pub work: Work,

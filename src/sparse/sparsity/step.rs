@@ -187,7 +187,7 @@ impl Sparsity {
         }
         let before = weights.into_iter().map(|weight| weight.live).collect();
         self.history.change(before, &live);
-        self.masks = Masks::new(&leaves, &live).with_meters_of(&self.masks);
+        self.masks = Masks::new(&leaves, &live).succeeding(&self.masks);
         let model = match self.rewinds() {
             true => tree::restore(&model, &self.history.rewind_of(&model)),
             false => model,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Masks, Spent};
+use super::meter::{Meter, Spent};
+use crate::masks::Masks;
 
 /// Which path a masked layer took, and how long it took there.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +20,7 @@ pub struct LayerExecution {
     pub sparse: Spent,
 }
 
-/// What the layers of [`nn`](crate::nn) have computed under masks since the first ones, on either
+/// What the layers of [`nn`](super) have computed under masks since the first ones, on either
 /// path.
 ///
 /// Layers of burn's own are not seen. Times are wall-clock, summed over all threads that evaluate
@@ -32,14 +33,17 @@ pub struct ExecutionReport {
 }
 
 impl Masks {
-    /// What the layers of [`nn`](crate::nn) have computed under these masks and those that they
+    /// What the layers of [`nn`](super) have computed under these masks and those that they
     /// have replaced.
     pub fn execution_report(&self) -> ExecutionReport {
-        let layers = self.masks.iter().map(|mask| LayerExecution {
-            name: mask.leaf.path.clone(),
-            density: mask.count as f64 / mask.leaf.len().max(1) as f64,
-            dense: mask.meter.spent(false),
-            sparse: mask.meter.spent(true),
+        let layers = self.leaves().filter_map(|leaf| {
+            let meter = self.lasting::<Meter>(leaf.id)?;
+            Some(LayerExecution {
+                name: leaf.path.clone(),
+                density: self.density(leaf.id)?,
+                dense: meter.spent(false),
+                sparse: meter.spent(true),
+            })
         });
         let has_run = |layer: &LayerExecution| {
             [layer.dense, layer.sparse].map(|spent| spent.calls) != [[0; 3]; 2]

@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use burn::module::ParamId;
+
 use crate::error::Result;
 use crate::kernels::{ConvShape, ConvStructure, LinearStructure};
+use crate::masks::Masks;
 
 /// One weight's live positions as the kernels want them.
 #[derive(Debug, Default)]
-pub(crate) struct Structures {
+struct Structures {
     /// One per input size that was seen.
     convs: Mutex<Vec<Remembered>>,
     /// The same as if every weight were live, for gradients of dead ones.
@@ -20,28 +23,31 @@ type Remembered = (ConvShape, Option<Arc<ConvStructure>>);
 /// Input sizes that are remembered: more come only from images of ever-changing sizes.
 const SIZES: usize = 8;
 
-impl Structures {
-    /// The structure for a shape; `None` if the kernels do not take it.
-    pub fn conv(&self, shape: ConvShape, live: &[bool]) -> Option<Arc<ConvStructure>> {
-        remembered(&self.convs, shape, || ConvStructure::new(shape, live))
-    }
+/// The structure of a convolution's weight; `None` without a mask, or if the kernels do not take it.
+pub fn conv(masks: &Masks, id: ParamId, shape: ConvShape) -> Option<Arc<ConvStructure>> {
+    let (structures, live) = masks.beside::<Structures>(id)?;
+    remembered(&structures.convs, shape, || {
+        ConvStructure::new(shape, &live)
+    })
+}
 
-    /// The structure for a shape with all weights live; `None` if the kernels do not take it.
-    pub fn whole_conv(&self, shape: ConvShape) -> Option<Arc<ConvStructure>> {
-        remembered(&self.whole, shape, || {
-            ConvStructure::new(shape, &vec![true; shape.weights()])
-        })
-    }
+/// The structure of a convolution's weight as if all of it were live; `None` as above.
+pub fn whole_conv(masks: &Masks, id: ParamId, shape: ConvShape) -> Option<Arc<ConvStructure>> {
+    let (structures, _) = masks.beside::<Structures>(id)?;
+    remembered(&structures.whole, shape, || {
+        ConvStructure::new(shape, &vec![true; shape.weights()])
+    })
+}
 
-    /// The structure of weights `[inputs, outputs]`; `None` if the kernels do not take them.
-    pub fn linear(
-        &self,
-        [inputs, outputs]: [usize; 2],
-        live: &[bool],
-    ) -> Option<Arc<LinearStructure>> {
-        let build = || LinearStructure::transposed(inputs, outputs, live).ok();
-        self.linear.get_or_init(|| build().map(Arc::new)).clone()
-    }
+/// The structure of a linear layer's weight `[inputs, outputs]`; `None` as above.
+pub fn linear(masks: &Masks, id: ParamId, sizes: [usize; 2]) -> Option<Arc<LinearStructure>> {
+    let (structures, live) = masks.beside::<Structures>(id)?;
+    let [inputs, outputs] = sizes;
+    let build = || LinearStructure::transposed(inputs, outputs, &live).ok();
+    structures
+        .linear
+        .get_or_init(|| build().map(Arc::new))
+        .clone()
 }
 
 fn remembered(
