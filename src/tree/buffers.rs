@@ -11,7 +11,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
 
 use super::leaf::flatten;
-use super::walk::{Context, New, Walk};
+use super::walk::{Context, New, walk};
 
 #[derive(Default)]
 struct Contexts(HashMap<ParamId, Context>);
@@ -35,12 +35,12 @@ pub fn twin<M: Module>(model: &M) -> M {
     let mut contexts = Contexts::default();
     model.visit(&mut contexts);
     // burn's round trip drops the autodiff settings.
-    model.valid().train().map(&mut Walk::new(|place| {
+    walk(model.valid().train(), |place| {
         if let Some(context) = contexts.0.get(&place.id) {
             place.context = context.clone();
         }
-        None::<New>
-    }))
+        None
+    })
 }
 
 struct Values {
@@ -89,7 +89,9 @@ pub fn adopt_buffers<M: Module>(model: M, from: &M) -> M {
     let mut trainable = Trainable::default();
     model.visit(&mut trainable);
     let mut buffers = Values::of(from, trainable.0);
-    model.map(&mut Walk::new(|place| buffers.values.remove(&place.id)))
+    walk(model, |place| {
+        buffers.values.remove(&place.id).map(New::Value)
+    })
 }
 
 /// `(1 − share) · model + share · from`, over every float tensor, running statistics included.
@@ -97,21 +99,22 @@ pub fn adopt_buffers<M: Module>(model: M, from: &M) -> M {
 /// `model` is a twin of `from`, or a twin's blend.
 pub(crate) fn blend<M: Module>(model: M, from: &M, share: f64) -> M {
     let mut others = Values::of(from, HashSet::new());
-    model.map(&mut Walk::new(|place| {
+    walk(model, |place| {
         let other = others.values.remove(&place.id)?;
-        Some(place.value().mul_scalar(1.0 - share) + other.mul_scalar(share))
-    }))
+        let blend = place.value().mul_scalar(1.0 - share) + other.mul_scalar(share);
+        Some(New::Value(blend))
+    })
 }
 
 /// Gives float tensors back the values that [`named_tensors`](super::named_tensors) read,
 /// flattened, running statistics included; clones of the model keep theirs.
 pub(crate) fn restore<M: Module>(model: &M, tensors: &HashMap<String, TensorData>) -> M {
-    twin(model).map(&mut Walk::new(|place| {
+    walk(twin(model), |place| {
         let data = tensors.get(&place.path.dotted())?;
         let value = place.value();
         let fits = data.num_elements() == value.dims()[0];
         // Without a type burn would make a tensor of the device's default one.
         let kind = (&value.device(), value.dtype());
-        fits.then(|| Tensor::from_data(data.clone(), kind))
-    }))
+        fits.then(|| New::Value(Tensor::from_data(data.clone(), kind)))
+    })
 }

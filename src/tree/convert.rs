@@ -9,15 +9,16 @@ use super::tied::Same;
 use super::walk::Context;
 use super::{ParamVector, replace, twin};
 
-struct Convert<F> {
+/// One type for all closures, because burn compiles a mapper for each of nine ranks.
+struct Convert<'a> {
     /// A tensor's float type to be; `None` for the one it has.
-    kind: F,
+    kind: &'a dyn Fn(ParamId) -> Option<FloatDType>,
     absolute: bool,
     same: Same,
 }
 
-impl<F: Fn(ParamId) -> Option<FloatDType>> Convert<F> {
-    fn new(kind: F) -> Self {
+impl<'a> Convert<'a> {
+    fn new(kind: &'a dyn Fn(ParamId) -> Option<FloatDType>) -> Self {
         Self {
             kind,
             absolute: false,
@@ -26,7 +27,7 @@ impl<F: Fn(ParamId) -> Option<FloatDType>> Convert<F> {
     }
 }
 
-impl<F: Fn(ParamId) -> Option<FloatDType>> ModuleMapper for Convert<F> {
+impl ModuleMapper for Convert<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
         let (kind, absolute) = (&self.kind, self.absolute);
@@ -54,14 +55,14 @@ impl<F: Fn(ParamId) -> Option<FloatDType>> ModuleMapper for Convert<F> {
 /// The isolated twin of a model with all float tensors, running statistics included, of another
 /// type.
 pub(crate) fn cast<M: Module>(model: &M, dtype: FloatDType) -> M {
-    twin(model).map(&mut Convert::new(|_| Some(dtype)))
+    twin(model).map(&mut Convert::new(&|_| Some(dtype)))
 }
 
 /// As [`cast`], of absolute values and with norms in inference mode; gradients can still be taken.
 pub(crate) fn absolute<M: Module>(model: &M, dtype: FloatDType) -> M {
     twin(model).map(&mut Convert {
         absolute: true,
-        ..Convert::new(|_| Some(dtype))
+        ..Convert::new(&|_| Some(dtype))
     })
 }
 
@@ -94,7 +95,7 @@ pub(crate) fn widened<M: Module>(model: M, dtype: FloatDType) -> (M, Types) {
         true => model,
         false => {
             let kind = |id| types.contains_key(&id).then_some(dtype);
-            model.map(&mut Convert::new(kind))
+            model.map(&mut Convert::new(&kind))
         }
     };
     (model, types)
@@ -104,7 +105,7 @@ pub(crate) fn widened<M: Module>(model: M, dtype: FloatDType) -> (M, Types) {
 pub(crate) fn narrowed<M: Module>(model: M, types: &Types) -> M {
     match types.is_empty() {
         true => model,
-        false => model.map(&mut Convert::new(|id| types.get(&id).copied())),
+        false => model.map(&mut Convert::new(&|id| types.get(&id).copied())),
     }
 }
 

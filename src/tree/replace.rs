@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::leaf::flatten;
 use super::tied::First;
 use super::vector::wide;
-use super::walk::{New, Walk};
+use super::walk::{New, walk};
 use super::{ParamVector, twin};
 
 /// Gives trainable parameters new values; `None` keeps the old one.
@@ -18,10 +18,11 @@ pub fn replace<M: Module>(
     model: M,
     mut new_value: impl FnMut(ParamId, Tensor<1>) -> Option<Tensor<1>>,
 ) -> M {
-    model.map(&mut Walk::new(|place| {
+    walk(model, |place| {
         let trainable = place.context.require_grad;
-        trainable.then(|| new_value(place.id, wide(place.value())))?
-    }))
+        let new = trainable.then(|| new_value(place.id, wide(place.value())))?;
+        new.map(New::Value)
+    })
 }
 
 /// The model with all places of each tied weight at the value of the first one.
@@ -51,7 +52,7 @@ pub fn replace<M: Module>(
 /// # }
 /// ```
 pub fn retied<M: Module>(model: M) -> M {
-    model.map(&mut Walk::new(|_| None::<New>))
+    walk(model, |_| None)
 }
 
 /// The isolated twin of a model at `θ + scale · direction`.
@@ -70,13 +71,13 @@ pub fn perturbed<M: Module>(
         1.0 => direction.get(id),
         _ => Some(direction.get(id)?.mul_scalar(scale)),
     };
-    twin(model).map(&mut Walk::new(|place| {
+    walk(twin(model), |place| {
         if !place.context.require_grad && !place.context.is_plain() {
             return None;
         }
         place.context.require_grad = record(place.id);
         step(place.id).map(New::Sum)
-    }))
+    })
 }
 
 struct GradientVisitor<'a> {

@@ -1,6 +1,6 @@
 //! A walk through a module that gives tensors new values.
 
-use burn::module::{ModuleMapper, Param, ParamId};
+use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{GradientCheckpointingStrategy, Tensor};
 
 use super::leaf::{Path, flatten};
@@ -75,12 +75,6 @@ pub(super) enum New {
     Sum(Tensor<1>),
 }
 
-impl From<Tensor<1>> for New {
-    fn from(value: Tensor<1>) -> Self {
-        Self::Value(value)
-    }
-}
-
 fn sum<const D: usize>(value: Tensor<D>, step: Tensor<1>, on_host: bool) -> Tensor<D> {
     let (shape, kind) = (value.shape(), value.dtype());
     if on_host || step.dtype() != kind {
@@ -92,34 +86,30 @@ fn sum<const D: usize>(value: Tensor<D>, step: Tensor<1>, on_host: bool) -> Tens
 }
 
 /// Visits each float tensor once, however many places it has, and gives all of them its new value,
-/// or `None` for the old one. Ids, shapes, float types and autodiff settings
-/// stay as they are.
-pub(super) struct Walk<F> {
+/// or `None` for the old one. Ids, shapes, float types and autodiff settings stay as they are.
+pub(super) fn walk<M: Module>(
+    model: M,
+    mut change: impl FnMut(&mut Place<'_>) -> Option<New>,
+) -> M {
+    model.map(&mut Walk {
+        path: Path::default(),
+        same: Same::default(),
+        change: &mut change,
+        on_host: None,
+    })
+}
+
+/// One type for all modules and closures. burn compiles a mapper once for each of nine ranks, and
+/// again for each type of mapper; with closures as parameters that was a third of a test program.
+struct Walk<'a> {
     path: Path,
     same: Same,
-    change: F,
+    change: &'a mut dyn FnMut(&mut Place<'_>) -> Option<New>,
     /// Whether tensors are on the host; looked up at the first one.
     on_host: Option<bool>,
 }
 
-impl<F, N: Into<New>> Walk<F>
-where
-    F: FnMut(&mut Place<'_>) -> Option<N>,
-{
-    pub fn new(change: F) -> Self {
-        Self {
-            path: Path::default(),
-            same: Same::default(),
-            change,
-            on_host: None,
-        }
-    }
-}
-
-impl<F, N: Into<New>> ModuleMapper for Walk<F>
-where
-    F: FnMut(&mut Place<'_>) -> Option<N>,
-{
+impl ModuleMapper for Walk<'_> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -148,7 +138,7 @@ where
             let new = change(&mut place);
             let context = place.context;
             let mut on_host = || *on_host.get_or_insert_with(|| super::on_host(&plain.device()));
-            let new = match new.map(Into::into) {
+            let new = match new {
                 Some(New::Value(new)) => new.reshape(plain.shape()).cast(plain.dtype()),
                 Some(New::Sum(step)) => sum(plain.clone(), step, on_host()),
                 None if D == 1 => plain,

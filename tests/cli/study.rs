@@ -226,6 +226,8 @@ fn models_are_measured_and_drawn() {
     let (events, _) = said(run(&features));
     let svg = std::fs::read_to_string(Path::new(&card).join("features.svg")).unwrap();
     assert!(svg.contains("plain: layer1.0.bn1") && svg.contains("sam: layer3.0.bn2"));
+    // A loaded model has no trainable parameter, and its classifier is found all the same.
+    assert!(svg.contains("plain: evidence for") && svg.contains("sam: evidence for"));
     let [plain, _, again] = events.as_slice() else {
         panic!("an event for each model: {events:?}");
     };

@@ -66,7 +66,7 @@ pub struct Cell {
 }
 
 /// The studies that come with the program.
-const OURS: [(&str, &str); 6] = [
+const OURS: [(&str, &str); 7] = [
     ("paper", include_str!("../../../recipes/studies/paper.json")),
     (
         "variants",
@@ -75,6 +75,10 @@ const OURS: [(&str, &str); 6] = [
     (
         "radius",
         include_str!("../../../recipes/studies/radius.json"),
+    ),
+    (
+        "methods",
+        include_str!("../../../recipes/studies/methods.json"),
     ),
     (
         "ladder",
