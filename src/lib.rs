@@ -66,8 +66,8 @@
 //! | `ndarray`, `wgpu`, `vulkan`, `metal`, `cuda`, `rocm`, `tch` | | burn's other backends; those of GPUs with its `fusion`, `autotune` and `persistence` |
 //! | `models` | yes | for small images ResNet-20 to ResNet-110, VGG-11 to VGG-19 and wide ResNets (WRN-28-10); torchvision's ResNet-18 to ResNet-152; DeiTs |
 //! | `data` | yes | CIFAR-10, CIFAR-100 and IDX readers, augmentation up to DeiT's recipe (RandAugment, mixup, CutMix …), prefetching |
-//! | `images` | yes | folders of image files; the corruption by JPEG |
-//! | `pytorch` | yes | reads PyTorch's own checkpoints (`.pth`) |
+//! | `images` | | folders of image files; the corruption by JPEG |
+//! | `pytorch` | | reads PyTorch's own checkpoints (`.pth`) |
 //! | `compile` | yes | `SparseNetwork::compile`: any module on the sparse CPU engine |
 //! | `interpreter` | yes, by `compile` | network files with operations that are left to burn |
 //! | `onnx` | yes | `SparseNetwork::save_onnx` |
