@@ -1,8 +1,11 @@
 //! What is wrong with what was read, where it is not known yet what it was read from.
 
+#[cfg(feature = "burn")]
 use std::path::PathBuf;
 
-use super::{Error, Source};
+#[cfg(feature = "burn")]
+use super::Error;
+use super::Source;
 
 /// A fault in the contents of a file, and what found it.
 #[derive(Debug)]
@@ -24,12 +27,14 @@ impl Fault {
     }
 
     /// Says what would have been right.
+    #[cfg(feature = "data")]
     pub fn expected(mut self, expected: &str) -> Self {
         self.reason = format!("{}; {expected}", self.reason);
         self
     }
 
     /// The error about a file.
+    #[cfg(feature = "burn")]
     pub fn in_file(self, path: impl Into<PathBuf>) -> Error {
         Error::File {
             path: path.into(),

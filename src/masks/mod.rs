@@ -38,6 +38,7 @@ struct Mask {
     count: usize,
     on_devices: Arc<OnDevices>,
     /// What layers make of this mask, dropped with it.
+    #[cfg(feature = "flex")]
     beside: Arc<Beside>,
     /// What layers keep about the weight, whatever its mask.
     lasting: Arc<Beside>,
@@ -51,6 +52,7 @@ impl Mask {
             count: count(&live),
             live: Arc::new(live),
             on_devices: Arc::default(),
+            #[cfg(feature = "flex")]
             beside: Arc::default(),
             lasting: Arc::default(),
         }

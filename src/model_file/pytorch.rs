@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::contents::Contents;
-use crate::error::{Fault, Faulty};
+use crate::error::Faulty;
 
 /// Without the feature, what to do.
 #[cfg(not(feature = "pytorch"))]
@@ -31,6 +31,7 @@ pub(super) fn read(path: &Path) -> Faulty<Contents> {
     use pytorch_reader::PytorchReader;
 
     use super::contents::Stored;
+    use crate::error::Fault;
 
     let refused = Fault::by("not a PyTorch checkpoint");
     let found = dictionaries(path).map_err(refused)?;
