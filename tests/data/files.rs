@@ -56,6 +56,18 @@ fn cifar_message(file: &str, content: Option<&[u8]>) -> String {
 }
 
 /// What the system said is the source of the error, for whoever asks.
+/// The message is ours; what a decoder said of the bytes is the cause.
+#[test]
+fn what_a_decoder_said_is_the_cause() {
+    use std::error::Error as _;
+    // A gzip header, and then a block of the one type that deflate does not have.
+    let bytes = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xff, 0xff, 0xff, 0xff];
+    let error = Idx::from_bytes("labels", &bytes).unwrap_err();
+    let source = error.source().expect("the decoder's").to_string();
+    assert!(error.to_string().contains("cannot be read"), "{error}");
+    assert!(!error.to_string().contains(&source), "{error}: {source}");
+}
+
 #[test]
 fn a_missing_file_says_why() {
     use std::error::Error as _;
