@@ -14,7 +14,7 @@ use zosam::objective::seeded;
 use zosam::perturb::Identity;
 use zosam::{Plain, RandomStatic, RigL, Sparsity, tree};
 
-use super::{device, numbers, random};
+use super::{device, drawn, numbers, random};
 
 const WAYS: [Execution; 3] = [Execution::Auto, Execution::Sparse, Execution::Dense];
 
@@ -27,13 +27,11 @@ struct Net {
 
 impl Net {
     fn new() -> Self {
-        let net = Self {
+        drawn(Self {
             conv: Conv2d::new(&Conv2dConfig::new([8, 16], [3, 3]), &device()),
             hidden: Linear::new(&LinearConfig::new(16 * 36, 20), &device()),
             theirs: LinearConfig::new(20, 5).init(&device()),
-        };
-        tree::values(&net);
-        net
+        })
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<2> {
@@ -112,8 +110,7 @@ fn dense_weights_that_were_loaded_since_are_computed_densely() {
 #[test]
 fn computed_weights_are_taken_as_they_are() {
     let results = WAYS.map(|how| {
-        let linear = Linear::new(&LinearConfig::new(40, 30), &device());
-        tree::values(&linear);
+        let linear = drawn(Linear::new(&LinearConfig::new(40, 30), &device()));
         let linear = tree::replace(linear, |_, value| Some(value.ones_like() * 0.1));
         let x = Tensor::<2>::ones([4, 40], &device());
         let mut sparsity = Sparsity::new(RandomStatic::new(0.9)).with_execution(how);

@@ -9,8 +9,10 @@ mod steps;
 
 use std::cell::Cell;
 
+use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use zosam::objective::seeded;
+use zosam::tree;
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -22,6 +24,14 @@ fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     let seed = DRAWN.replace(DRAWN.get() + 1);
     let normal = Distribution::Normal(0.0, 1.0);
     seeded(&device(), seed, || Tensor::random(shape, normal, &device()))
+}
+
+/// Has a module draw its parameters while no other test draws: burn draws them when they are first read.
+fn drawn<M: Module>(module: M) -> M {
+    seeded(&device(), 9, || {
+        tree::values(&module);
+        module
+    })
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -8,12 +8,12 @@ use zosam::masks::{Execution, Masks};
 use zosam::nn::{Conv2d, Linear};
 use zosam::{RandomStatic, Sparsity};
 
-use super::{assert_close, device, random};
+use super::{assert_close, device, drawn, random};
 
 fn masked<M: Module>(model: M, sparsity: f64) -> (M, Sparsity) {
     let mut sparsity = Sparsity::new(RandomStatic::new(sparsity));
     let unused = |_: &M| -> Tensor<1> { unreachable!("random masks need no loss") };
-    let model = sparsity.attach(model, unused).unwrap();
+    let model = sparsity.attach(drawn(model), unused).unwrap();
     (model, sparsity)
 }
 
@@ -229,7 +229,7 @@ fn other_element_types_go_the_dense_way() {
 
 #[test]
 fn burns_own_layers_are_left_alone() {
-    let layer = LinearConfig::new(8, 4).init(&device());
+    let layer = drawn(LinearConfig::new(8, 4).init(&device()));
     let mut sparsity = Sparsity::new(RandomStatic::new(0.5))
         .with_group(ParamGroup::from_paths(vec!["weight".to_string()]));
     let model = sparsity

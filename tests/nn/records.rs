@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use zosam::nn::{BatchNorm, Conv2d, Linear};
 use zosam::tree;
 
-use super::{device, random};
+use super::{device, drawn, random};
 
 #[derive(Module, Debug)]
 struct Ours {
@@ -25,11 +25,11 @@ struct Burns {
 
 impl Ours {
     fn new() -> Self {
-        Self {
+        drawn(Self {
             conv: Conv2d::new(&Conv2dConfig::new([2, 3], [3, 3]), &device()),
             norm: BatchNorm::new(&BatchNormConfig::new(3), &device()),
             linear: Linear::new(&LinearConfig::new(3, 2), &device()),
-        }
+        })
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<2> {
@@ -41,11 +41,11 @@ impl Ours {
 
 impl Burns {
     fn new() -> Self {
-        Self {
+        drawn(Self {
             conv: Conv2dConfig::new([2, 3], [3, 3]).init(&device()),
             norm: BatchNormConfig::new(3).init(&device()),
             linear: LinearConfig::new(3, 2).init(&device()),
-        }
+        })
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<2> {

@@ -248,7 +248,7 @@ fn masks_that_do_not_fit_are_refused() {
     // Weights that the group leaves out, that are not there, or of another shape.
     let message = refused(set(0.5).starting_from(half()).with_group(main()));
     assert!(message.contains("`body.weight`: the group"), "{message}");
-    let mut layer = LinearConfig::new(4, 4).init(&device());
+    let mut layer = drawn(LinearConfig::new(4, 4).init(&device()));
     layer = tree::replace(layer, |_, value| Some(value.zeros_like()));
     let message = refused(Sparsity::from_masks(Masks::from_nonzeros(&layer)));
     assert!(
@@ -256,7 +256,7 @@ fn masks_that_do_not_fit_are_refused() {
         "{message}"
     );
     let mut heads = Heads::new();
-    heads.main = Linear::from(LinearConfig::new(20, 9).init(&device()));
+    heads.main = Linear::from(drawn(LinearConfig::new(20, 9).init(&device())));
     let error = set(0.5)
         .starting_from(half())
         .attach(heads, loss)

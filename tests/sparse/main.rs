@@ -51,17 +51,11 @@ pub enum Uses {
 
 impl Heads {
     fn new() -> Self {
-        seeded(&device(), 7, || {
-            let linear =
-                |inputs, outputs| Linear::new(&LinearConfig::new(inputs, outputs), &device());
-            let heads = Self {
-                body: linear(12, 20),
-                main: linear(20, 8),
-                aux: linear(20, 8),
-            };
-            // Parameters are initialised when they are first used; use them while the seed holds.
-            tree::values(&heads);
-            heads
+        let linear = |inputs, outputs| Linear::new(&LinearConfig::new(inputs, outputs), &device());
+        drawn(Self {
+            body: linear(12, 20),
+            main: linear(20, 8),
+            aux: linear(20, 8),
         })
     }
 
@@ -86,6 +80,14 @@ impl Heads {
         self.aux = require_gradients(self.aux, !frozen);
         self
     }
+}
+
+/// Has a module draw its parameters while no other test draws: burn draws them when they are first read.
+pub fn drawn<M: Module>(module: M) -> M {
+    seeded(&device(), 7, || {
+        tree::values(&module);
+        module
+    })
 }
 
 pub fn batch(number: u64, features: usize) -> Tensor<2> {

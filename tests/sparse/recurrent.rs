@@ -15,12 +15,10 @@ struct Net {
 
 impl Net {
     fn new() -> Self {
-        let net = Self {
+        drawn(Self {
             lstm: LstmConfig::new(2, 6, true).init(&device()),
             output: LinearConfig::new(6, 3).init(&device()),
-        };
-        seeded(&device(), 5, || tree::values(&net));
-        net
+        })
     }
 
     fn logits(&self, inputs: Tensor<3>) -> Tensor<2> {

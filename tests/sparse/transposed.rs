@@ -8,11 +8,7 @@ use zosam::{MagnitudeStatic, RandomStatic, RigL, Snfs, SparsityMethod};
 use super::*;
 
 fn layer() -> ConvTranspose2d {
-    seeded(&device(), 1, || {
-        let layer = ConvTranspose2dConfig::new([6, 4], [3, 3]).init(&device());
-        tree::values(&layer);
-        layer
-    })
+    drawn(ConvTranspose2dConfig::new([6, 4], [3, 3]).init(&device()))
 }
 
 /// Masks by magnitude, and which of the 6 inputs and 4 outputs are in use.
@@ -37,7 +33,7 @@ fn output_channels_are_outputs() {
     assert_eq!(inputs.iter().filter(|used| **used).count(), 6);
     assert_eq!(outputs.iter().filter(|used| **used).count(), 2);
     // And so says the layer: the other two outputs are their biases.
-    let x = Tensor::<4>::random([2, 6, 5, 5], Distribution::Default, &device());
+    let x = batch(1, 6 * 25).slice([0..2]).reshape([2, 6, 5, 5]);
     let bias = layer.bias.as_ref().unwrap().val().reshape([1, 4, 1, 1]);
     let y = (layer.forward(x) - bias)
         .abs()
@@ -64,7 +60,7 @@ fn groups_of_n_of_m_are_inputs() {
 
 #[test]
 fn reports_count_outputs() {
-    let layer = ConvTranspose2dConfig::new([40, 2], [1, 1]).init(&device());
+    let layer = drawn(ConvTranspose2dConfig::new([40, 2], [1, 1]).init(&device()));
     let mut sparsity = Sparsity::new(RandomStatic::new(0.9));
     let loss = |layer: &ConvTranspose2d| layer.weight.val().powi_scalar(2).sum();
     let layer = sparsity.attach(layer, loss).unwrap();
