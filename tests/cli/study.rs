@@ -60,7 +60,14 @@ const PLAN: &str = r#"{
 #[test]
 fn our_studies_can_be_made() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["paper", "variants", "ladder", "radius", "sensitivity"] {
+    for name in [
+        "paper",
+        "variants",
+        "ladder",
+        "radius",
+        "methods",
+        "sensitivity",
+    ] {
         let out = folder.path().join(name);
         said(run(&[
             "study",
@@ -130,6 +137,22 @@ fn a_study_goes_on_and_reports() {
     // Nothing is left to do.
     let (_, text) = said(study(&[]));
     assert!(!text.contains("seed"), "{text}");
+
+    // What the command line says wins over a row.
+    said(study(&[
+        "--rows",
+        "dense",
+        "--seeds",
+        "1",
+        "--with",
+        "--method random",
+    ]));
+    let last: Value = serde_json::from_str(read("runs.jsonl").lines().last().unwrap()).unwrap();
+    assert_eq!(
+        last["history"][0]["sparsity"],
+        first["history"][0]["sparsity"]
+    );
+    assert!(read("report.md").contains("assumed: `--method random` in place of"));
 }
 
 /// What a study file gets wrong is said in one line.

@@ -130,6 +130,7 @@ impl Studying {
             "threads": std::env::var("RAYON_NUM_THREADS").ok(),
             "study": self.command.what,
             "options": self.plan.options,
+            "with": self.plan.with,
         });
         let text = format!("{environment:#}\n");
         Ok(write_atomically(

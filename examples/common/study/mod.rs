@@ -35,7 +35,9 @@ pub fn run<P: Program>(command: Study) -> Result<()> {
     let mut plan = Plan::read(&command.what)?.only(&command.rows)?;
     plan.seeds = command.seeds.unwrap_or(plan.seeds);
     if let Some(with) = &command.with {
-        plan.options = format!("{} {with}", plan.options);
+        plan.with.clone_from(with);
+        plan.assumed
+            .push(format!("`{with}` in place of what rows and columns say"));
     }
     if let Some(data) = &command.data {
         let held = DatasetName::of_folder(data);

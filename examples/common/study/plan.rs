@@ -31,6 +31,9 @@ pub struct Plan {
     pub first_seed: u64,
     #[serde(default)]
     pub equal: Equal,
+    /// Options that win over those of rows and columns: not the file's, but the command line's.
+    #[serde(skip)]
+    pub with: String,
 }
 
 /// What all columns get the same of.
@@ -162,12 +165,13 @@ impl Plan {
         self.columns.iter().position(|column| column.name == name)
     }
 
-    /// Options of a row and a column.
+    /// Options of a row and a column; of an option that is there twice the last one counts.
     pub fn options(&self, row: usize, column: usize) -> Vec<String> {
         let parts = [
             &self.options,
             &self.rows[row].options,
             &self.columns[column].options,
+            &self.with,
         ];
         let words = parts.into_iter().flat_map(|part| part.split_whitespace());
         words.map(str::to_string).collect()
