@@ -35,6 +35,8 @@ fn recipes_are_options_that_the_command_line_overrides() {
             width,
             "--limit",
             "256",
+            "--test-limit",
+            "100",
         ];
         let short = ["--epochs", "1", "--batch-size", "64", "--json"];
         let arguments = [&["--recipe", recipe], &small[..], &short, more].concat();

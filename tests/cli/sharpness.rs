@@ -4,7 +4,16 @@ use super::*;
 
 fn done(arguments: &[&str]) -> Value {
     let small = [
-        "--depth", "8", "--width", "4", "--limit", "96", "--epochs", "1",
+        "--depth",
+        "8",
+        "--width",
+        "4",
+        "--limit",
+        "96",
+        "--epochs",
+        "1",
+        "--test-limit",
+        "100",
     ];
     let output = run(&[&small[..], &["--batch-size", "32", "--json"], arguments].concat());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
