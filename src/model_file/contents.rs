@@ -1,15 +1,12 @@
 //! The tensors of a file, whatever its format.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
 use serde_json::Value;
 
 use super::names::Slot;
-use super::{LIVE, VALUES, pytorch, safe};
-use crate::error::{Error, Result};
+use super::{LIVE, VALUES};
 use crate::masks::LiveSet;
 
 /// Tensors under PyTorch's names.
@@ -37,24 +34,6 @@ pub(super) struct Stored {
 }
 
 impl Contents {
-    /// Reads a file of either format.
-    pub fn open(path: &Path) -> Result<Self> {
-        let unreadable =
-            |error: std::io::Error| Error::file(path, "cannot be read").caused_by(error);
-        let mut start = [0; 4];
-        let mut file = std::fs::File::open(path).map_err(unreadable)?;
-        let read = file.read(&mut start).map_err(unreadable)?;
-        // A zip file, or a bare pickle of protocol 2 or later.
-        let contents = match &start[..read] {
-            [b'P', b'K', 3, 4] | [0x80, 2..=5, ..] => pytorch::read(path),
-            _ => {
-                let bytes = std::fs::read(path).map_err(unreadable)?;
-                safe::read(&bytes)
-            }
-        };
-        contents.map_err(|fault| fault.in_file(path))
-    }
-
     /// Names of the tensors, those of a masked weight as one.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let names = self.tensors.keys().map(String::as_str);

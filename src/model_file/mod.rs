@@ -29,6 +29,7 @@ mod contents;
 mod foreign;
 mod input;
 mod names;
+mod open;
 mod pytorch;
 mod read;
 mod safe;

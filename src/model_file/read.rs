@@ -8,6 +8,7 @@ use burn::tensor::{Device, TensorData};
 
 use super::contents::{Contents, Origin};
 use super::names::Slot;
+use super::open::open;
 use super::{Card, Configuration};
 use crate::error::{Error, Result};
 use crate::masks::{LiveSet, Masks};
@@ -35,7 +36,7 @@ pub struct Loaded<C: Configuration> {
 /// configuration or tensors contradict.
 pub fn load<C: Configuration>(path: impl AsRef<Path>, device: &Device) -> Result<Loaded<C>> {
     let path = path.as_ref();
-    let file = Contents::open(path)?;
+    let file = open(path)?;
     let card = file.card(path)?.ok_or_else(|| {
         let reason = "it does not say what model it is of: make that, and use `load_model`";
         Error::file(path, reason)
@@ -60,7 +61,7 @@ pub fn load<C: Configuration>(path: impl AsRef<Path>, device: &Device) -> Result
 /// If the file is damaged, or its card is of another version.
 pub fn read_card(path: impl AsRef<Path>) -> Result<Option<Card>> {
     let path = path.as_ref();
-    Contents::open(path)?.card(path)
+    open(path)?.card(path)
 }
 
 /// Loads a file into a model: one that [`save_model`](super::save_model) wrote, or one of
@@ -117,7 +118,7 @@ pub fn load_model_except<M: Module>(
     prefixes: &[&str],
 ) -> Result<(M, Masks)> {
     let path = path.as_ref();
-    into_model(Contents::open(path)?, path, model, prefixes)
+    into_model(open(path)?, path, model, prefixes)
 }
 
 /// A file's contents in a model.
@@ -192,7 +193,7 @@ fn read_tied(
 ///
 /// If the file is damaged.
 pub fn shapes(path: impl AsRef<Path>) -> Result<BTreeMap<String, Vec<usize>>> {
-    Ok(Contents::open(path.as_ref())?.plain_shapes())
+    Ok(open(path.as_ref())?.plain_shapes())
 }
 
 impl Contents {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::contents::Contents;
+use super::open::open;
 use super::read::into_model;
 use super::{Card, Configuration};
 use crate::error::{Error, Result};
@@ -60,7 +60,7 @@ pub fn start_from<C: Configuration>(
     device: &Device,
 ) -> Result<Start<C::Model>> {
     let path = path.as_ref();
-    let file = Contents::open(path)?;
+    let file = open(path)?;
     let card = file.card(path)?;
     let shapes = file.plain_shapes();
     let bias = C::CLASSIFIERS.first().map(|of| format!("{of}bias"));

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 
 use super::descend::descend;
-use super::measure::Found;
+use super::found::Found;
 use crate::error::{Error, Result};
 use crate::masks::Masks;
 use crate::perturb::{Descent, Gradients, Memory, Perturbation, Schedule, Site};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::course::Course;
 use super::descend::clipped;
-use super::measure::Found;
+use super::found::Found;
 use super::stepped::stepped;
 use super::{SharpOptimizer, StepReport, StepResult};
 use crate::error::{Error, Failed, Result};

@@ -4,6 +4,7 @@ mod average;
 mod course;
 mod descend;
 mod forward_only;
+mod found;
 mod mean;
 mod measure;
 mod report;
@@ -17,7 +18,8 @@ pub use average::WeightAverage;
 pub(crate) use course::{Course, usable_leaves};
 pub use forward_only::{ForwardOnly, ForwardRule};
 #[cfg(feature = "train")]
-pub(crate) use measure::{Found, Measured};
+pub(crate) use found::Found;
+pub(crate) use measure::Measured;
 pub use report::{GradientResult, StepReport, StepResult};
 
 use burn::grad_clipping::GradientClipping;

@@ -3,7 +3,8 @@
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 
-use super::measure::{Found, Measured};
+use super::found::Found;
+use super::measure::Measured;
 use super::{GradientResult, SharpOptimizer, StepResult};
 use crate::error::Failed;
 use crate::objective::{BatchLoss, Loss};

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::super::dense::{Matrix, product};
 use super::super::scratch::Scratch;
 use super::super::shape::{ConvShape, length};
-use super::multiply::Epilogue;
+use super::epilogue::Epilogue;
 use crate::error::{Result, check};
 
 /// Output channels of a task. Fixed, so that results do not depend on the number of threads.

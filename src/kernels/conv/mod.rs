@@ -3,6 +3,7 @@
 mod build;
 mod dense;
 mod direction;
+mod epilogue;
 mod gradient;
 mod gradient_many;
 mod mosaic;
@@ -13,7 +14,8 @@ mod packed;
 mod structure;
 
 pub use dense::DenseConv;
+pub use epilogue::Epilogue;
 pub use mosaic::MosaicConv;
-pub use multiply::Epilogue;
+
 pub use packed::PackedConv;
 pub use structure::ConvStructure;

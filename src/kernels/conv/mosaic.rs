@@ -10,7 +10,7 @@ use super::super::scratch::{Shared, tasks_of};
 use super::super::shape::{ConvShape, examples, length};
 use super::super::simd::{Instructions, Job, Simd};
 use super::build::{Tap, taps};
-use super::multiply::Epilogue;
+use super::epilogue::Epilogue;
 use crate::error::{Error, Result, check};
 
 /// The most vectors of a tile, and of one whose rows come in pairs. On AVX2 and AVX-512 tiles of 8

@@ -2,40 +2,16 @@
 
 use rayon::prelude::*;
 
-use super::super::rows::{Entry, Start};
+use super::super::rows::Entry;
 use super::super::scratch::{Place, Shared, places, tasks_of};
 use super::super::shape::{ConvShape, examples, length};
 use super::super::simd::Instructions;
 use super::direction::Direction;
+use super::epilogue::Epilogue;
 use super::multiply_many::MultiplyMany;
 use super::multiply_one::MultiplyOne;
 use super::structure::ConvStructure;
 use crate::error::Result;
-
-/// What is done to an output before it is written: `y = relu(W ⋆ x + bias + residual)`, each part
-/// optional.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Epilogue<'a> {
-    /// One number per output channel.
-    pub bias: Option<&'a [f32]>,
-    /// As many numbers as the output.
-    pub residual: Option<&'a [f32]>,
-    /// Whether negative outputs become zero; NaN stays.
-    pub relu: bool,
-}
-
-impl Epilogue<'_> {
-    /// Checks the lengths for a number of channels and of outputs.
-    pub(super) fn check(&self, channels: usize, outputs: usize) -> Result<()> {
-        if let Some(bias) = self.bias {
-            length("the bias", bias.len(), channels)?;
-        }
-        match self.residual {
-            Some(residual) => length("the residual", residual.len(), outputs),
-            None => Ok(()),
-        }
-    }
-}
 
 impl ConvStructure {
     /// Forward: `y[n, o] = Σ_c W[o, c] ⋆ x[n, c]` over the live weights, then the epilogue.
@@ -227,14 +203,5 @@ impl ConvShape {
         length("the output", output, images.saturating_mul(self.outputs()))?;
         epilogue.check(self.channels[1], output)?;
         Ok(images)
-    }
-}
-
-/// Sums of the first block start from the bias, later ones go on.
-#[inline(always)]
-pub(super) fn start_of(block: usize, bias: Option<&[f32]>, row: usize) -> Start {
-    match block {
-        0 => Start::Bias(bias.map_or(0.0, |bias| bias[row])),
-        _ => Start::Sums,
     }
 }

@@ -7,7 +7,7 @@ use super::super::rows::{Entry, Row, Tile, multiply_rows, tiles};
 use super::super::scratch::{Scratch, Shared};
 use super::super::simd::{Job, Simd};
 use super::direction::{Direction, Part};
-use super::multiply::start_of;
+use super::epilogue::start_of;
 
 /// Positions of a plane that go out together: in shorter pieces, scattered over as many places as
 /// there are channels and images, writing takes up to twice as long.

@@ -7,7 +7,7 @@ use super::super::rows::{Entry, Row, Tile, multiply_rows, tiles};
 use super::super::scratch::{Scratch, Shared};
 use super::super::simd::{Job, Simd};
 use super::direction::{Direction, Part, Spread};
-use super::multiply::{Epilogue, start_of};
+use super::epilogue::{Epilogue, start_of};
 
 /// Some images and some rows of a product.
 pub(super) struct MultiplyOne<'a> {

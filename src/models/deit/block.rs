@@ -6,9 +6,11 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::gelu;
 
 use super::attention::Attention;
-use super::config::EPSILON;
 use crate::nn::Linear;
 use crate::tangent::{Dual, ForwardTangent, layer_norm};
+
+/// Of LayerNorm, as in timm; burn's and PyTorch's own default is 1e-5.
+pub(super) const EPSILON: f64 = 1e-6;
 
 /// `x + attention(norm(x))`, then `x + mlp(norm(x))`, each branch left out by stochastic depth.
 #[derive(Module, Debug)]

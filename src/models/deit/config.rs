@@ -7,13 +7,10 @@ use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::attention::Attention;
-use super::block::{Block, DropPath, Mlp};
+use super::block::{Block, DropPath, EPSILON, Mlp};
 use super::{Deit, PatchEmbedding};
 use crate::error::{Error, Result, check};
 use crate::nn::{Conv2d, Linear};
-
-/// Of LayerNorm, as in timm; burn's and PyTorch's own default is 1e-5.
-pub(super) const EPSILON: f64 = 1e-6;
 
 /// Configuration of a DeiT, the vision transformer that trains without extra data.
 ///

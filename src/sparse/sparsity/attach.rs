@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use burn::module::Module;
 
 use super::Sparsity;
-use super::given::zeroed;
+use super::first::{First, zeroed};
 use super::history::History;
 use super::latent::Latent;
 use super::layer_rules::{LayerRule, check_units};
@@ -17,13 +17,6 @@ use crate::objective::Loss;
 use crate::sparse::evidence::Losses;
 use crate::sparse::{Evidence, Need};
 use crate::tree::{self, Leaf, ParamVector};
-
-/// The first masks.
-pub(super) struct First {
-    pub leaves: Vec<Leaf>,
-    pub rules: Vec<LayerRule>,
-    pub live: Vec<LiveSet>,
-}
 
 impl Sparsity {
     /// Chooses the first masks and returns the model with its dead weights at zero.

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use burn::module::{Module, ParamId};
 
 use super::Sparsity;
-use super::attach::First;
+use super::first::First;
 use super::given_masks::{check_given, given_sets};
-use super::weights::{numbers, read_weights};
+use super::weights::read_weights;
 use crate::error::Result;
 use crate::masks::{LiveSet, Masks};
 use crate::sparse::Keep;
-use crate::tree::{self, Leaf, ParamVector};
+use crate::tree::{self, Leaf};
 
 impl Sparsity {
     /// Given masks, which never change: fine-tuning a sparse net. [`Keep`] with
@@ -99,36 +99,5 @@ impl Sparsity {
             rules,
             live,
         })
-    }
-}
-
-/// The model with its dead weights at zero, frozen ones included.
-pub(super) fn zeroed<M: Module>(model: M, masks: &Masks) -> M {
-    let trainable = tree::values(&model);
-    let values = tree::float_values(&model);
-    let mut frozen = HashMap::new();
-    for leaf in masks
-        .leaves()
-        .filter(|leaf| trainable.get(leaf.id).is_none())
-    {
-        let value = values
-            .get(leaf.id)
-            .expect("a masked weight is in the model");
-        let live = masks
-            .live_set(leaf.id)
-            .expect("a masked weight has a live set");
-        let is_dead = |(value, live): (&f32, &bool)| !live && value.to_bits() != 0;
-        if numbers(value.clone()).iter().zip(&live).any(is_dead) {
-            let mut one = ParamVector::default();
-            one.push(leaf.id, value);
-            let zeroed = masks.project(one);
-            let zeroed = zeroed.get(leaf.id).expect("it is the only component");
-            frozen.insert(leaf.path.clone(), zeroed.to_data());
-        }
-    }
-    let model = masks.project_model(model);
-    match frozen.is_empty() {
-        true => model,
-        false => tree::restore(&model, &frozen),
     }
 }

@@ -1,6 +1,7 @@
 //! A sparsity method at work on a model.
 
 mod attach;
+mod first;
 mod given;
 mod given_masks;
 mod history;
