@@ -19,6 +19,7 @@ pub(crate) use course::{Course, usable_leaves};
 pub use forward_only::{ForwardOnly, ForwardRule};
 #[cfg(feature = "train")]
 pub(crate) use found::Found;
+#[cfg(feature = "train")]
 pub(crate) use measure::Measured;
 pub use report::{GradientResult, StepReport, StepResult};
 
