@@ -52,11 +52,12 @@ pub(crate) mod standardise;
 pub(crate) mod strided;
 
 pub use conv::{ConvStructure, DenseConv, Epilogue, MosaicConv, PackedConv};
-pub use linear::LinearStructure;
+pub use linear::{LinearStructure, SingleLinear};
 pub use memory::keep_freed_memory;
 pub use mosaic::Mosaic;
 #[cfg(feature = "flex")]
 pub(crate) use norm::Source;
 pub use norm::{BatchNorm, GradientMask, NormFactors, NormGradients};
+pub(crate) use scratch::fewest;
 pub use shape::ConvShape;
 pub use simd::Instructions;

@@ -4,6 +4,7 @@ mod conv;
 mod linear;
 mod mosaic;
 mod norm;
+mod single;
 mod stream;
 mod twin;
 

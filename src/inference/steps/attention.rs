@@ -6,6 +6,7 @@ use super::Kernel;
 use crate::error::Result;
 use crate::inference::run::Sources;
 use crate::kernels::dense::{Matrix, product};
+use crate::kernels::fewest;
 use crate::kernels::softmax::softmax;
 use crate::kernels::strided::Axes;
 
@@ -39,6 +40,7 @@ impl Kernel for MatMul {
         let [a, b] = self.matrices;
         let each = a.size[0] * b.size[1];
         let outputs = to.par_chunks_exact_mut(each.max(1)).enumerate();
+        let outputs = outputs.with_min_len(fewest(each * a.size[1]));
         outputs.try_for_each(|(index, to)| {
             let places = self.places.at(index);
             let a = a.at(from.floats(0), places[0]);
@@ -65,6 +67,8 @@ impl Kernel for Attention {
         let [queries, keys, values] = self.matrices;
         let each = queries.size[0] * values.size[1];
         let outputs = to.par_chunks_exact_mut(each.max(1)).enumerate();
+        let pairs = queries.size[0] * keys.size[0];
+        let outputs = outputs.with_min_len(fewest(pairs * (keys.size[1] + values.size[1])));
         outputs.try_for_each(|(index, to)| {
             let places = self.places.at(index);
             let matrix = |at: usize| self.matrices[at].at(from.floats(at), places[at]);

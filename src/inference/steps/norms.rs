@@ -6,7 +6,7 @@ use super::Kernel;
 use crate::error::Result;
 use crate::inference::run::Sources;
 use crate::kernels::standardise::{self, Statistics};
-use crate::kernels::{Mosaic, softmax};
+use crate::kernels::{Mosaic, fewest, softmax};
 
 /// `relu(scale x + shift)` of each channel, as it lies: batch norm *before* a convolution, whose
 /// padding is zero behind it.
@@ -77,7 +77,8 @@ impl Kernel for GroupNorm {
         let each = gamma.len() / self.groups;
         let size = self.size.max(1);
         let groups = to.par_chunks_exact_mut(size).zip(x.par_chunks_exact(size));
-        groups.enumerate().for_each(|(index, (to, from))| {
+        let groups = groups.enumerate().with_min_len(fewest(size));
+        groups.for_each(|(index, (to, from))| {
             let group = index % self.groups;
             let channels = group * each..(group + 1) * each;
             let (gamma, beta) = (&gamma[channels.clone()], &beta[channels]);
@@ -99,7 +100,8 @@ impl Kernel for Softmax {
     fn run(&self, from: &Sources<'_>, to: &mut [f32]) -> Result<()> {
         to.copy_from_slice(from.floats(0));
         let each = (self.count * self.inner).max(1);
-        to.par_chunks_exact_mut(each).for_each(|to| {
+        let all = to.par_chunks_exact_mut(each).with_min_len(fewest(each));
+        all.for_each(|to| {
             softmax::softmax(to, [self.count, self.inner], self.logarithm);
         });
         Ok(())

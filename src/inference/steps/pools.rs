@@ -6,6 +6,7 @@ use super::Kernel;
 use crate::error::Result;
 use crate::inference::graph::Window;
 use crate::inference::run::Sources;
+use crate::kernels::fewest;
 use crate::kernels::reduce;
 use crate::kernels::strided::Axes;
 
@@ -37,6 +38,7 @@ impl Kernel for Pool {
             .par_chunks_exact((self.input[0] * self.input[1]).max(1));
         let each = (self.output[0] * self.output[1]).max(1);
         let planes = planes.zip(to.par_chunks_exact_mut(each));
+        let planes = planes.with_min_len(fewest(self.input[0] * self.input[1]));
         planes.for_each(|(plane, output)| match self.kind {
             PoolKind::Most => self.plane(plane, output, f32::NEG_INFINITY, larger),
             PoolKind::Mean | PoolKind::MeanInside => {

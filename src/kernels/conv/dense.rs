@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::super::dense::{Matrix, product};
-use super::super::scratch::Scratch;
+use super::super::scratch::{Scratch, fewest};
 use super::super::shape::{ConvShape, length};
 use super::epilogue::Epilogue;
 use crate::error::{Result, check};
@@ -122,6 +122,7 @@ impl DenseConv {
         let positions = output.len() / self.shape.channels[1];
         let patches = Matrix::rows(patches, [each, positions]);
         let parts = output.par_chunks_mut(TOGETHER * positions).enumerate();
+        let parts = parts.with_min_len(fewest(TOGETHER * each * positions));
         parts.try_for_each(|(part, output)| {
             let first = part * TOGETHER;
             let row = |channel| self.channels.partition_point(|live| *live < channel);
@@ -160,7 +161,9 @@ impl DenseConv {
         let taps = kernel[0] * kernel[1];
         let channels = patches.par_chunks_exact_mut(taps * rows * columns);
         let planes = image.par_chunks_exact(input[0] * input[1]);
-        channels.zip(planes).for_each(|(patches, plane)| {
+        let both = channels.zip(planes);
+        let both = both.with_min_len(fewest(taps * rows * columns));
+        both.for_each(|(patches, plane)| {
             for (tap, patch) in patches.chunks_exact_mut(rows * columns).enumerate() {
                 let tap = [tap / kernel[1], tap % kernel[1]];
                 for (row, line) in patch.chunks_exact_mut(columns).enumerate() {

@@ -18,7 +18,7 @@ pub struct Epilogue<'a> {
 
 impl Epilogue<'_> {
     /// Checks the lengths for a number of channels and of outputs.
-    pub(super) fn check(&self, channels: usize, outputs: usize) -> Result<()> {
+    pub(crate) fn check(&self, channels: usize, outputs: usize) -> Result<()> {
         if let Some(bias) = self.bias {
             length("the bias", bias.len(), channels)?;
         }

@@ -5,7 +5,10 @@
 
 mod gradient;
 mod multiply;
+mod single;
 mod transpose;
+
+pub use single::SingleLinear;
 
 use super::rows::{Rows, TILE};
 use super::shape::length;

@@ -77,6 +77,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn gather(from: *const f32, at: *const u32) -> __m256 {
+        unsafe { _mm256_i32gather_ps::<4>(from, _mm256_loadu_si256(at.cast())) }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(from: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
     }

@@ -74,6 +74,11 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn gather(from: *const f32, at: *const u32) -> __m512 {
+        unsafe { _mm512_i32gather_ps::<4>(_mm512_loadu_si512(at.cast()), from) }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(from: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
     }

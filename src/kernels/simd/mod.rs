@@ -56,6 +56,19 @@ pub(crate) trait Simd {
             to.copy_from_nonoverlapping(lanes.as_ptr(), count);
         }
     }
+    /// The numbers `from[at[lane]]`, which are below 2³¹.
+    #[inline(always)]
+    unsafe fn gather(from: *const f32, at: *const u32) -> Self::Vector {
+        let mut lanes = [0.0f32; MAX_LANES];
+        // SAFETY: the array holds MAX_LANES ≥ LANES numbers; the caller vouches for `from` at
+        // every place, for LANES places, and for the instructions.
+        unsafe {
+            for (lane, number) in lanes.iter_mut().enumerate().take(Self::LANES) {
+                *number = *from.add(*at.add(lane) as usize);
+            }
+            Self::load(lanes.as_ptr())
+        }
+    }
     /// Asks for a cache line that will be read soon, at any address.
     #[inline(always)]
     unsafe fn prefetch(_from: *const f32) {}
