@@ -13,7 +13,8 @@ use super::super::shape::{examples, length};
 use super::super::simd::{Instructions, Job, MAX_LANES, Simd};
 use crate::error::{Result, check};
 
-/// Vectors in a panel: sums that are independent of each other hide how long an addition takes.
+/// The most vectors in a panel, which all have but the last: sums that are independent of each
+/// other hide how long an addition takes.
 const PANEL: usize = 4;
 
 /// A linear layer that computes one example at a time, with its weights packed for that.
@@ -43,7 +44,7 @@ pub struct SingleLinear {
 #[derive(Clone, Debug)]
 enum Weights {
     Sparse(Slices),
-    /// Numbers of a panel: inputs × outputs of the panel, zero behind the last output.
+    /// Numbers of a panel: inputs × lanes of the panel, zero behind the last output.
     Dense(Vec<f32>),
 }
 
@@ -111,7 +112,7 @@ impl SingleLinear {
         let (mut order, dead): (Vec<u32>, Vec<u32>) =
             (0..outputs as u32).partition(|output| count(output) > 0);
         let weights = match is_dense {
-            true => Weights::Dense(panels(&order, inputs, PANEL * instructions.lanes(), row)),
+            true => Weights::Dense(panels(&order, inputs, instructions.lanes(), row)),
             false => {
                 // Outputs of a slice should have equally many live weights.
                 order.sort_by_key(|output| std::cmp::Reverse(count(output)));
@@ -181,6 +182,13 @@ impl SingleLinear {
         PANEL * self.instructions.lanes()
     }
 
+    /// The numbers of a panel that has so many outputs, by input and lane.
+    fn of_panel<'a>(&self, panels: &'a [f32], part: usize) -> std::slice::ChunksExact<'a, f32> {
+        let lanes = lanes_of(self.order.len(), part, self.instructions.lanes());
+        let numbers = &panels[part * self.panel() * self.inputs..];
+        numbers[..lanes * self.inputs].chunks_exact(lanes)
+    }
+
     /// The dense weights, `[outputs, inputs]`.
     pub fn weight(&self) -> Vec<f32> {
         let mut weight = vec![0.0; self.outputs * self.inputs];
@@ -191,10 +199,10 @@ impl SingleLinear {
             Weights::Dense(panels) => {
                 let panel = self.panel();
                 for place in 0..self.order.len() {
-                    let numbers = &panels[place / panel * panel * self.inputs..];
-                    for input in 0..self.inputs {
-                        put(place, input, numbers[input * panel + place % panel]);
-                    }
+                    let inputs = self.of_panel(panels, place / panel);
+                    inputs
+                        .enumerate()
+                        .for_each(|(input, lanes)| put(place, input, lanes[place % panel]));
                 }
             }
             Weights::Sparse(slices) => {
@@ -243,17 +251,25 @@ impl SingleLinear {
 fn panels<'a>(
     order: &[u32],
     inputs: usize,
-    panel: usize,
+    lanes: usize,
     row: impl Fn(u32) -> &'a [f32],
 ) -> Vec<f32> {
-    let mut numbers = vec![0.0; order.len().div_ceil(panel) * panel * inputs];
+    let panel = PANEL * lanes;
+    let mut numbers = vec![0.0; order.len().next_multiple_of(lanes) * inputs];
     for (place, output) in order.iter().enumerate() {
+        let width = lanes_of(order.len(), place / panel, lanes);
         let numbers = &mut numbers[place / panel * panel * inputs..];
         for (input, weight) in row(*output).iter().enumerate() {
-            numbers[input * panel + place % panel] = *weight;
+            numbers[input * width + place % panel] = *weight;
         }
     }
     numbers
+}
+
+/// Lanes of a panel: whole vectors, as many as its outputs need.
+fn lanes_of(outputs: usize, part: usize, lanes: usize) -> usize {
+    let panel = PANEL * lanes;
+    (outputs - part * panel).min(panel).next_multiple_of(lanes)
 }
 
 impl Slices {
@@ -328,10 +344,19 @@ impl Job for One<'_> {
                     S::LANES
                 }
                 Weights::Dense(panels) => {
-                    let size = PANEL * S::LANES * self.input.len();
-                    let panel = &panels[part * size..(part + 1) * size];
-                    // SAFETY: a panel has PANEL vectors for each input; as above.
-                    unsafe { dense::<S>(panel, self.input, &mut sums) };
+                    let at = part * PANEL * S::LANES;
+                    let vectors = (self.layer.order.len() - at).div_ceil(S::LANES).min(PANEL);
+                    let panel = &panels[at * self.input.len()..];
+                    let panel = &panel[..vectors * S::LANES * self.input.len()];
+                    // SAFETY: a panel has so many vectors for each input; as above.
+                    unsafe {
+                        match vectors {
+                            1 => dense::<S, 1>(panel, self.input, &mut sums),
+                            2 => dense::<S, 2>(panel, self.input, &mut sums),
+                            3 => dense::<S, 3>(panel, self.input, &mut sums),
+                            _ => dense::<S, PANEL>(panel, self.input, &mut sums),
+                        }
+                    }
                     PANEL * S::LANES
                 }
             };
@@ -373,15 +398,19 @@ unsafe fn slice<S: Simd>(
 }
 
 /// # Safety
-/// `panel` has `PANEL` vectors for each input; the CPU has the instructions of `S`.
+/// `panel` has `V` vectors for each input, at most `PANEL`; the CPU has the instructions of `S`.
 #[inline(always)]
-unsafe fn dense<S: Simd>(panel: &[f32], input: &[f32], sums: &mut [f32; PANEL * MAX_LANES]) {
+unsafe fn dense<S: Simd, const V: usize>(
+    panel: &[f32],
+    input: &[f32],
+    sums: &mut [f32; PANEL * MAX_LANES],
+) {
     // SAFETY: the caller's panel; `sums` holds PANEL vectors.
     unsafe {
         // Inputs with even and odd numbers add up apart, so that twice as many sums are in flight.
-        let mut even = [S::splat(0.0); PANEL];
+        let mut even = [S::splat(0.0); V];
         let mut odd = even;
-        let step = PANEL * S::LANES;
+        let step = V * S::LANES;
         for (pair, inputs) in input.chunks(2).enumerate() {
             let at = panel.as_ptr().add(2 * pair * step);
             for (which, (input, sums)) in inputs.iter().zip([&mut even, &mut odd]).enumerate() {
@@ -392,7 +421,7 @@ unsafe fn dense<S: Simd>(panel: &[f32], input: &[f32], sums: &mut [f32; PANEL * 
                 }
             }
         }
-        for vector in 0..PANEL {
+        for vector in 0..V {
             let sum = S::add(even[vector], odd[vector]);
             S::store(sums.as_mut_ptr().add(vector * S::LANES), sum);
         }
