@@ -33,7 +33,7 @@ fn output_channels_are_outputs() {
     assert_eq!(inputs.iter().filter(|used| **used).count(), 6);
     assert_eq!(outputs.iter().filter(|used| **used).count(), 2);
     // And so says the layer: the other two outputs are their biases.
-    let x = batch(1, 6 * 25).slice([0..2]).reshape([2, 6, 5, 5]);
+    let x = batch(1, 6 * 25).narrow(0, 0, 2).reshape([2, 6, 5, 5]);
     let bias = layer.bias.as_ref().unwrap().val().reshape([1, 4, 1, 1]);
     let y = (layer.forward(x) - bias)
         .abs()
