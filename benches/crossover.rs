@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `conv` and `linear`: forward and both gradients through burn's autodiff on flex, against flex's dense products. `inference`: one
-//! image through `MosaicConv` or `PackedConv` against `DenseConv`. Masks are random, the two paths take turns; a cell is dense time over sparse time,
+//! image through `MosaicConv` or `PackedConv` against `DenseConv`. `single`: one example through `SingleLinear`, sparse and dense. Masks are random, the two paths take turns; a cell is dense time over sparse time,
 //! the median of turns. The last column is where the ratio falls to 1, interpolated.
 
 use std::time::Instant;
@@ -15,7 +15,7 @@ use burn::module::{Module, Param};
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::{LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor};
-use zosam::kernels::{ConvShape, ConvStructure, DenseConv, Epilogue, MosaicConv};
+use zosam::kernels::{ConvShape, ConvStructure, DenseConv, Epilogue, MosaicConv, SingleLinear};
 use zosam::masks::{Execution, Masks};
 use zosam::nn::{Conv2d, Linear};
 use zosam::{RandomStatic, Sparsity};
@@ -44,7 +44,7 @@ const LINEARS: [[usize; 3]; 6] = [
 ];
 
 /// Channels in and out, kernel, height and width, stride. Linear layers are 1×1 convolutions over tokens.
-const INFERENCE: [[usize; 6]; 16] = [
+const INFERENCE: [[usize; 6]; 15] = [
     [3, 64, 7, 224, 224, 2],
     [32, 32, 3, 32, 32, 1],
     [64, 64, 3, 16, 16, 1],
@@ -60,7 +60,18 @@ const INFERENCE: [[usize; 6]; 16] = [
     [384, 1152, 1, 1, 197, 1],
     [384, 1536, 1, 1, 197, 1],
     [1536, 384, 1, 1, 197, 1],
-    [2048, 1000, 1, 1, 1, 1],
+];
+
+/// Inputs and outputs of linear layers of one position.
+const SINGLES: [[usize; 2]; 8] = [
+    [64, 10],
+    [64, 64],
+    [128, 128],
+    [256, 256],
+    [512, 512],
+    [1024, 1024],
+    [2048, 1000],
+    [4096, 1024],
 ];
 
 const DENSITIES: [f64; 9] = [0.999, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02];
@@ -95,6 +106,12 @@ fn main() {
         let line = format!("inference {}", sizes.map(|size| size.to_string()).join(" "));
         if wanted(&line) {
             row(&line, |density| inference(sizes, density));
+        }
+    }
+    for sizes in SINGLES {
+        let line = format!("single {}", sizes.map(|size| size.to_string()).join(" "));
+        if wanted(&line) {
+            row(&line, |density| single(sizes, density));
         }
     }
 }
@@ -159,9 +176,7 @@ fn inference([from, to, kernel, height, width, stride]: [usize; 6], density: f64
     let shape = ConvShape::new([from, to], [kernel; 2], [height, width])
         .with_padding([padding; 2])
         .with_stride([stride; 2]);
-    // Spread evenly, though not in rows of any regular kind.
-    let live = |index: usize| ((index * 7919 % 1009) as f64) < density * 1009.0;
-    let live: Vec<bool> = (0..shape.weights()).map(live).collect();
+    let live: Vec<bool> = (0..shape.weights()).map(|at| lives(at, density)).collect();
     let weight: Vec<f32> = live.iter().map(|live| f32::from(u8::from(*live))).collect();
     let dense = DenseConv::new(shape, &weight, &live).expect("a shape that it takes");
     let (input, none) = (vec![0.5; shape.inputs()], Epilogue::default());
@@ -177,6 +192,28 @@ fn inference([from, to, kernel, height, width, stride]: [usize; 6], density: f64
     let sparse = ConvStructure::new(shape, &live).and_then(|structure| structure.packed(&weight));
     let (sparse, mut output) = (sparse.expect("a valid shape"), vec![0.0; shape.outputs()]);
     ratio_of(run_dense, || sparse.forward(&input, none, &mut output))
+}
+
+fn single([inputs, outputs]: [usize; 2], density: f64) -> f64 {
+    let weight = (0..inputs * outputs).map(|at| f32::from(u8::from(lives(at, density))));
+    let weight: Vec<f32> = weight.collect();
+    let [dense, sparse] = [SingleLinear::dense, SingleLinear::sparse]
+        .map(|make| make(inputs, outputs, &weight).expect("a layer"));
+    let (input, mut output) = (vec![0.5; inputs], vec![0.0; outputs]);
+    // A call takes a microsecond; some milliseconds can be timed.
+    let calls = (1 << 24) / weight.len();
+    ratio(|is_sparse| {
+        let layer = if is_sparse { &sparse } else { &dense };
+        for _ in 0..calls {
+            let done = layer.forward(&input, Epilogue::default(), &mut output);
+            done.expect("lengths fit");
+        }
+    })
+}
+
+/// Which weights live: spread evenly, though not in rows of any regular kind.
+fn lives(at: usize, density: f64) -> bool {
+    ((at * 7919 % 1009) as f64) < density * 1009.0
 }
 
 /// Dense over sparse time of two calls.

@@ -27,7 +27,7 @@ fn crossover(shape: &ConvShape) -> f64 {
 
 /// The density from which on a layer with one position is faster dense: weights of a small one are
 /// in the first cache, where a sparse one waits for what it gathers. Measured on AVX-512, one
-/// thread, over layers of 32×32 to 4096×1024 in a loop.
+/// thread, by `RAYON_NUM_THREADS=1 cargo bench --bench crossover -- single`.
 fn single_crossover(shape: &ConvShape) -> f64 {
     match shape.weights() <= 64 * 64 {
         true => 0.15,
