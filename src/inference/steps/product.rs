@@ -25,13 +25,15 @@ fn crossover(shape: &ConvShape) -> f64 {
     }
 }
 
-/// The density from which on a layer with one position is faster dense: weights of a small one are
-/// in the first cache, where a sparse one waits for what it gathers. Measured on AVX-512, one
+/// The density from which on a layer with one position is faster dense. Measured on AVX-512, one
 /// thread, by `RAYON_NUM_THREADS=1 cargo bench --bench crossover -- single`.
 fn single_crossover(shape: &ConvShape) -> f64 {
-    match shape.weights() <= 64 * 64 {
-        true => 0.15,
-        false => 0.33,
+    match shape.weights() {
+        // One vector of outputs: a dense step is hardly more than a sparse one.
+        _ if shape.channels[1] <= 16 => 0.75,
+        // Dense weights are no longer in the second cache.
+        weights if weights > 1 << 19 => 0.48,
+        _ => 0.28,
     }
 }
 
