@@ -123,8 +123,8 @@ const ALONE: usize = 1 << 20;
 /// The fewest items of a task, where each takes about so many multiply-adds, for `with_min_len`.
 ///
 /// Whoever is not one of rayon's threads waits for one of them as soon as work is split, also into
-/// two small halves and also if there is but one thread: a dense layer of 128 × 128 took 100 µs
-/// instead of 4.
+/// two small halves and also if there is but one thread: a dense layer of 256 × 256 at one position
+/// took 100 µs instead of 8, one of 128 × 128 11 instead of 2.7.
 pub(crate) fn fewest(work: usize) -> usize {
     match rayon::current_num_threads() {
         1 => usize::MAX,
