@@ -17,7 +17,8 @@
 //!
 //! # Numbers that are not finite
 //!
-//! A dead weight never contributes, whatever it is multiplied with. A live one does. Padding counts
+//! A dead weight never contributes, whatever it is multiplied with, but in [`DenseConv`] and
+//! [`SingleLinear::dense`]. A live one does. Padding counts
 //! as zeros that are multiplied, so an infinite weight there gives NaN. In the weight gradient of a
 //! convolution an infinite or NaN input can reach all weights that read its channel, also those
 //! that never meet it.

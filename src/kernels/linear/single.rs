@@ -82,7 +82,8 @@ impl SingleLinear {
         Self::with_instructions(inputs, outputs, weight, false, Instructions::detect())
     }
 
-    /// A layer that multiplies with all weights of outputs that have a live one.
+    /// A layer that multiplies with all weights of outputs that have a live one: there a dead weight
+    /// times an infinite number is NaN.
     ///
     /// # Errors
     /// As [`sparse`](Self::sparse).
