@@ -7,7 +7,7 @@
 //!
 //! | call | formula | cost in multiply-adds |
 //! |---|---|---|
-//! | `forward` | `y = W ⋆ x + b` (then residual and ReLU, see [`Epilogue`]) | live weights × outputs per channel |
+//! | `forward` | `y = W ⋆ x + b` (then residual and [`Bounds`], see [`Epilogue`]) | live weights × outputs per channel |
 //! | `input_gradient` | `∂L/∂x = Wᵀ ⋆ ∂L/∂y` | the same |
 //! | `weight_gradient` | `∂L/∂w` at live positions, zero elsewhere | the same |
 //!
@@ -33,6 +33,7 @@
 //! The sums of batch norm go on in `f64` after at most 2047 numbers.
 
 pub(crate) mod activation;
+mod bounds;
 mod conv;
 pub(crate) mod dense;
 pub(crate) mod elementwise;
@@ -52,6 +53,7 @@ pub(crate) mod softmax;
 pub(crate) mod standardise;
 pub(crate) mod strided;
 
+pub use bounds::Bounds;
 pub use conv::{ConvStructure, DenseConv, Epilogue, MosaicConv, PackedConv};
 pub use linear::{LinearStructure, SingleLinear};
 pub use memory::keep_freed_memory;

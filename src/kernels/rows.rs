@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::bounds::Bounds;
 use super::simd::Simd;
 
 /// The most vectors of a tile in one line: what x86's 16 registers hold beside a weight.
@@ -127,8 +128,8 @@ pub(crate) struct Tile {
     pub(crate) pitches: [usize; 2],
     /// Lines, 1 to 4, and vectors of each: at most [`TILE`] in one line, 8 in several.
     pub(crate) size: [usize; 2],
-    /// Whether negative results become zero; NaN stays.
-    pub(crate) relu: bool,
+    /// Of the results.
+    pub(crate) bounds: Bounds,
 }
 
 impl Tile {
@@ -139,13 +140,13 @@ impl Tile {
             steps,
             pitches: [0; 2],
             size: [1, count],
-            relu: false,
+            bounds: Bounds::default(),
         }
     }
 }
 
 /// One tile of some rows: `to[i] = start + Σ weight · from[offset + i]` for the tile's vectors,
-/// then ReLU if wanted. Tiles of several `LINES` are compiled only for whoever has them, and those
+/// then bounds. Tiles of several `LINES` are compiled only for whoever has them, and those
 /// have at most 8 vectors.
 ///
 /// # Safety
@@ -301,10 +302,7 @@ unsafe fn multiply<S: Simd, const R: usize, const L: usize, const T: usize>(
             let to = row.to.add(first * to_step);
             for (line, sums) in sums.into_iter().enumerate() {
                 for (index, sum) in sums.into_iter().enumerate() {
-                    let sum = match tile.relu {
-                        true => S::pass_positive(sum, sum),
-                        false => sum,
-                    };
+                    let sum = tile.bounds.of_all::<S>(sum);
                     S::store(to.add(line * to_pitch + index * to_step), sum);
                 }
             }

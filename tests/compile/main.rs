@@ -1,6 +1,7 @@
 //! Any burn module on the sparse engine.
 #![cfg(feature = "compile")]
 
+mod bounds;
 mod families;
 mod files;
 mod forge;

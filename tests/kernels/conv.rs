@@ -2,11 +2,13 @@
 
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
-use zosam::kernels::{ConvShape, ConvStructure, Epilogue, Instructions, PackedConv};
+use zosam::kernels::{
+    Bounds, ConvShape, ConvStructure, DenseConv, Epilogue, Instructions, PackedConv,
+};
 
 use super::stream::Stream;
 use super::twin::{Sum, check};
-use super::{available, cases_count, densities};
+use super::{available, bounds, cases_count, densities};
 
 /// Everything that a product reads.
 #[derive(Clone, Debug)]
@@ -217,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn the_epilogue_is_bias_residual_relu(case in cases(), relu in any::<bool>()) {
+    fn the_epilogue_is_bias_residual_bounds(case in cases(), bounds in bounds()) {
         let mut stream = Stream::new(case.images as u64);
         let bias = stream.numbers(case.shape.channels[1]);
         let residual = stream.numbers(case.gradient.len());
@@ -228,7 +230,7 @@ proptest! {
             let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::default() };
             structure.forward(&case.input, &case.weight, epilogue, &mut biased).unwrap();
             let mut all = vec![f32::NAN; residual.len()];
-            let epilogue = Epilogue { bias: Some(&bias), residual: Some(&residual), relu };
+            let epilogue = Epilogue { bias: Some(&bias), residual: Some(&residual), bounds };
             structure.forward(&case.input, &case.weight, epilogue, &mut all).unwrap();
             let [twin, ..] = case.twin();
             for index in 0..all.len() {
@@ -236,7 +238,7 @@ proptest! {
                 sum.add(bias[index / (height * width) % bias.len()], 1.0);
                 sum.check(biased[index])?;
                 let expected = biased[index] + residual[index];
-                prop_assert_eq!(all[index], if relu { expected.max(0.0) } else { expected });
+                prop_assert_eq!(all[index], bounded(expected, bounds));
             }
         }
     }
@@ -263,7 +265,7 @@ proptest! {
 
     /// The transpose is the input gradient, and what follows it follows everywhere: phases of a stride that no weight reaches, too.
     #[test]
-    fn a_packed_transpose_is_the_input_gradient(case in cases(), relu in any::<bool>()) {
+    fn a_packed_transpose_is_the_input_gradient(case in cases(), bounds in bounds()) {
         let [_, twin, _] = case.twin();
         let mut stream = Stream::new(case.images as u64);
         let bias = stream.numbers(case.shape.channels[0]);
@@ -273,7 +275,7 @@ proptest! {
         let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::default() };
         packed.forward(&case.gradient, epilogue, &mut biased).unwrap();
         let mut all = vec![f32::NAN; residual.len()];
-        let epilogue = Epilogue { bias: Some(&bias), residual: Some(&residual), relu };
+        let epilogue = Epilogue { bias: Some(&bias), residual: Some(&residual), bounds };
         packed.forward(&case.gradient, epilogue, &mut all).unwrap();
         let pixels = case.shape.input[0] * case.shape.input[1];
         for index in 0..all.len() {
@@ -281,7 +283,31 @@ proptest! {
             sum.add(bias[index / pixels % bias.len()], 1.0);
             sum.check(biased[index])?;
             let expected = biased[index] + residual[index];
-            prop_assert_eq!(all[index], if relu { expected.max(0.0) } else { expected });
+            prop_assert_eq!(all[index], bounded(expected, bounds));
+        }
+    }
+
+    /// A dense product has the twin's outputs, those of dead channels too, also where positions are more than one block of its.
+    #[test]
+    fn dense_products_are_the_twins(case in cases(), wide in any::<bool>(), bounds in bounds()) {
+        let shape = ConvShape { groups: 1, dilation: [1, 1], ..case.shape };
+        let shape = if wide { ConvShape { input: [27, 40], ..shape } } else { shape };
+        let case = Case::new(shape, case.images, 0.6, case.images as u64);
+        let [mut twin, ..] = case.twin();
+        let mut stream = Stream::new(case.images as u64);
+        let (bias, residual) = (stream.numbers(shape.channels[1]), stream.numbers(twin.len()));
+        let [height, width] = shape.output_size();
+        for (index, sum) in twin.iter_mut().enumerate() {
+            sum.add(bias[index / (height * width) % bias.len()], 1.0);
+            sum.add(residual[index], 1.0);
+        }
+        let epilogue = Epilogue { bias: Some(&bias), residual: Some(&residual), bounds };
+        let live = case.weight.iter().zip(&case.mask);
+        let weight: Vec<f32> = live.map(|(weight, live)| if *live { *weight } else { 0.0 }).collect();
+        let mut found = vec![f32::NAN; twin.len()];
+        DenseConv::new(shape, &weight, &case.mask).unwrap().forward(&case.input, epilogue, &mut found).unwrap();
+        for (sum, found) in twin.iter().zip(found) {
+            sum.check_in(bounds, found)?;
         }
     }
 
@@ -301,6 +327,11 @@ proptest! {
             prop_assert_eq!(sorted(&weight), sorted(&live));
         }
     }
+}
+
+fn bounded(number: f32, bounds: Bounds) -> f32 {
+    let number = if bounds.relu { number.max(0.0) } else { number };
+    bounds.most.map_or(number, |most| number.min(most))
 }
 
 fn sorted(numbers: &[f32]) -> Vec<f32> {

@@ -9,7 +9,7 @@ mod stream;
 mod twin;
 
 use proptest::prelude::*;
-use zosam::kernels::Instructions;
+use zosam::kernels::{Bounds, Instructions};
 
 fn available() -> impl Iterator<Item = Instructions> {
     Instructions::ALL
@@ -19,6 +19,11 @@ fn available() -> impl Iterator<Item = Instructions> {
 
 fn densities() -> impl Strategy<Value = f32> {
     prop_oneof![Just(0.0), Just(1.0), 0.0f32..0.3, 0.0f32..1.0]
+}
+
+fn bounds() -> impl Strategy<Value = Bounds> {
+    (any::<bool>(), proptest::option::of(-1.0f32..2.0))
+        .prop_map(|(relu, most)| Bounds { relu, most })
 }
 
 fn cases_count(count: u32) -> ProptestConfig {

@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
-use zosam::kernels::{ConvShape, Epilogue, Instructions, Mosaic, MosaicConv};
+use zosam::kernels::{Bounds, ConvShape, Epilogue, Instructions, Mosaic, MosaicConv};
 
 use super::conv::Case;
 use super::stream::Stream;
-use super::{available, cases_count, densities};
+use super::{available, bounds, cases_count, densities};
 
 /// Strides, and kernels that reach at most a pixel further: outputs of pieces of one to three
 /// tiles, and of fewer pixels than lanes.
@@ -68,7 +68,7 @@ fn outputs(
     instructions: Instructions,
     bias: Option<&[f32]>,
     residual: Option<&[f32]>,
-    relu: bool,
+    bounds: Bounds,
 ) -> [Vec<f32>; 2] {
     let conv =
         MosaicConv::with_instructions(case.shape, &case.weight, &case.mask, instructions).unwrap();
@@ -80,7 +80,7 @@ fn outputs(
     let epilogue = Epilogue {
         bias,
         residual: residual.as_deref(),
-        relu,
+        bounds,
     };
     let mut output = vec![f32::NAN; case.images * conv.numbers()[1]];
     conv.forward(&input, epilogue, &mut output).unwrap();
@@ -100,7 +100,7 @@ proptest! {
     fn outputs_are_the_twins_in_pieces(case in cases()) {
         let [twin, ..] = case.twin();
         for instructions in fitting(case.shape) {
-            let [planes, output] = outputs(&case, instructions, None, None, false);
+            let [planes, output] = outputs(&case, instructions, None, None, Bounds::default());
             for (sum, found) in twin.iter().zip(&planes) {
                 sum.check(*found)?;
             }
@@ -111,22 +111,19 @@ proptest! {
     }
 
     #[test]
-    fn the_epilogue_is_bias_residual_relu(case in cases(), relu in any::<bool>()) {
+    fn the_epilogue_is_bias_residual_bounds(case in cases(), bounds in bounds()) {
         let mut stream = Stream::new(case.images as u64);
         let bias = stream.numbers(case.shape.channels[1]);
         let residual = stream.numbers(case.gradient.len());
         let [height, width] = case.shape.output_size();
         let [twin, ..] = case.twin();
         for instructions in fitting(case.shape) {
-            let [planes, _] = outputs(&case, instructions, Some(&bias), Some(&residual), relu);
+            let [planes, _] = outputs(&case, instructions, Some(&bias), Some(&residual), bounds);
             for (index, found) in planes.into_iter().enumerate() {
                 let mut sum = twin[index];
                 sum.add(bias[index / (height * width) % bias.len()], 1.0);
                 sum.add(residual[index], 1.0);
-                match relu && found == 0.0 {
-                    true => prop_assert!(sum.may_be_negative()),
-                    false => sum.check(found)?,
-                }
+                sum.check_in(bounds, found)?;
             }
         }
     }
@@ -142,7 +139,7 @@ proptest! {
         let [twin, ..] = case.twin();
         let [rows, columns] = case.shape.output_size();
         for instructions in fitting(case.shape) {
-            let [planes, output] = outputs(&case, instructions, None, None, false);
+            let [planes, output] = outputs(&case, instructions, None, None, Bounds::default());
             for (sum, found) in twin.iter().zip(&planes) {
                 sum.check(*found)?;
             }

@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
-use zosam::kernels::{Epilogue, SingleLinear};
+use zosam::kernels::{Bounds, Epilogue, SingleLinear};
 
 use super::stream::Stream;
 use super::twin::Sum;
-use super::{available, cases_count, densities};
+use super::{available, bounds, cases_count, densities};
 
 proptest! {
     #![proptest_config(cases_count(200))]
@@ -17,7 +17,8 @@ proptest! {
         inputs in 1usize..70,
         outputs in prop_oneof![1usize..40, 60usize..140],
         density in densities(),
-        [is_dense, has_bias, has_residual, relu, is_infinite] in any::<[bool; 5]>(),
+        [is_dense, has_bias, has_residual, is_infinite] in any::<[bool; 4]>(),
+        bounds in bounds(),
         seed in any::<u64>(),
     ) {
         let mut stream = Stream::new(seed);
@@ -33,7 +34,7 @@ proptest! {
         let epilogue = Epilogue {
             bias: has_bias.then_some(&bias[..]),
             residual: has_residual.then_some(&residual[..]),
-            relu,
+            bounds,
         };
         let mut twin = vec![Sum::default(); count * outputs];
         for (at, sum) in twin.iter_mut().enumerate() {
@@ -58,11 +59,7 @@ proptest! {
             let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             prop_assert_eq!(bits(&found), bits(&run(3)));
             for (sum, found) in twin.iter().zip(found) {
-                match relu && found == 0.0 {
-                    true => prop_assert!(sum.may_be_negative()),
-                    false => sum.check(found)?,
-                }
-                prop_assert!(!relu || !found.is_sign_negative() || found.is_nan());
+                sum.check_in(bounds, found)?;
             }
         }
     }
@@ -120,7 +117,7 @@ fn small_single_layers_by_hand() {
             let epilogue = Epilogue {
                 bias: Some(&bias),
                 residual: None,
-                relu: true,
+                bounds: Bounds::RELU,
             };
             layer
                 .unwrap()

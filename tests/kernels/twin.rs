@@ -4,6 +4,7 @@
 //! smallest normal number per product, for underflow.
 
 use proptest::prelude::*;
+use zosam::kernels::Bounds;
 
 /// A sum in `f64` with what its rounding in `f32` may be.
 #[derive(Clone, Copy, Default)]
@@ -26,9 +27,29 @@ impl Sum {
         (self.terms + 2.0) * (f64::from(f32::EPSILON) * self.size + f64::from(f32::MIN_POSITIVE))
     }
 
-    /// Whether ReLU may make zero of it.
-    pub fn may_be_negative(&self) -> bool {
-        self.value <= self.bound()
+    /// As [`check`](Self::check), of a number that went through bounds.
+    pub fn check_in(&self, bounds: Bounds, found: f32) -> Result<(), TestCaseError> {
+        if bounds.most == Some(found) {
+            let least = f64::from(found) - self.bound();
+            // ReLU makes zero of less, which is then cut to a bound below.
+            prop_assert!(self.value >= least || bounds.relu && found <= 0.0 || self.value.is_nan());
+            return Ok(());
+        }
+        prop_assert!(
+            bounds
+                .most
+                .is_none_or(|most| found < most || found.is_nan())
+        );
+        if bounds.relu && found == 0.0 {
+            prop_assert!(
+                self.value <= self.bound(),
+                "ReLU made zero of {}",
+                self.value
+            );
+            return Ok(());
+        }
+        prop_assert!(!bounds.relu || !found.is_sign_negative() || found.is_nan());
+        self.check(found)
     }
 
     pub fn check(&self, found: f32) -> Result<(), TestCaseError> {

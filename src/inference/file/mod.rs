@@ -20,8 +20,10 @@ use sha2::{Digest, Sha256};
 
 use super::graph::{Id, Node, Tensor};
 
-/// The version that this crate writes and reads.
-const VERSION: u32 = 1;
+/// The version that this crate writes. Since 2 products can have an upper bound.
+const VERSION: u32 = 2;
+/// The oldest version that it reads.
+const OLDEST: u32 = 1;
 /// The only key of the metadata: safetensors keeps keys in a hash map, whose order differs from
 /// file to file.
 const KEY: &str = "zosam.network";

@@ -7,7 +7,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Metadata, TensorView};
 
 use super::tensors::constants;
-use super::{Description, Header, KEY, VERSION, checksum};
+use super::{Description, Header, KEY, OLDEST, VERSION, checksum};
 use crate::error::{Error, Fault, Faulty, Result};
 use crate::inference::SparseNetwork;
 use crate::inference::graph::{Constant, Graph};
@@ -53,8 +53,9 @@ fn read(bytes: &[u8]) -> Faulty<Graph> {
     let damaged = Fault::by("what its metadata say of the network cannot be read");
     let version: serde_json::Value = serde_json::from_str(header).map_err(damaged)?;
     let version = version.get("version").unwrap_or(&serde_json::Value::Null);
-    if *version != VERSION {
-        return Err(format!("it has version {version}, this crate reads {VERSION}").into());
+    if !(OLDEST..=VERSION).any(|known| *version == known) {
+        let valid = format!("this crate reads {OLDEST} to {VERSION}");
+        return Err(format!("it has version {version}, {valid}").into());
     }
     let Header { graph, sha256, .. } = serde_json::from_str(header).map_err(damaged)?;
     let views: Vec<(&str, TensorView<'_>)> = file.iter().collect();

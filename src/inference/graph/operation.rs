@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::Bounds;
 use crate::kernels::elementwise::{Binary, Instruction};
 
 /// An operation. Names of fields and axes are ONNX's where it has the operation, too.
@@ -109,20 +110,30 @@ pub(crate) enum Operation {
     Burn(String),
 }
 
-/// What follows a product: inputs behind the weight, in this order, then ReLU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What follows a product: inputs behind the weight, in this order, then bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct After {
     /// A constant with a number for each output.
     pub bias: bool,
     /// A tensor of the output's shape.
     pub residual: bool,
     pub relu: bool,
+    /// What larger outputs become, behind ReLU. Files of before have none.
+    #[serde(default)]
+    pub most: Option<f32>,
 }
 
 impl After {
     /// The place of the residual among the inputs.
     pub fn residual_at(self) -> Option<usize> {
         self.residual.then_some(2 + usize::from(self.bias))
+    }
+
+    pub fn bounds(self) -> Bounds {
+        Bounds {
+            relu: self.relu,
+            most: self.most,
+        }
     }
 
     pub fn inputs(self) -> usize {
@@ -200,7 +211,10 @@ impl Operation {
 fn with(name: &str, after: After) -> String {
     let add = if after.residual { " + Add" } else { "" };
     let relu = if after.relu { " + Relu" } else { "" };
-    format!("{name}{add}{relu}")
+    let most = after
+        .most
+        .map_or(String::new(), |most| format!(" ≤ {most}"));
+    format!("{name}{add}{relu}{most}")
 }
 
 fn names(program: &[Instruction]) -> String {

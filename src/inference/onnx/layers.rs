@@ -11,9 +11,15 @@ impl Writer<'_> {
             let residual = self.name(node.inputs[at]);
             value = self.add("Add", &[&value, &residual], Vec::new());
         }
-        match after.relu {
-            true => self.make("Relu", &[&value], Vec::new(), node.outputs[0]),
-            false => self.rename(&value, node.outputs[0]),
+        let to = node.outputs[0];
+        match after.most {
+            Some(most) => {
+                let least = if after.relu { 0.0 } else { f32::MIN };
+                let [least, most] = [least, most].map(|bound| self.number(bound));
+                self.make("Clip", &[&value, &least, &most], Vec::new(), to);
+            }
+            None if after.relu => self.make("Relu", &[&value], Vec::new(), to),
+            None => self.rename(&value, to),
         }
     }
 

@@ -18,15 +18,16 @@ impl Planner<'_> {
         };
         let is_transposed = matches!(node.operation, Operation::ConvTranspose { .. });
         let outputs = shape.channels[usize::from(!is_transposed)];
-        let key = format!("{is_transposed} {shape:?}");
+        let pieces = self.mosaic(node.inputs[0]).is_some();
+        let key = format!("{is_transposed} {shape:?} {pieces}");
         let product = self.shared(
             node,
             after,
             outputs,
             key,
             |weight, bias| match is_transposed {
-                true => Product::transposed(shape, weight, bias, after.relu),
-                false => Product::conv(shape, weight, bias, after.relu),
+                true => Product::transposed(shape, weight, bias, after.bounds()),
+                false => Product::conv(shape, weight, bias, after.bounds(), pieces),
             },
         )?;
         let manners = match product.mosaics() {
@@ -43,7 +44,7 @@ impl Planner<'_> {
         let sizes = [inputs, outputs, positions];
         let key = format!("linear {positions}");
         let product = self.shared(node, after, outputs, key, |weight, bias| {
-            Product::linear(sizes, weight, bias, after.relu)
+            Product::linear(sizes, weight, bias, after.bounds())
         })?;
         self.product(node, after, product, [Manner::Columns; 2])
     }
@@ -58,7 +59,7 @@ impl Planner<'_> {
         make: impl FnOnce(&[f32], Vec<f32>) -> Result<Product>,
     ) -> Result<Arc<Product>> {
         let bias = after.bias.then(|| node.inputs[2]);
-        let key = format!("{key} {} {bias:?} {}", node.inputs[1], after.relu);
+        let key = format!("{key} {} {bias:?} {:?}", node.inputs[1], after.bounds());
         if let Some(product) = self.products.get(&key) {
             return Ok(product.clone());
         }

@@ -1,6 +1,8 @@
-//! What follows a product becomes a part of it: scale and shift of its outputs, a residual, ReLU.
+//! What follows a product becomes a part of it: scale and shift of its outputs, a residual, ReLU and
+//! an upper bound.
 
 use crate::inference::graph::{After, Graph, Id, Index, Node, Operation};
+use crate::kernels::Bounds;
 use crate::kernels::elementwise::{Binary, Instruction, Unary};
 
 /// Batch norm of constants as a factor and a summand of each channel.
@@ -66,9 +68,21 @@ fn absorb_relu(graph: &mut Graph) {
 }
 
 fn is_relu(operation: &Operation) -> bool {
-    match operation {
-        Operation::Map(program) => program[..] == [Instruction::Unary(Unary::Relu, 0)],
-        _ => false,
+    bounds(operation) == Some(Bounds::RELU)
+}
+
+/// The bounds that an operation sets, if that is all it does.
+fn bounds(operation: &Operation) -> Option<Bounds> {
+    let Operation::Map(program) = operation else {
+        return None;
+    };
+    match program[..] {
+        [Instruction::Unary(Unary::Relu, 0)] => Some(Bounds::RELU),
+        [Instruction::Unary(Unary::Clamp { least, most }, 0)] => {
+            let relu = least == Some(0.0);
+            (relu || least.is_none()).then_some(Bounds { relu, most })
+        }
+        _ => None,
     }
 }
 
@@ -77,18 +91,25 @@ fn absorbed(graph: &mut Graph, product: &Node, next: usize) -> Option<Node> {
     let after = product.operation.after()?;
     let node = graph.nodes[next].clone();
     let made = product.outputs[0];
-    if after.relu {
+    if let Some(bounds) = bounds(&node.operation) {
+        // A bound below zero before ReLU is not one behind it.
+        let bounds = after.bounds().then(bounds)?;
+        let mut node = Node {
+            outputs: node.outputs,
+            ..product.clone()
+        };
+        let after = node.operation.after_mut()?;
+        (after.relu, after.most) = (bounds.relu, bounds.most);
+        return Some(node);
+    }
+    if !after.bounds().is_none() {
         return None;
     }
-    let mut both = Node {
+    let both = Node {
         outputs: node.outputs.clone(),
         ..product.clone()
     };
     match &node.operation {
-        operation if is_relu(operation) => {
-            both.operation.after_mut()?.relu = true;
-            Some(both)
-        }
         Operation::BatchNorm { epsilon } if !after.residual && is_conv(product) => {
             let factors = factors(graph, &node, *epsilon)?;
             Some(scaled(graph, both, after, &factors))

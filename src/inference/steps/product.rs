@@ -5,13 +5,17 @@ use crate::error::Result;
 use crate::inference::report::Arithmetic;
 use crate::inference::run::Sources;
 use crate::kernels::{
-    ConvShape, DenseConv, Epilogue, Mosaic, MosaicConv, PackedConv, SingleLinear,
+    Bounds, ConvShape, DenseConv, Epilogue, Mosaic, MosaicConv, PackedConv, SingleLinear,
 };
 
 /// The density of live output channels from which on the dense product is faster, or sparse no
 /// longer much faster: measured on AVX2, one thread, by
 /// `RAYON_NUM_THREADS=1 cargo bench --bench crossover -- inference`.
-fn crossover(shape: &ConvShape) -> f64 {
+///
+/// What lies in pieces has to be taken out of them for a dense product, and its outputs mostly put
+/// into them again. To move a number costs about as much as ten multiply-adds of live weights: by
+/// the profile of MobileNetV2's blocks (`PROFILE=1 sparse_inference serve`, AVX-512).
+fn crossover(shape: &ConvShape, lies_in_pieces: bool) -> f64 {
     let [rows, columns] = shape.output_size();
     let has_patches = shape.kernel != [1, 1] && shape.stride[0] <= 2;
     match has_patches {
@@ -21,6 +25,10 @@ fn crossover(shape: &ConvShape) -> f64 {
         // Patches that overlap cost more to write than few outputs gain.
         true if shape.channels[1] <= 64 => f64::INFINITY,
         true => 0.75,
+        false if lies_in_pieces => {
+            let moved = shape.channels.map(|channels| 1.0 / channels as f64);
+            0.35 + 10.0 * (moved[0] + moved[1])
+        }
         false => 0.35,
     }
 }
@@ -47,12 +55,12 @@ fn is_single(shape: &ConvShape) -> bool {
         && shape.inputs().max(shape.channels[1]) <= SingleLinear::MOST
 }
 
-/// `relu(W ⋆ x + b + residual)`, the last two if wanted.
+/// `bounds(W ⋆ x + b + residual)`, the last two if wanted.
 #[derive(Debug)]
 pub(crate) struct Product {
     weights: Weights,
     bias: Vec<f32>,
-    relu: bool,
+    bounds: Bounds,
     /// Whether the weight of the graph is the transpose, `[inputs, outputs]`.
     is_linear: bool,
 }
@@ -68,8 +76,15 @@ pub(crate) enum Weights {
 }
 
 impl Product {
-    /// A convolution with weights `[outputs, channels / groups, height, width]`.
-    pub fn conv(shape: ConvShape, weight: &[f32], bias: Vec<f32>, relu: bool) -> Result<Self> {
+    /// A convolution with weights `[outputs, channels / groups, height, width]`, of images that lie
+    /// in pieces or do not.
+    pub fn conv(
+        shape: ConvShape,
+        weight: &[f32],
+        bias: Vec<f32>,
+        bounds: Bounds,
+        lies_in_pieces: bool,
+    ) -> Result<Self> {
         shape.check()?;
         let live = live(weight);
         if is_single(&shape) {
@@ -81,7 +96,7 @@ impl Product {
             return Ok(Self {
                 weights: Weights::Single(Box::new(single)),
                 bias,
-                relu,
+                bounds,
                 is_linear: false,
             });
         }
@@ -93,7 +108,8 @@ impl Product {
         // larger strides are tokens, not layers in pieces.
         let halves = shape.stride != [1, 1] && shape.stride.iter().all(|stride| *stride <= 2);
         let stays = pieces && halves && shape.weights() < 512 * shape.channels[1];
-        let is_dense = !stays && DenseConv::density(&shape, &live) >= crossover(&shape);
+        let is_dense =
+            !stays && DenseConv::density(&shape, &live) >= crossover(&shape, lies_in_pieces);
         let weights = match is_dense && DenseConv::takes(&shape) {
             true => Weights::Dense(DenseConv::new(shape, weight, &live)?),
             false if pieces => Weights::Pieces(Box::new(MosaicConv::new(shape, weight, &live)?)),
@@ -102,7 +118,7 @@ impl Product {
         Ok(Self {
             weights,
             bias,
-            relu,
+            bounds,
             is_linear: false,
         })
     }
@@ -112,13 +128,13 @@ impl Product {
         shape: ConvShape,
         weight: &[f32],
         bias: Vec<f32>,
-        relu: bool,
+        bounds: Bounds,
     ) -> Result<Self> {
         let conv = PackedConv::transposed(shape, weight, &live(weight))?;
         Ok(Self {
             weights: Weights::Sparse(Box::new(conv)),
             bias,
-            relu,
+            bounds,
             is_linear: false,
         })
     }
@@ -128,11 +144,11 @@ impl Product {
         [inputs, outputs, positions]: [usize; 3],
         weight: &[f32],
         bias: Vec<f32>,
-        relu: bool,
+        bounds: Bounds,
     ) -> Result<Self> {
         let shape = ConvShape::new([inputs, outputs], [1, 1], [1, positions]);
         let weight = turned(weight, [inputs, outputs]);
-        let product = Self::conv(shape, &weight, bias, relu)?;
+        let product = Self::conv(shape, &weight, bias, bounds, false)?;
         Ok(Self {
             is_linear: true,
             ..product
@@ -165,7 +181,7 @@ impl Kernel for Product {
         let epilogue = Epilogue {
             bias: Some(&self.bias),
             residual: (from.len() > 1).then(|| from.floats(1)),
-            relu: self.relu,
+            bounds: self.bounds,
         };
         let input = from.floats(0);
         match &self.weights {

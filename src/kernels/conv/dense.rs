@@ -11,6 +11,9 @@ use crate::error::{Result, check};
 
 /// Output channels of a task. Fixed, so that results do not depend on the number of threads.
 const TOGETHER: usize = 64;
+/// Positions of which sums are made before they are finished, so that these are still in the second
+/// cache.
+const ACROSS: usize = 512;
 
 /// A convolution for inference of which too few weights are dead to skip them one by one: output
 /// channels that are wholly dead are left out, the others multiplied densely, 4 bytes a weight.
@@ -120,7 +123,6 @@ impl DenseConv {
     fn multiply(&self, patches: &[f32], epilogue: Epilogue, output: &mut [f32]) -> Result<()> {
         let each = self.shape.weights() / self.shape.channels[1];
         let positions = output.len() / self.shape.channels[1];
-        let patches = Matrix::rows(patches, [each, positions]);
         let parts = output.par_chunks_mut(TOGETHER * positions).enumerate();
         let parts = parts.with_min_len(fewest(TOGETHER * each * positions));
         parts.try_for_each(|(part, output)| {
@@ -129,20 +131,29 @@ impl DenseConv {
             let rows = row(first)..row(first + TOGETHER);
             let weight = &self.weight[rows.start * each..rows.end * each];
             let weight = Matrix::rows(weight, [rows.len(), each]);
-            // The channels that live come first, then each goes to its place, the last one first.
-            let (live, dead) = output.split_at_mut(rows.len() * positions);
-            product(weight, patches, 1.0, live)?;
-            dead.fill(0.0);
-            for (index, channel) in self.channels[rows].iter().enumerate().rev() {
-                let place = channel - first;
-                if place > index {
-                    let from = index * positions..(index + 1) * positions;
-                    output.copy_within(from.clone(), place * positions);
-                    output[from].fill(0.0);
+            let across = ACROSS.min(positions);
+            let (mut scratch, ranges) = Scratch::take([rows.len() * across]);
+            let [sums] = scratch.arrays(ranges);
+            for start in (0..positions).step_by(across) {
+                let count = across.min(positions - start);
+                let sums = &mut sums[..rows.len() * count];
+                let patches = Matrix {
+                    numbers: &patches[start..],
+                    size: [each, count],
+                    strides: [positions, 1],
+                };
+                product(weight, patches, 1.0, sums)?;
+                let mut sums = sums.chunks_exact(count);
+                let mut live = self.channels[rows.clone()].iter().peekable();
+                for (index, output) in output.chunks_exact_mut(positions).enumerate() {
+                    let channel = first + index;
+                    let output = &mut output[start..start + count];
+                    match live.next_if_eq(&&channel).and_then(|_| sums.next()) {
+                        Some(sums) => output.copy_from_slice(sums),
+                        None => output.fill(0.0),
+                    }
+                    finish(epilogue, channel, start, positions, output);
                 }
-            }
-            for (index, output) in output.chunks_exact_mut(positions).enumerate() {
-                finish(epilogue, first + index, output);
             }
             Ok(())
         })
@@ -207,21 +218,25 @@ fn count(live: &[bool]) -> usize {
     live.iter().filter(|live| **live).count()
 }
 
-/// What follows the products of one channel, whose numbers alone `output` has.
-fn finish(epilogue: Epilogue, channel: usize, output: &mut [f32]) {
-    let bias = epilogue.bias.map_or(0.0, |bias| bias[channel]);
-    for output in output.iter_mut() {
-        *output += bias;
-    }
-    if let Some(residual) = epilogue.residual {
-        let residual = &residual[channel * output.len()..];
-        for (output, residual) in output.iter_mut().zip(residual) {
-            *output += residual;
+/// What follows the sums of one channel, of `positions` in all, at the positions from `start` on.
+fn finish(epilogue: Epilogue, channel: usize, start: usize, positions: usize, output: &mut [f32]) {
+    let Epilogue {
+        bias,
+        residual,
+        bounds,
+    } = epilogue;
+    let bias = bias.map_or(0.0, |bias| bias[channel]);
+    match residual {
+        Some(residual) => {
+            let residual = &residual[channel * positions + start..];
+            for (output, residual) in output.iter_mut().zip(residual) {
+                *output = bounds.of(*output + bias + residual);
+            }
         }
-    }
-    if epilogue.relu {
-        for output in output {
-            *output = if *output < 0.0 { 0.0 } else { *output };
+        None => {
+            for output in output {
+                *output = bounds.of(*output + bias);
+            }
         }
     }
 }

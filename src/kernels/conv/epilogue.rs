@@ -1,10 +1,11 @@
 //! What a product starts from and ends with.
 
+use super::super::bounds::Bounds;
 use super::super::rows::Start;
 use super::super::shape::length;
 use crate::error::Result;
 
-/// What is done to an output before it is written: `y = relu(W ⋆ x + bias + residual)`, each part
+/// What is done to an output before it is written: `y = bounds(W ⋆ x + bias + residual)`, each part
 /// optional.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Epilogue<'a> {
@@ -12,8 +13,8 @@ pub struct Epilogue<'a> {
     pub bias: Option<&'a [f32]>,
     /// As many numbers as the output.
     pub residual: Option<&'a [f32]>,
-    /// Whether negative outputs become zero; NaN stays.
-    pub relu: bool,
+    /// ReLU, an upper bound.
+    pub bounds: Bounds,
 }
 
 impl Epilogue<'_> {

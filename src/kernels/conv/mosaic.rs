@@ -113,7 +113,7 @@ impl MosaicConv {
         })
     }
 
-    /// `y = relu(W ⋆ x + bias + residual)`, the last three if wanted, on `[N, channels, length]`
+    /// `y = bounds(W ⋆ x + bias + residual)`, the last three if wanted, on `[N, channels, length]`
     /// with the lengths of the [mosaics](Self::mosaics); the residual lies as the output does. All
     /// of the output is written.
     ///
@@ -268,7 +268,7 @@ impl Multiply<'_> {
                 steps: [step * S::LANES, S::LANES],
                 pitches: [stride[0] * before.pitch(), behind.pitch()],
                 size: [lines, columns],
-                relu: self.epilogue.relu,
+                bounds: self.epilogue.bounds,
             };
             let row = |row: usize| {
                 let at = at + row * behind.length();

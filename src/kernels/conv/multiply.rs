@@ -107,7 +107,7 @@ impl ConvStructure {
         length("the weight", weight.len(), self.shape.weights())?;
         let lanes = self.instructions.lanes();
         // What follows the bias is for inference, which takes images one by one.
-        let plain = epilogue.residual.is_none() && !epilogue.relu;
+        let plain = epilogue.residual.is_none() && epilogue.bounds.is_none();
         let together = match direction.interleaves && plain && images >= lanes {
             true => lanes,
             false => 1,

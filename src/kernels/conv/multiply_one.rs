@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::super::bounds::Bounds;
 use super::super::plane::copy_run;
 use super::super::rows::{Entry, Row, Tile, multiply_rows, tiles};
 use super::super::scratch::{Scratch, Shared};
@@ -72,14 +73,14 @@ impl MultiplyOne<'_> {
         let Epilogue {
             bias,
             residual,
-            relu,
+            bounds,
         } = self.epilogue;
         for row in self.rows.clone() {
             let start = bias.map_or(0.0, |bias| bias[row]);
             let first = (image * self.direction.targets + row) * size;
             for at in first..first + size {
                 let value = start + residual.map_or(0.0, |residual| residual[at]);
-                let value = if relu && value < 0.0 { 0.0 } else { value };
+                let value = bounds.of(value);
                 // SAFETY: the caller's contract.
                 unsafe { self.target.pointer().add(at).write(value) };
             }
@@ -152,18 +153,18 @@ impl MultiplyOne<'_> {
         if from.is_empty() {
             return;
         }
-        let (residual, relu) = (self.epilogue.residual, self.epilogue.relu);
+        let (residual, bounds) = (self.epilogue.residual, self.epilogue.bounds);
         let residual = residual.map(|residual| &residual[at..=at + (from.len() - 1) * step]);
         // SAFETY: the caller's contract; the residual was just cut to the target's numbers.
         unsafe {
             let to = self.target.pointer().add(at);
             match (step, residual) {
-                (1, None) if !relu => copy_run::<S>(from.as_ptr(), to, from.len()),
-                (1, residual) => finish_run::<S>(from, residual.map(<[f32]>::as_ptr), relu, to),
+                (1, None) if bounds.is_none() => copy_run::<S>(from.as_ptr(), to, from.len()),
+                (1, residual) => finish_run::<S>(from, residual.map(<[f32]>::as_ptr), bounds, to),
                 _ => {
                     for (index, &value) in from.iter().enumerate() {
                         let value = value + residual.map_or(0.0, |residual| residual[index * step]);
-                        let value = if relu && value < 0.0 { 0.0 } else { value };
+                        let value = bounds.of(value);
                         *to.add(index * step) = value;
                     }
                 }
@@ -172,7 +173,7 @@ impl MultiplyOne<'_> {
     }
 }
 
-/// Writes `from + residual`, then ReLU, each if wanted.
+/// Writes `bounds(from + residual)`, the residual if there is one.
 ///
 /// # Safety
 /// `residual` and `to` are valid for as many numbers as `from`; the CPU has the instructions of
@@ -181,7 +182,7 @@ impl MultiplyOne<'_> {
 unsafe fn finish_run<S: Simd>(
     from: &[f32],
     residual: Option<*const f32>,
-    relu: bool,
+    bounds: Bounds,
     to: *mut f32,
 ) {
     // SAFETY: the caller's contract; vectors end at or before the last number.
@@ -190,10 +191,7 @@ unsafe fn finish_run<S: Simd>(
             if let Some(residual) = residual {
                 value = S::add(value, residual);
             }
-            match relu {
-                true => S::pass_positive(value, value),
-                false => value,
-            }
+            bounds.of_all::<S>(value)
         };
         let (numbers, count) = (from.as_ptr(), from.len());
         if count < S::LANES {

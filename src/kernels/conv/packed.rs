@@ -151,7 +151,7 @@ impl PackedConv {
         ))
     }
 
-    /// `y = relu(W ⋆ x + bias + residual)`, the last three if wanted, with the values it holds,
+    /// `y = bounds(W ⋆ x + bias + residual)`, the last three if wanted, with the values it holds,
     /// image by image. All of the output is written.
     ///
     /// # Errors

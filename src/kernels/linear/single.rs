@@ -131,7 +131,7 @@ impl SingleLinear {
         })
     }
 
-    /// `y = relu(W x + bias + residual)` for example after example, the last three if wanted.
+    /// `y = bounds(W x + bias + residual)` for example after example, the last three if wanted.
     ///
     /// `input` is `[N, inputs]`, `output` `[N, outputs]`, all of it written.
     ///
@@ -313,11 +313,7 @@ impl Slices {
 fn finished(sum: f32, epilogue: Epilogue, output: usize, at: usize) -> f32 {
     let bias = epilogue.bias.map_or(0.0, |bias| bias[output]);
     let residual = epilogue.residual.map_or(0.0, |residual| residual[at]);
-    let sum = sum + bias + residual;
-    match epilogue.relu && sum < 0.0 {
-        true => 0.0,
-        false => sum,
-    }
+    epilogue.bounds.of(sum + bias + residual)
 }
 
 /// Some slices or panels of one example.

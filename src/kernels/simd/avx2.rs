@@ -62,6 +62,12 @@ impl Simd for Avx2 {
         }
     }
 
+    // The second operand if one is NaN.
+    #[inline(always)]
+    unsafe fn at_most(value: __m256, most: __m256) -> __m256 {
+        unsafe { _mm256_min_ps(most, value) }
+    }
+
     #[inline(always)]
     unsafe fn load_part(from: *const f32, count: usize, fill: f32) -> __m256 {
         unsafe {

@@ -63,6 +63,12 @@ impl Simd for Avx512 {
         }
     }
 
+    // The second operand if one is NaN.
+    #[inline(always)]
+    unsafe fn at_most(value: __m512, most: __m512) -> __m512 {
+        unsafe { _mm512_min_ps(most, value) }
+    }
+
     #[inline(always)]
     unsafe fn load_part(from: *const f32, count: usize, fill: f32) -> __m512 {
         unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(fill), first_lanes(count), from) }

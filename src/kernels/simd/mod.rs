@@ -34,6 +34,8 @@ pub(crate) trait Simd {
     /// `value` in the lanes where `gate` is positive or NaN, zero elsewhere: ReLU where both are
     /// the same.
     unsafe fn pass_positive(gate: Self::Vector, value: Self::Vector) -> Self::Vector;
+    /// The smaller of both; `value` where one is NaN.
+    unsafe fn at_most(value: Self::Vector, most: Self::Vector) -> Self::Vector;
     /// The first `count` lanes from memory, at most `LANES`; the others are `fill`.
     #[inline(always)]
     unsafe fn load_part(from: *const f32, count: usize, fill: f32) -> Self::Vector {

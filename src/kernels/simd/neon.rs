@@ -61,6 +61,12 @@ impl Simd for Neon {
         }
     }
 
+    // A comparison, because the minimum would take NaN from either.
+    #[inline(always)]
+    unsafe fn at_most(value: float32x4_t, most: float32x4_t) -> float32x4_t {
+        unsafe { vbslq_f32(vcgtq_f32(value, most), most, value) }
+    }
+
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         // SAFETY: the caller's pointers cover four rows of four numbers at their strides.

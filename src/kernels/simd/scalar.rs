@@ -60,6 +60,17 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn at_most(value: [f32; 4], most: [f32; 4]) -> [f32; 4] {
+        let mut bounded = value;
+        for lane in 0..4 {
+            if value[lane] > most[lane] {
+                bounded[lane] = most[lane];
+            }
+        }
+        bounded
+    }
+
+    #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         for row in 0..4 {
             for column in 0..4 {

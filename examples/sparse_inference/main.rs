@@ -10,7 +10,8 @@
 //! ONNX Runtime and OpenVINO, taking turns with this program (`serve`, which also tells the time of
 //! each operation if the variable `PROFILE` is set).
 
-#[path = "common/onnx_case.rs"]
+mod mobilenet;
+#[path = "../common/onnx_case.rs"]
 mod onnx_case;
 
 use std::io::BufRead;
@@ -21,6 +22,7 @@ use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Parser, Subcommand, ValueEnum};
+use mobilenet::MobileNet;
 use zosam::compile::CompileConfig;
 use zosam::inference::{Input, SparseNetwork};
 use zosam::model_file::{load_model, save_model};
@@ -79,6 +81,8 @@ enum Choice {
     DeitTiny,
     /// 224² pixels in patches of 16².
     DeitSmall,
+    /// MobileNetV2's blocks, 224² pixels.
+    Mobilenet,
 }
 
 /// What this program asks of a family of networks.
@@ -106,7 +110,7 @@ macro_rules! family {
         })*
     };
 }
-family!(ResNet Vgg WideResNet ImageNetResNet Deit);
+family!(ResNet Vgg WideResNet ImageNetResNet Deit MobileNet);
 
 /// Calls a function with a network's name, the side of its images, what makes one, and more arguments.
 macro_rules! on {
@@ -120,6 +124,7 @@ macro_rules! on {
             Choice::Resnet50 => $call("resnet50", 224, |on| ImageNetResNetConfig::resnet50(1000).init(on), $($more),*),
             Choice::DeitTiny => $call("deit-tiny", 224, |on| DeitConfig::tiny(1000).init(on), $($more),*),
             Choice::DeitSmall => $call("deit-small", 224, |on| DeitConfig::small(1000).init(on), $($more),*),
+            Choice::Mobilenet => $call("mobilenet", 224, |on| Ok(MobileNet::new(1000, on)), $($more),*),
         }
     };
 }
