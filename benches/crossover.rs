@@ -5,19 +5,19 @@
 //! RAYON_NUM_THREADS=1 cargo bench --bench crossover -- inference  # those whose line starts so
 //! ```
 //!
-//! `conv` and `linear`: forward and both gradients through burn's autodiff on flex, against flex's dense products. `inference`: one
+//! `conv`, `sequence`, `transposed` and `linear`: forward and both gradients through burn's autodiff on flex, against flex's dense products. `inference`: one
 //! image through `MosaicConv` or `PackedConv` against `DenseConv`. `single`: one example through `SingleLinear`, sparse and dense. Masks are random, the two paths take turns; a cell is dense time over sparse time,
 //! the median of turns. The last column is where the ratio falls to 1, interpolated.
 
 use std::time::Instant;
 
 use burn::module::{Module, Param};
-use burn::nn::conv::Conv2dConfig;
-use burn::nn::{LinearConfig, PaddingConfig2d};
+use burn::nn::conv::{Conv1dConfig, Conv2dConfig, ConvTranspose2dConfig};
+use burn::nn::{LinearConfig, PaddingConfig1d, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor};
 use zosam::kernels::{ConvShape, ConvStructure, DenseConv, Epilogue, MosaicConv, SingleLinear};
 use zosam::masks::{Execution, Masks};
-use zosam::nn::{Conv2d, Linear};
+use zosam::nn::{Conv1d, Conv2d, ConvTranspose2d, Linear};
 use zosam::{RandomStatic, Sparsity};
 
 /// Images, channels in and out, kernel, stride, size.
@@ -31,6 +31,20 @@ const CONVS: [[usize; 6]; 9] = [
     [64, 32, 64, 3, 2, 32],
     [64, 32, 64, 1, 2, 32],
     [1, 64, 64, 3, 1, 16],
+];
+
+/// Sequences, channels in and out, kernel, stride, length.
+const SEQUENCES: [[usize; 6]; 3] = [
+    [64, 64, 64, 3, 1, 128],
+    [100, 64, 64, 3, 2, 20],
+    [16, 128, 128, 5, 1, 512],
+];
+
+/// Images, channels in and out, kernel, stride, size of the input.
+const TRANSPOSED: [[usize; 6]; 3] = [
+    [64, 32, 16, 2, 2, 16],
+    [64, 64, 32, 2, 2, 8],
+    [64, 32, 32, 3, 1, 16],
 ];
 
 /// Examples, inputs, outputs.
@@ -96,6 +110,21 @@ fn main() {
             row(&line, |density| conv(sizes, density));
         }
     }
+    for sizes in SEQUENCES {
+        let line = format!("sequence {}", sizes.map(|size| size.to_string()).join(" "));
+        if wanted(&line) {
+            row(&line, |density| sequence(sizes, density));
+        }
+    }
+    for sizes in TRANSPOSED {
+        let line = format!(
+            "transposed {}",
+            sizes.map(|size| size.to_string()).join(" ")
+        );
+        if wanted(&line) {
+            row(&line, |density| transposed(sizes, density));
+        }
+    }
     for sizes in LINEARS {
         let line = format!("linear {}", sizes.map(|size| size.to_string()).join(" "));
         if wanted(&line) {
@@ -159,6 +188,25 @@ fn conv([images, from, to, kernel, stride, size]: [usize; 6], density: f64) -> f
         ))
         .with_bias(false);
     let (model, masks) = masked(Conv2d::new(&config, &device()), density);
+    let input = random([images, from, size, size]);
+    compare(&masks, || model.forward(input.val()))
+}
+
+fn sequence([count, from, to, kernel, stride, length]: [usize; 6], density: f64) -> f64 {
+    let config = Conv1dConfig::new(from, to, kernel)
+        .with_stride(stride)
+        .with_padding(PaddingConfig1d::Explicit(kernel / 2, kernel / 2))
+        .with_bias(false);
+    let (model, masks) = masked(Conv1d::new(&config, &device()), density);
+    let input = random([count, from, length]);
+    compare(&masks, || model.forward(input.val()))
+}
+
+fn transposed([images, from, to, kernel, stride, size]: [usize; 6], density: f64) -> f64 {
+    let config = ConvTranspose2dConfig::new([from, to], [kernel, kernel])
+        .with_stride([stride, stride])
+        .with_bias(false);
+    let (model, masks) = masked(ConvTranspose2d::new(&config, &device()), density);
     let input = random([images, from, size, size]);
     compare(&masks, || model.forward(input.val()))
 }

@@ -11,12 +11,14 @@ use crate::tree;
 pub struct FeatureMap {
     /// The layer's path: `layer1.0.bn1`.
     pub layer: String,
-    /// `[images, channels, height, width]`; of a norm that is fused with ReLU, behind the ReLU.
+    /// `[images, channels, height, width]`, of sequences `[sequences, channels, 1, length]`; of a
+    /// norm that is fused with ReLU, behind the ReLU.
     pub values: Tensor<4>,
 }
 
-/// Runs a forward pass and hands back the outputs of rank 4 of its [`nn::Conv2d`] and [`nn::BatchNorm`]
-/// layers, in the order in which they were made. burn's own layers are not seen.
+/// Runs a forward pass and hands back the outputs of rank 4 and 3 of its [`nn::Conv2d`],
+/// [`nn::Conv1d`], [`nn::ConvTranspose2d`] and [`nn::BatchNorm`] layers, in the order in which they
+/// were made. burn's own layers are not seen.
 ///
 /// Pictures of them, [`dead_channels`](super::dead_channels) and [`linear_cka`](super::linear_cka) start from
 /// here.

@@ -12,7 +12,12 @@
 
 use crate::kernels::ConvShape;
 
-/// The crossover density of a convolution. Above 1: sparse whenever there is a mask.
+/// The crossover density of a convolution, also of one over sequences (images of one row), and of
+/// the transposed one that mirrors it. Above 1: sparse whenever there is a mask.
+///
+/// Measured are convolutions over images, of one group. Sequences and transposed convolutions are
+/// taken to be alike, because the kernels are the same; lines of the bench that begin with
+/// `sequence` and `transposed` would tell.
 pub fn conv(shape: &ConvShape) -> f64 {
     match shape.groups {
         1 => 2.0,

@@ -45,13 +45,10 @@ impl Linear {
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         #[cfg(feature = "flex")]
         if let Some(plan) = self.plan(&input) {
-            use super::flex::KernelOps;
             let mut shape = input.dims();
             let [inputs, outputs] = self.weight.dims();
             let rows = input.reshape([-1, inputs as i32]);
-            let weight = self.weight.val().into_dispatch();
-            let output = burn::backend::Dispatch::masked(rows.into_dispatch(), weight, plan);
-            let output = Tensor::<2>::from_dispatch(output);
+            let output: Tensor<2> = super::flex::product(rows, self.weight.val(), plan);
             let output = match &self.bias {
                 Some(bias) => output + bias.val().unsqueeze(),
                 None => output,

@@ -1,8 +1,14 @@
 //! burn's layers, except that dead weights cost nothing.
 //!
-//! [`Conv2d`], [`Linear`] and [`BatchNorm`] are drop-in replacements for burn's layers of the same
-//! names: `Linear::new(&config, device)` stands for `config.init(device)`, and dense checkpoints
-//! load. They hold no masks: an evaluation in a [scope](crate::masks::Masks::run) of masks, as
+//! Drop-in replacements for burn's layers of the same names: `Linear::new(&config, device)` stands
+//! for `config.init(device)`, and dense checkpoints load.
+//!
+//! | layer | from burn's it differs in |
+//! |---|---|
+//! | [`Linear`], [`Conv2d`], [`Conv1d`], [`ConvTranspose2d`] | time, and the order of sums |
+//! | [`BatchNorm`] | a residual and ReLU that can be fused with it |
+//!
+//! They hold no masks: an evaluation in a [scope](crate::masks::Masks::run) of masks, as
 //! training steps make them, tells them what is live. Compressed forms are built once per mask and
 //! live beside it.
 //!
@@ -25,7 +31,7 @@ mod norm;
 mod record;
 mod report;
 
-pub use conv::Conv2d;
+pub use conv::{Conv1d, Conv2d, ConvTranspose2d};
 pub use linear::Linear;
 pub use meter::Spent;
 pub use norm::BatchNorm;

@@ -12,7 +12,8 @@ thread_local! {
     static OUTPUTS: RefCell<Option<Outputs>> = const { RefCell::new(None) };
 }
 
-/// Runs something and hands back the outputs of rank 4 that layers made meanwhile, on this thread.
+/// Runs something and hands back the outputs that layers made meanwhile, on this thread: those of
+/// rank 4, and those of rank 3 as images of one row.
 pub(crate) fn recorded<R>(run: impl FnOnce() -> R) -> (R, Outputs) {
     /// Nothing is recorded any more after a panic either.
     struct Stop;
@@ -29,11 +30,15 @@ pub(crate) fn recorded<R>(run: impl FnOnce() -> R) -> (R, Outputs) {
     (result, outputs)
 }
 
-/// Records an output, if that is asked for.
+/// Records an output of images or of sequences, if that is asked for.
 pub(super) fn record<const D: usize>(layer: ParamId, output: &Tensor<D>) {
     OUTPUTS.with_borrow_mut(|outputs| {
-        let shape: Result<[usize; 4], _> = output.dims().as_slice().try_into();
-        if let (Some(outputs), Ok(shape)) = (outputs, shape) {
+        let shape = match *output.dims().as_slice() {
+            [batch, channels, height, width] => [batch, channels, height, width],
+            [batch, channels, length] => [batch, channels, 1, length],
+            _ => return,
+        };
+        if let Some(outputs) = outputs {
             outputs.push((layer, output.clone().reshape(shape)));
         }
     });

@@ -1,11 +1,13 @@
 //! The layers of `zosam::nn`: burn's results, records and running statistics, whichever path computes them.
 #![cfg(feature = "flex")]
 
+mod convolutions;
 mod copies;
 mod norm;
 mod paths;
 mod records;
 mod steps;
+mod transposed;
 
 use std::cell::Cell;
 

@@ -10,14 +10,15 @@ use zosam::{RandomStatic, Sparsity};
 
 use super::{assert_close, device, drawn, random};
 
-fn masked<M: Module>(model: M, sparsity: f64) -> (M, Sparsity) {
+pub fn masked<M: Module>(model: M, sparsity: f64) -> (M, Sparsity) {
     let mut sparsity = Sparsity::new(RandomStatic::new(sparsity));
     let unused = |_: &M| -> Tensor<1> { unreachable!("random masks need no loss") };
     let model = sparsity.attach(drawn(model), unused).unwrap();
     (model, sparsity)
 }
 
-fn paths(masks: &Masks) -> [[u64; 3]; 2] {
+/// Calls of the first layer, dense and sparse.
+pub fn paths(masks: &Masks) -> [[u64; 3]; 2] {
     let report = masks.execution_report();
     let layer = report.layers.first().expect("the layer has run");
     [layer.dense.calls, layer.sparse.calls]

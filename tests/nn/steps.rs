@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 use burn::nn::LinearConfig;
-use burn::nn::conv::Conv2dConfig;
+use burn::nn::conv::{Conv1dConfig, Conv2dConfig, ConvTranspose2dConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::activation::relu;
 use burn::tensor::{Distribution, Tensor};
 use zosam::masks::Execution;
-use zosam::nn::{Conv2d, Linear};
+use zosam::nn::{Conv1d, Conv2d, ConvTranspose2d, Linear};
 use zosam::objective::seeded;
 use zosam::sparse::{Method, RandomStatic};
 use zosam::{RigL, SamConfig, Set, Snfs, Sparsity, TopKast, ZoSamConfig, tree};
@@ -17,14 +17,19 @@ use super::device;
 #[derive(Module, Debug)]
 struct Net {
     conv: Conv2d,
+    up: ConvTranspose2d,
+    row: Conv1d,
     linear: Linear,
 }
 
 impl Net {
     fn new() -> Self {
         seeded(&device(), 7, || {
+            let up = ConvTranspose2dConfig::new([8, 4], [2, 2]).with_stride([2, 2]);
             let net = Self {
                 conv: Conv2d::new(&Conv2dConfig::new([2, 8], [3, 3]), &device()),
+                up: ConvTranspose2d::new(&up, &device()),
+                row: Conv1d::new(&Conv1dConfig::new(4, 8, 5), &device()),
                 linear: Linear::new(&LinearConfig::new(8, 20), &device()),
             };
             tree::values(&net);
@@ -34,7 +39,8 @@ impl Net {
 
     fn loss(&self, x: &Tensor<4>) -> Tensor<1> {
         let hidden = relu(self.conv.forward(x.clone()));
-        let features = hidden.mean_dim(3).mean_dim(2).flatten(1, 3);
+        let row = self.up.forward(hidden).flatten(2, 3);
+        let features = relu(self.row.forward(row)).mean_dim(2).flatten(1, 2);
         (self.linear.forward::<2>(features) - 1.0)
             .powi_scalar(2)
             .mean()

@@ -22,6 +22,22 @@ pub(crate) struct Conv {
     pub options: ConvOptions<2>,
 }
 
+impl Conv {
+    /// Input gradients by the kernels; `None` where burn's dense arithmetic makes them.
+    pub fn transposed(
+        &self,
+        output_gradient: &FlexTensor,
+        weight: &FlexTensor,
+    ) -> Option<FlexTensor> {
+        let structure = self.structure.as_ref()?;
+        let gradient = structure.gradient_of_input(numbers(output_gradient), numbers(weight));
+        let gradient = gradient.expect("sizes are those of the plan");
+        let (images, shape) = (output_gradient.shape()[0], structure.shape());
+        let [height, width] = shape.input;
+        Some(tensor(gradient, [images, shape.channels[0], height, width]))
+    }
+}
+
 impl Products for Conv {
     fn forward(&self, input: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
         let Some(structure) = &self.structure else {
@@ -40,18 +56,10 @@ impl Products for Conv {
         weight: &FlexTensor,
         output_gradient: &FlexTensor,
     ) -> FlexTensor {
-        let Some(structure) = &self.structure else {
+        self.transposed(output_gradient, weight).unwrap_or_else(|| {
             let [input, weight, output] = [input, weight, output_gradient].map(Clone::clone);
-            return Flex::conv2d_x_backward(input, weight, output, self.options.clone());
-        };
-        let shape = structure.shape();
-        let gradient = structure.gradient_of_input(numbers(output_gradient), numbers(weight));
-        let gradient = gradient.expect("sizes are those of the plan");
-        let [height, width] = shape.input;
-        tensor(
-            gradient,
-            [input.shape()[0], shape.channels[0], height, width],
-        )
+            Flex::conv2d_x_backward(input, weight, output, self.options.clone())
+        })
     }
 
     fn weight_gradient(

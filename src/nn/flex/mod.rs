@@ -4,12 +4,14 @@
 //! dispatched to. Other backends never get here: the layers ask [`takes`] first.
 
 mod conv;
+mod conv_transpose;
 mod linear;
 mod masked;
 mod norm;
 pub(super) mod structures;
 
 pub(super) use conv::Conv;
+pub(super) use conv_transpose::ConvTranspose;
 pub(super) use linear::Linear;
 pub(super) use masked::Plan;
 pub(super) use norm::NormPlan;
@@ -17,7 +19,7 @@ pub(super) use norm::NormPlan;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::module::ParamId;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -47,6 +49,16 @@ pub(crate) trait KernelOps: Backend {
         residual: FloatTensor<Self>,
         plan: NormPlan,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// A layer whose weight is masked, without its bias.
+pub(super) fn product<const D: usize>(
+    input: Tensor<D>,
+    weight: Tensor<D>,
+    plan: Plan,
+) -> Tensor<D> {
+    let (input, weight) = (input.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(Dispatch::masked(input, weight, plan))
 }
 
 /// A tensor with gradients.

@@ -5,7 +5,7 @@ use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d as BurnConv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::record::record;
+use crate::nn::record::record;
 use crate::tangent::{Dual, ForwardTangent};
 
 /// A drop-in replacement for burn's [`Conv2d`](BurnConv2d) that skips dead weights where that is
@@ -15,7 +15,7 @@ use crate::tangent::{Dual, ForwardTangent};
 /// burn's. It computes densely, by burn's own arithmetic, until masks are in
 /// [scope](crate::masks::Masks::run), which a training step sees to. Then, on the flex backend in
 /// `f32` and with equal padding on opposite sides, it is sparse below a [measured
-/// density](super::crossover). Dead weights get a gradient only in steps whose method asks for it.
+/// density](crate::nn::crossover). Dead weights get a gradient only in steps whose method asks for it.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -67,10 +67,7 @@ impl Conv2d {
     fn computed(&self, input: Tensor<4>) -> Tensor<4> {
         #[cfg(feature = "flex")]
         if let Some(plan) = self.plan(&input) {
-            use super::flex::KernelOps;
-            let weight = self.weight.val().into_dispatch();
-            let output = burn::backend::Dispatch::masked(input.into_dispatch(), weight, plan);
-            let output = Tensor::from_dispatch(output);
+            let output = crate::nn::flex::product(input, self.weight.val(), plan);
             return match &self.bias {
                 Some(bias) => output + bias.val().reshape([1, -1, 1, 1]),
                 None => output,
@@ -79,64 +76,40 @@ impl Conv2d {
         self.as_burn().forward(input)
     }
 
-    /// How to compute with the mask in scope; `None` without one, or where the kernels do not go.
     #[cfg(feature = "flex")]
-    fn plan(&self, input: &Tensor<4>) -> Option<super::flex::Plan> {
-        use super::flex::structures;
-        use crate::kernels::ConvShape;
-        use burn::tensor::ops::ConvOptions;
-
-        let scope = super::scope_for(input, &self.weight)?;
-        let id = self.weight.id;
-        let (density, meter) = (scope.masks.density(id)?, scope.masks.lasting(id)?);
-        let [_, channels, height, width] = input.dims();
-        let padding = self.equal_padding([height, width])?;
-        let [outputs, per_group, _, _] = self.weight.dims();
-        if channels != per_group * self.groups {
-            return None;
-        }
-        let shape = ConvShape::new([channels, outputs], self.kernel_size, [height, width])
-            .with_stride(self.stride)
-            .with_padding(padding)
-            .with_dilation(self.dilation)
-            .with_groups(self.groups);
-        let crossover = super::crossover::conv(&shape);
-        let structure = match super::is_sparse(scope.execution, density, crossover) {
-            true => structures::conv(&scope.masks, id, shape),
-            false => None,
-        };
-        // Where the kernels are faster than dense arithmetic even without a dead weight, they make
-        // dense gradients, too.
-        let gradient = match scope.dense_gradient {
-            true if crossover > 1.0 => structures::whole_conv(&scope.masks, id, shape),
-            true => None,
-            false => structure.clone(),
-        };
-        let products = std::sync::Arc::new(super::flex::Conv {
-            structure,
-            gradient,
-            options: ConvOptions::new(self.stride, padding, self.dilation, self.groups),
-        });
-        Some(super::flex::Plan { products, meter })
+    fn plan(&self, input: &Tensor<4>) -> Option<crate::nn::flex::Plan> {
+        let shape = || self.shape(input.dims());
+        let (products, meter) = super::plan::products(input, &self.weight, shape)?;
+        let products = std::sync::Arc::new(products);
+        Some(crate::nn::flex::Plan { products, meter })
     }
 
-    /// Rows and columns of zeros on either side, where both sides have as many: burn computes
-    /// `Same` from the sizes.
+    /// What is convolved; `None` if padding differs between sides or the channels do not fit.
+    #[cfg(feature = "flex")]
+    fn shape(&self, input: [usize; 4]) -> Option<crate::kernels::ConvShape> {
+        let [_, channels, height, width] = input;
+        let [outputs, per_group, rows, columns] = self.weight.dims();
+        let padding = self.equal_padding([height, width])?;
+        let shape =
+            crate::kernels::ConvShape::new([channels, outputs], [rows, columns], [height, width])
+                .with_stride(self.stride)
+                .with_padding(padding)
+                .with_dilation(self.dilation)
+                .with_groups(self.groups);
+        (channels == per_group * self.groups).then_some(shape)
+    }
+
+    /// Rows and columns of zeros on either side, where both sides have as many.
     #[cfg(feature = "flex")]
     fn equal_padding(&self, input: [usize; 2]) -> Option<[usize; 2]> {
+        let same =
+            |axis: usize| super::plan::same(input[axis], self.kernel_size[axis], self.stride[axis]);
         match self.padding {
             PaddingConfig2d::Valid => Some([0, 0]),
             PaddingConfig2d::Explicit(top, left, bottom, right) => {
                 (top == bottom && left == right).then_some([top, left])
             }
-            PaddingConfig2d::Same => {
-                let both = [0, 1].map(|axis| {
-                    let stride = self.stride[axis];
-                    let steps = input[axis].div_ceil(stride).saturating_sub(1);
-                    (steps * stride + self.kernel_size[axis]).saturating_sub(input[axis])
-                });
-                (both.iter().all(|both| both % 2 == 0)).then(|| both.map(|both| both / 2))
-            }
+            PaddingConfig2d::Same => Some([same(0)?, same(1)?]),
         }
     }
 
