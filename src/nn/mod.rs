@@ -6,6 +6,7 @@
 //! | layer | from burn's it differs in |
 //! |---|---|
 //! | [`Linear`], [`Conv2d`], [`Conv1d`], [`ConvTranspose2d`] | time, and the order of sums |
+//! | [`MultiHeadAttention`] | the type of its input, [`MhaInput`] |
 //! | [`BatchNorm`] | a residual and ReLU that can be fused with it |
 //!
 //! They hold no masks: an evaluation in a [scope](crate::masks::Masks::run) of masks, as
@@ -21,6 +22,7 @@
 //! [`crate::masks::Execution`] forces one or the other. [`BatchNorm`] fuses statistics,
 //! normalisation, residual and ReLU into two passes over memory on flex, masks or not.
 
+mod attention;
 mod conv;
 pub mod crossover;
 #[cfg(feature = "flex")]
@@ -31,6 +33,7 @@ mod norm;
 mod record;
 mod report;
 
+pub use attention::{MhaInput, MultiHeadAttention};
 pub use conv::{Conv1d, Conv2d, ConvTranspose2d};
 pub use linear::Linear;
 pub use meter::Spent;

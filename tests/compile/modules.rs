@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
-use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
+use burn::nn::conv::{Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig};
 use burn::nn::pool::{
     AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d,
@@ -13,8 +13,9 @@ use burn::tensor::activation::{gelu, relu, silu, softmax};
 use burn::tensor::{Device, Int, Tensor};
 use zosam::compile::CompileConfig;
 use zosam::inference::Input;
+use zosam::nn as ours;
 
-use crate::{apart, floats, tensor, tokens, trained};
+use crate::{agrees, apart, floats, tensor, tokens, trained};
 
 /// All kinds of layers, an image and a text.
 #[derive(Module, Debug)]
@@ -123,5 +124,44 @@ fn images_and_texts() {
                 "{density} {batch}"
             );
         }
+    }
+}
+
+/// Layers of ours that no other test of this program has.
+#[derive(Module, Debug)]
+struct Ours {
+    up: ours::ConvTranspose2d,
+    row: ours::Conv1d,
+    attention: ours::MultiHeadAttention,
+}
+
+impl Ours {
+    fn new(device: &Device) -> Self {
+        let up = ConvTranspose2dConfig::new([3, 8], [2, 2]).with_stride([2, 2]);
+        let row = Conv1dConfig::new(8, 16, 3).with_stride(2);
+        Self {
+            up: ours::ConvTranspose2d::new(&up, device),
+            row: ours::Conv1d::new(&row, device),
+            attention: ours::MultiHeadAttention::new(&MultiHeadAttentionConfig::new(16, 4), device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<3> {
+        let row = self.up.forward(x).flatten::<3>(2, 3);
+        let tokens = relu(self.row.forward(row)).swap_dims(1, 2);
+        self.attention
+            .forward(ours::MhaInput::self_attn(tokens))
+            .context
+    }
+}
+
+/// What is recorded of them are burn's operations, all of which the engine has.
+#[test]
+fn layers_of_ours() {
+    for density in [1.0, 0.3] {
+        let model = trained(Ours::new(&Device::flex()), density);
+        let network = agrees("ours", &model, [2, 3, 6, 6], Ours::forward);
+        let left: Vec<_> = network.report().left_to_burn().map(String::from).collect();
+        assert!(left.is_empty(), "{left:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! The layers of `zosam::nn`: burn's results, records and running statistics, whichever path computes them.
 #![cfg(feature = "flex")]
 
+mod attention;
 mod convolutions;
 mod copies;
 mod norm;
