@@ -1,12 +1,11 @@
-//! The networks: plain modules of burn's own layers, which know nothing of sparsity.
+//! The networks: plain modules, which know nothing of sparsity. The convolutional one is made of `zosam::nn`'s layers, so that dead weights cost nothing;
+//! the LSTM is burn's own.
 
 use burn::module::Module;
-use burn::nn::conv::{Conv1d, Conv1dConfig};
-use burn::nn::{
-    BatchNorm, BatchNormConfig, Linear, LinearConfig, Lstm, LstmConfig, PaddingConfig1d,
-};
-use burn::tensor::activation::relu;
+use burn::nn::conv::Conv1dConfig;
+use burn::nn::{BatchNormConfig, LinearConfig, Lstm, LstmConfig, PaddingConfig1d};
 use burn::tensor::{Device, Tensor};
+use zosam::nn::{BatchNorm, Conv1d, Linear};
 
 const CLASSES: usize = 10;
 
@@ -29,26 +28,26 @@ pub struct ConvNet {
 impl Network for ConvNet {
     fn new(width: usize, device: &Device) -> Self {
         let conv = |channels_in, kernel: usize| {
-            Conv1dConfig::new(channels_in, width, kernel)
+            let config = Conv1dConfig::new(channels_in, width, kernel)
                 .with_stride(2)
                 .with_padding(PaddingConfig1d::Explicit(kernel / 2, kernel / 2))
-                .with_bias(false)
-                .init(device)
+                .with_bias(false);
+            Conv1d::new(&config, device)
         };
         Self {
             convs: vec![conv(1, 5), conv(width, 3), conv(width, 3)],
             norms: (0..3)
-                .map(|_| BatchNormConfig::new(width).init(device))
+                .map(|_| BatchNorm::new(&BatchNormConfig::new(width), device))
                 .collect(),
             // 40 numbers, halved three times.
-            output: LinearConfig::new(5 * width, CLASSES).init(device),
+            output: Linear::new(&LinearConfig::new(5 * width, CLASSES), device),
         }
     }
 
     fn logits(&self, sequences: Tensor<2>) -> Tensor<2> {
         let layers = self.convs.iter().zip(&self.norms);
         let hidden = layers.fold(sequences.unsqueeze_dim::<3>(1), |hidden, (conv, norm)| {
-            relu(norm.forward(conv.forward(hidden)))
+            norm.forward_relu(conv.forward(hidden))
         });
         self.output.forward(hidden.flatten(1, 2))
     }
@@ -68,7 +67,7 @@ impl Network for LstmNet {
     fn new(width: usize, device: &Device) -> Self {
         Self {
             lstm: LstmConfig::new(READ, width, true).init(device),
-            output: LinearConfig::new(width, CLASSES).init(device),
+            output: Linear::new(&LinearConfig::new(width, CLASSES), device),
         }
     }
 

@@ -1,11 +1,13 @@
 //! A U-Net without its last layer.
 
 use burn::module::Module;
-use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::nn::{BatchNormConfig, PaddingConfig2d, conv::Conv2dConfig};
+use burn::nn::{
+    BatchNormConfig, PaddingConfig2d,
+    conv::{Conv2dConfig, ConvTranspose2dConfig},
+};
 use burn::tensor::{Device, Tensor};
-use zosam::nn::{BatchNorm, Conv2d};
+use zosam::nn::{BatchNorm, Conv2d, ConvTranspose2d};
 
 /// Features of every scale, those of the coarser scales brought to the finer ones.
 ///
@@ -31,7 +33,7 @@ impl Unet {
         let upper = || (0..levels - 1).rev().take(ups);
         let up = |level: usize| {
             let config = ConvTranspose2dConfig::new([channels(level + 1), channels(level)], [2, 2]);
-            config.with_stride([2, 2]).init(device)
+            ConvTranspose2d::new(&config.with_stride([2, 2]), device)
         };
         Self {
             down: (0..levels).map(down).collect(),
