@@ -21,6 +21,8 @@ LAYERS = [
     "conv 64 3 32 3 1 32", "conv 64 32 32 3 1 32", "conv 64 32 64 3 2 32", "conv 64 64 64 3 1 16",
     "conv 64 64 128 3 2 16", "conv 64 128 128 3 1 8", "conv 1 32 32 3 1 32", "conv 1 128 128 3 1 8",
     "linear 3152 384 1152", "linear 3152 384 1536", "linear 3152 1536 384",
+    # The language model's of width 256 at 1,024 positions, and of width 128.
+    "linear 1024 256 768", "linear 1024 256 1024", "linear 1024 1024 256", "linear 1024 128 512",
 ]
 DENSITIES = [1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02]
 NAMES = ["forward", "input gradient", "weight gradient"]

@@ -151,10 +151,10 @@ proptest! {
     /// The same to the bit on any number of threads, and for an image alone.
     #[test]
     fn outputs_depend_on_nothing_else(case in cases()) {
-        let all = outputs(&case, Instructions::detect(), None, None, true)[0].clone();
+        let all = outputs(&case, Instructions::detect(), None, None, Bounds::RELU)[0].clone();
         for threads in [1, 2, 3] {
             let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let again = pool.install(|| outputs(&case, Instructions::detect(), None, None, true));
+            let again = pool.install(|| outputs(&case, Instructions::detect(), None, None, Bounds::RELU));
             prop_assert_eq!(&all, &again[0]);
         }
         for (image, expected) in all.chunks(case.shape.outputs()).enumerate() {
@@ -165,7 +165,7 @@ proptest! {
                 gradient: vec![0.0; case.shape.outputs()],
                 ..case.clone()
             };
-            let alone = outputs(&alone, Instructions::detect(), None, None, true);
+            let alone = outputs(&alone, Instructions::detect(), None, None, Bounds::RELU);
             prop_assert_eq!(expected, &alone[0][..]);
         }
     }
@@ -231,7 +231,13 @@ fn small_mosaics_of_every_kind() {
         let residual = Stream::new(5).numbers(case.gradient.len());
         let [twin, ..] = case.twin();
         for instructions in fitting(shape) {
-            let [planes, _] = outputs(&case, instructions, None, Some(&residual), false);
+            let [planes, _] = outputs(
+                &case,
+                instructions,
+                None,
+                Some(&residual),
+                Bounds::default(),
+            );
             for ((sum, found), residual) in twin.iter().zip(planes).zip(&residual) {
                 let mut sum = *sum;
                 sum.add(*residual, 1.0);
