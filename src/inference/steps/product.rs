@@ -13,8 +13,8 @@ use crate::kernels::{
 /// `RAYON_NUM_THREADS=1 cargo bench --bench crossover -- inference`.
 ///
 /// What lies in pieces has to be taken out of them for a dense product, and its outputs mostly put
-/// into them again. To move a number costs about as much as ten multiply-adds of live weights: by
-/// the profile of MobileNetV2's blocks (`PROFILE=1 sparse_inference serve`, AVX-512).
+/// into them again. To move a number costs about as much as ten multiply-adds of live weights:
+/// estimated from the profile of MobileNetV2's blocks (`PROFILE=1 sparse_inference serve`, AVX-512).
 fn crossover(shape: &ConvShape, lies_in_pieces: bool) -> f64 {
     let [rows, columns] = shape.output_size();
     let has_patches = shape.kernel != [1, 1] && shape.stride[0] <= 2;
