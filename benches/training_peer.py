@@ -65,7 +65,7 @@ def main():
             for _ in range(rounds):
                 for index, (layers, density, distribution, sharpness) in enumerate(VARIANTS):
                     theirs.append(step())
-                    mine[index].append(ask(f"{width} {batch} {layers} {density} {distribution} {sharpness}"))
+                    mine[index].append(ask(f"resnet {width} {batch} {layers} {density} {distribution} {sharpness}"))
             base = statistics.median(theirs)
             print(f"width {width} batch {batch}: PyTorch dense SGD {base:.3f} s", flush=True)
             for variant, times in zip(VARIANTS, mine):

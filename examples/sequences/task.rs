@@ -60,9 +60,9 @@ impl<N: Network> Task for Sequences<N> {
         Ok(sparsity.attach_on(model, &evidence)?)
     }
 
-    fn test(&self, model: &N, _: &Sparsity, device: &Device) -> Scores {
+    fn test(&self, model: &N, sparsity: &Sparsity, device: &Device) -> Scores {
         let (sequences, labels) = tensors(self.test.iter(), device);
-        let logits = model.logits(sequences);
+        let logits = sparsity.run(|| model.logits(sequences));
         let losses = cross_entropies(logits.clone(), &labels);
         let hits = logits.argmax(1).flatten::<1>(0, 1).equal(labels);
         let hits = hits.int().sum().into_scalar::<i64>() as f64;
