@@ -18,11 +18,7 @@ mod gpt;
 mod plain_resnet;
 mod resnet;
 #[path = "../../examples/scenes/networks/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the detector is not timed here"
-)]
+#[allow(dead_code, unused_imports, reason = "the detector is not timed here")]
 mod scenes;
 #[path = "../../examples/sequences/networks.rs"]
 #[allow(dead_code, reason = "the LSTM is not timed here")]

@@ -59,10 +59,18 @@ pub fn sequence(words: &[&str]) -> Box<dyn FnMut()> {
     let model = ConvNet::new(number(width), &device);
     let sequences = Tensor::random([batch, 40], Distribution::Default, &device);
     let labels: Tensor<1, Int> = whole([batch], 10, &device);
-    adamw(model, how, (sequences, labels), |model, (sequences, labels)| {
-        let picked = log_softmax(model.logits(sequences.clone()), 1);
-        picked.gather(1, labels.clone().unsqueeze_dim(1)).mean().neg()
-    })
+    adamw(
+        model,
+        how,
+        (sequences, labels),
+        |model, (sequences, labels)| {
+            let picked = log_softmax(model.logits(sequences.clone()), 1);
+            picked
+                .gather(1, labels.clone().unsqueeze_dim(1))
+                .mean()
+                .neg()
+        },
+    )
 }
 
 /// Whole numbers below a limit.
@@ -82,9 +90,9 @@ fn adamw<M: Module + 'static, B: 'static>(
     };
     let density: f64 = number(density);
     let sparsity = match density < 1.0 {
-        true => Sparsity::new(
-            RandomStatic::new(1.0 - density).with_distribution(Densities::Uniform),
-        ),
+        true => {
+            Sparsity::new(RandomStatic::new(1.0 - density).with_distribution(Densities::Uniform))
+        }
         false => Sparsity::dense(),
     };
     let sparsity = sparsity.with_execution(execution.parse().expect("auto, dense or sparse"));

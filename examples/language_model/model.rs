@@ -1,15 +1,15 @@
-//! A byte-level GPT, written as a user of burn writes one; its linear layers are `zosam::nn`'s, so that dead weights cost nothing.
+//! A byte-level GPT, written as a user of burn writes one; layers are `zosam::nn`'s, so that dead weights cost nothing, and what lies
+//! between them little.
 
 use burn::module::Module;
 use burn::nn::{
-    Dropout, DropoutConfig, Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig,
-    LinearConfig,
+    Dropout, DropoutConfig, Embedding, EmbeddingConfig, Initializer, LayerNormConfig, LinearConfig,
 };
-use burn::tensor::activation::{gelu, log_softmax, softmax};
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 use zosam::model_file::Configuration;
-use zosam::nn::Linear;
+use zosam::nn::{LayerNorm, Linear, gelu, self_attention};
 
 /// A token is a byte.
 pub const VOCABULARY: usize = 256;
@@ -221,15 +221,8 @@ impl Attention {
     }
 
     fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let [batch, time, width] = tokens.dims();
-        let [queries, keys, values] = self.parts(tokens);
-        let scores = queries.matmul(keys.swap_dims(2, 3));
-        // True above the diagonal: what comes later.
-        let later = Tensor::<2, Bool>::tril_mask([time, time], 0, &scores.device());
-        let scores = scores.mask_fill(later.unsqueeze::<4>(), f32::NEG_INFINITY);
-        let attended = softmax(scores, 3).matmul(values);
         self.output
-            .forward(attended.swap_dims(1, 2).reshape([batch, time, width]))
+            .forward(self_attention(self.qkv.forward(tokens), self.heads, true))
     }
 
     /// Queries, which are scaled, keys and values, `[batch, heads, time, size]`.
@@ -285,5 +278,5 @@ fn linear([inputs, outputs]: [usize; 2], deviation: f64, device: &Device) -> Lin
 }
 
 fn norm(width: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(width).init(device)
+    LayerNorm::new(&LayerNormConfig::new(width), device)
 }

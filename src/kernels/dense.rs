@@ -47,6 +47,20 @@ impl<'a> Matrix<'a> {
 ///
 /// Sizes that do not match, or a slice of another length than its matrix.
 pub(crate) fn product(a: Matrix, b: Matrix, factor: f32, to: &mut [f32]) -> Result<()> {
+    multiply(a, b, factor, to, false)
+}
+
+/// `to += factor · A B`, as [`product`].
+///
+/// # Errors
+///
+/// As [`product`].
+#[cfg(feature = "flex")]
+pub(crate) fn product_onto(a: Matrix, b: Matrix, factor: f32, to: &mut [f32]) -> Result<()> {
+    multiply(a, b, factor, to, true)
+}
+
+fn multiply(a: Matrix, b: Matrix, factor: f32, to: &mut [f32], onto: bool) -> Result<()> {
     let ([rows, shared], [found, columns]) = (a.size, b.size);
     length("a matrix's row", found, shared)?;
     length("the product", to.len(), rows * columns)?;
@@ -54,7 +68,9 @@ pub(crate) fn product(a: Matrix, b: Matrix, factor: f32, to: &mut [f32]) -> Resu
         return Ok(());
     }
     if shared == 0 {
-        to.fill(0.0);
+        if !onto {
+            to.fill(0.0);
+        }
         return Ok(());
     }
     for matrix in [&a, &b] {
@@ -71,14 +87,15 @@ pub(crate) fn product(a: Matrix, b: Matrix, factor: f32, to: &mut [f32]) -> Resu
             to.as_mut_ptr(),
             1,
             columns as isize,
-            false,
+            onto,
             a.numbers.as_ptr(),
             a.strides[1] as isize,
             a.strides[0] as isize,
             b.numbers.as_ptr(),
             b.strides[1] as isize,
             b.strides[0] as isize,
-            0.0,
+            // Of what is there already.
+            f32::from(u8::from(onto)),
             factor,
             false,
             false,
@@ -111,6 +128,13 @@ mod tests {
                 let terms = (0..shared).map(|i| a[row * shared + i] * b[column * shared + i]);
                 assert_eq!(*found, 2.0 * terms.sum::<f32>());
             }
+            let once = to.clone();
+            multiply(left, right.transposed(), 2.0, &mut to, true).unwrap();
+            assert!(
+                to.iter()
+                    .zip(&once)
+                    .all(|(twice, once)| *twice == 2.0 * once)
+            );
             product(left, right.transposed(), 1.0, &mut to[1..]).unwrap_err();
             let short = Matrix::rows(&b[1..], [shared, columns]);
             product(left, short, 1.0, &mut to).unwrap_err();

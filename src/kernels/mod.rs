@@ -33,11 +33,17 @@
 //! The sums of batch norm go on in `f64` after at most 2047 numbers.
 
 pub(crate) mod activation;
+#[cfg(feature = "flex")]
+pub(crate) mod attention;
 mod bounds;
 mod conv;
 pub(crate) mod dense;
 pub(crate) mod elementwise;
+#[cfg(feature = "flex")]
+pub(crate) mod gelu;
 mod interleaved;
+#[cfg(feature = "flex")]
+pub(crate) mod layer_norm;
 mod linear;
 mod memory;
 mod mosaic;

@@ -53,8 +53,9 @@ impl Job for Softmax<'_> {
 /// Partial results of a row, so that its sum is made of vectors.
 const LANES: usize = 16;
 
+/// Of one row.
 #[inline(always)]
-fn along<const LOGARITHM: bool>(row: &mut [f32]) {
+pub(super) fn along<const LOGARITHM: bool>(row: &mut [f32]) {
     let mut most = [f32::NEG_INFINITY; LANES];
     for part in row.chunks(LANES) {
         for (most, &number) in most.iter_mut().zip(part) {

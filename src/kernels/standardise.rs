@@ -117,7 +117,7 @@ impl Job for Group<'_> {
 
 /// Mean, or 0, and what to multiply by.
 #[inline(always)]
-fn moments(statistics: Statistics, numbers: &[f32]) -> (f32, f32) {
+pub(super) fn moments(statistics: Statistics, numbers: &[f32]) -> (f32, f32) {
     let count = numbers.len() as f32;
     let mean = match statistics.centred {
         true => sum(numbers, |x| x) / count,
@@ -128,7 +128,7 @@ fn moments(statistics: Statistics, numbers: &[f32]) -> (f32, f32) {
 }
 
 /// Partial sums, so that a sum is made of vectors, and its rounding grows more slowly.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 #[inline(always)]
 fn sum(numbers: &[f32], term: impl Fn(f32) -> f32) -> f32 {

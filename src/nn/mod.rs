@@ -8,6 +8,10 @@
 //! | [`Linear`], [`Conv2d`], [`Conv1d`], [`ConvTranspose2d`] | time, and the order of sums |
 //! | [`MultiHeadAttention`] | the type of its input, [`MhaInput`] |
 //! | [`BatchNorm`] | a residual and ReLU that can be fused with it |
+//! | [`LayerNorm`] | time, and the order of sums |
+//!
+//! What lies between the layers of a transformer takes more time than sparse layers do, and burn's
+//! flex makes it of many operations: [`self_attention`] and [`gelu`] are functions.
 //!
 //! They hold no masks: an evaluation in a [scope](crate::masks::Masks::run) of masks, as
 //! training steps make them, tells them what is live. Compressed forms are built once per mask and
@@ -20,13 +24,16 @@
 //! | dense | everywhere else, and any other backend | burn's own operations on weights that are zero where dead |
 //!
 //! [`crate::masks::Execution`] forces one or the other. [`BatchNorm`] fuses statistics,
-//! normalisation, residual and ReLU into two passes over memory on flex, masks or not.
+//! normalisation, residual and ReLU into two passes over memory on flex, masks or not; [`LayerNorm`],
+//! [`self_attention`] and [`gelu`] are single operations there, too.
 
 mod attention;
 mod conv;
 pub mod crossover;
 #[cfg(feature = "flex")]
 mod flex;
+mod functions;
+mod layer_norm;
 mod linear;
 mod meter;
 mod norm;
@@ -35,6 +42,8 @@ mod report;
 
 pub use attention::{MhaInput, MultiHeadAttention};
 pub use conv::{Conv1d, Conv2d, ConvTranspose2d};
+pub use functions::{gelu, self_attention};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use meter::Spent;
 pub use norm::BatchNorm;

@@ -8,6 +8,7 @@ mod norm;
 mod paths;
 mod records;
 mod steps;
+mod transformer;
 mod transposed;
 
 use std::cell::Cell;

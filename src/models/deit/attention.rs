@@ -2,9 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
 
-use crate::nn::Linear;
+use crate::nn::{Linear, self_attention};
 use crate::tangent::{Dual, ForwardTangent};
 
 /// Multi-head self-attention, `softmax(Q Kᵀ / √d) V` for each head of width `d`, then a projection.
@@ -18,12 +17,8 @@ pub struct Attention {
 impl Attention {
     /// `[batch, tokens, width]` to the same shape.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let [_, _, width] = tokens.dims();
         let all = self.qkv.forward(tokens);
-        let [queries, keys, values] = [0, 1, 2].map(|part| self.heads_of(all.clone(), part));
-        let queries = queries * self.scale(width);
-        let weights = softmax(queries.matmul(keys.swap_dims(2, 3)), 3);
-        self.proj.forward(joined(weights.matmul(values)))
+        self.proj.forward(self_attention(all, self.heads, false))
     }
 
     pub(super) fn forward_tangent(&self, direction: &Self, tokens: Dual<3>) -> Dual<3> {

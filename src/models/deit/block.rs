@@ -1,13 +1,12 @@
 //! A transformer block.
 
 use burn::module::Module;
-use burn::nn::{Dropout, LayerNorm};
+use burn::nn::Dropout;
 use burn::tensor::Tensor;
-use burn::tensor::activation::gelu;
 
 use super::attention::Attention;
-use crate::nn::Linear;
-use crate::tangent::{Dual, ForwardTangent, layer_norm};
+use crate::nn::{LayerNorm, Linear, gelu};
+use crate::tangent::{Dual, ForwardTangent};
 
 /// Of LayerNorm, as in timm; burn's and PyTorch's own default is 1e-5.
 pub(super) const EPSILON: f64 = 1e-6;
@@ -70,10 +69,10 @@ impl Block {
     }
 
     pub(super) fn forward_tangent(&self, direction: &Self, tokens: Dual<3>) -> Dual<3> {
-        let branch = normalised(&self.norm1, &direction.norm1, tokens.clone());
+        let branch = self.norm1.forward_tangent(&direction.norm1, tokens.clone());
         let branch = self.attn.forward_tangent(&direction.attn, branch);
         let tokens = tokens + self.drop_path.forward_tangent(branch);
-        let branch = normalised(&self.norm2, &direction.norm2, tokens.clone());
+        let branch = self.norm2.forward_tangent(&direction.norm2, tokens.clone());
         let branch = self.mlp.fc1.forward_tangent(&direction.mlp.fc1, branch);
         let branch = self
             .mlp
@@ -87,12 +86,4 @@ impl Mlp {
     fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         self.fc2.forward(gelu(self.fc1.forward(tokens)))
     }
-}
-
-/// A norm of this network on dual numbers.
-pub(super) fn normalised(norm: &LayerNorm, direction: &LayerNorm, tokens: Dual<3>) -> Dual<3> {
-    let gamma = Dual::parameter(&norm.gamma, &direction.gamma);
-    let betas = norm.beta.as_ref().zip(direction.beta.as_ref());
-    let beta = betas.map(|(beta, direction)| Dual::parameter(beta, direction));
-    layer_norm(tokens, gamma, beta, EPSILON)
 }

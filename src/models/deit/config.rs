@@ -10,7 +10,7 @@ use super::attention::Attention;
 use super::block::{Block, DropPath, EPSILON, Mlp};
 use super::{Deit, PatchEmbedding};
 use crate::error::{Error, Result, check};
-use crate::nn::{Conv2d, Linear};
+use crate::nn::{Conv2d, LayerNorm, Linear};
 
 /// Configuration of a DeiT, the vision transformer that trains without extra data.
 ///
@@ -249,10 +249,8 @@ impl DeitConfig {
     }
 }
 
-fn norm(width: usize, device: &Device) -> burn::nn::LayerNorm {
-    LayerNormConfig::new(width)
-        .with_epsilon(EPSILON)
-        .init(device)
+fn norm(width: usize, device: &Device) -> LayerNorm {
+    LayerNorm::new(&LayerNormConfig::new(width).with_epsilon(EPSILON), device)
 }
 
 fn linear(from: usize, to: usize, device: &Device) -> Linear {

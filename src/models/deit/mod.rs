@@ -10,13 +10,12 @@ pub use block::{Block, DropPath, Mlp};
 pub use config::DeitConfig;
 
 use burn::module::{Module, Param};
-use burn::nn::LayerNorm;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Int, Tensor};
 
 use crate::error::{Error, Result};
-use crate::nn::{Conv2d, Linear};
+use crate::nn::{Conv2d, LayerNorm, Linear};
 use crate::tangent::cross_entropy;
 
 /// Cuts an image into patches and projects each to a token.

@@ -2,7 +2,6 @@
 
 use burn::tensor::Tensor;
 
-use super::block::normalised;
 use super::{Deit, token};
 use crate::tangent::{Dual, ForwardTangent};
 
@@ -15,7 +14,7 @@ impl Deit {
         let tokens = blocks.fold(tokens, |tokens, (block, direction)| {
             block.forward_tangent(direction, tokens)
         });
-        let tokens = normalised(&self.norm, &direction.norm, tokens);
+        let tokens = self.norm.forward_tangent(&direction.norm, tokens);
         let class = tokens.clone().linear(|tokens| token(tokens, 0));
         let logits = self.head.forward_tangent(&direction.head, class);
         match (&self.head_dist, &direction.head_dist) {

@@ -5,7 +5,9 @@
 
 mod conv;
 mod conv_transpose;
+mod layer_norm;
 mod linear;
+mod map;
 mod masked;
 mod norm;
 pub(super) mod structures;
@@ -13,8 +15,11 @@ pub(super) mod structures;
 pub(super) use conv::Conv;
 pub(super) use conv_transpose::ConvTranspose;
 pub(super) use linear::Linear;
+pub(super) use map::Gelu;
 pub(super) use masked::Plan;
 pub(super) use norm::NormPlan;
+
+use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::flex::FlexTensor;
@@ -24,6 +29,11 @@ use burn::module::ParamId;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::masks::Masks;
+use map::Map;
+
+/// A function of one tensor.
+#[derive(Debug, Clone)]
+pub(crate) struct Function(Arc<dyn Map>);
 
 /// What the layers need beyond burn's own operations.
 #[backend_extension(Flex, Autodiff)]
@@ -49,6 +59,23 @@ pub(crate) trait KernelOps: Backend {
         residual: FloatTensor<Self>,
         plan: NormPlan,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Layer norm over the last axis.
+    fn layer_normed(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+
+    /// A function of one tensor.
+    fn mapped(input: FloatTensor<Self>, function: Function) -> FloatTensor<Self>;
+}
+
+/// A function of one tensor.
+pub(super) fn mapped<const D: usize>(input: Tensor<D>, function: impl Map + 'static) -> Tensor<D> {
+    let function = Function(Arc::new(function));
+    Tensor::from_dispatch(Dispatch::mapped(input.into_dispatch(), function))
 }
 
 /// A layer whose weight is masked, without its bias.
@@ -122,6 +149,19 @@ impl KernelOps for Flex {
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         norm::forward(input, gamma, beta, Some(residual), plan)
     }
+
+    fn layer_normed(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        epsilon: f64,
+    ) -> FlexTensor {
+        layer_norm::forward([input, gamma, beta], epsilon)
+    }
+
+    fn mapped(input: FlexTensor, function: Function) -> FlexTensor {
+        map::forward(&input, &*function.0)
+    }
 }
 
 impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
@@ -146,5 +186,18 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         plan: NormPlan,
     ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
         norm::tracked::<C, 4>([input, gamma, beta, residual], plan)
+    }
+
+    fn layer_normed(
+        input: Tracked<C>,
+        gamma: Tracked<C>,
+        beta: Tracked<C>,
+        epsilon: f64,
+    ) -> Tracked<C> {
+        layer_norm::tracked::<C>([input, gamma, beta], epsilon)
+    }
+
+    fn mapped(input: Tracked<C>, function: Function) -> Tracked<C> {
+        map::tracked::<C>(input, function.0)
     }
 }
