@@ -126,7 +126,7 @@ pub(crate) struct Tile {
     pub(crate) steps: [usize; 2],
     /// From a line to the next, on both sides.
     pub(crate) pitches: [usize; 2],
-    /// Lines, 1 to 4, and vectors of each: at most [`TILE`] in one line, 8 in several.
+    /// Lines, 1 to 4, and vectors of each: at most [`TILE`] in one line, 4 in several, and 6 in all where rows are paired.
     pub(crate) size: [usize; 2],
     /// Of the results.
     pub(crate) bounds: Bounds,
@@ -146,8 +146,7 @@ impl Tile {
 }
 
 /// One tile of some rows: `to[i] = start + Σ weight · from[offset + i]` for the tile's vectors,
-/// then bounds. Tiles of several `LINES` are compiled only for whoever has them, and those
-/// have at most 8 vectors.
+/// then bounds. Tiles of several `LINES` are compiled only for whoever has them.
 ///
 /// # Safety
 /// The tile's source is valid for its vectors at every offset of the entries, the rows' targets and
@@ -198,7 +197,7 @@ unsafe fn multiply_row<S: Simd, const LINES: bool>(row: Row<'_>, tile: Tile) {
             }
             true => {
                 multiply_vectors!(tile.size, [row], tile, 0,
-                    1: 1 2 3 4, 2: 1 2 3 4, 3: 1 2, 4: 1 2)
+                    1: 1 2 3 4, 2: 1 2 3 4, 3: 1 2 3 4, 4: 1 2 3 4)
             }
         }
     }

@@ -25,7 +25,9 @@ fn shapes() -> impl Strategy<Value = ConvShape> {
     };
     let sizes = prop_oneof![3 => 1usize..=9, 1 => 10usize..=40];
     let outputs = prop::array::uniform2(sizes);
-    let channels = prop::array::uniform2(1usize..=9);
+    // Many inputs are taken in blocks.
+    let inputs = prop_oneof![5 => 1usize..=9, 1 => 20usize..=60];
+    let channels = (inputs, 1usize..=9).prop_map(|(inputs, outputs)| [inputs, outputs]);
     (axis(), axis(), outputs, channels, 1usize..=3).prop_filter_map(
         "pieces that fit",
         |(rows, columns, outputs, channels, groups)| {

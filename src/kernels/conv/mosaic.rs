@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::super::bounds::Bounds;
 use super::super::mosaic::{Edges, Mosaic};
 use super::super::rows::{Entry, Row, Rows, Start, Tile, multiply_rows};
 use super::super::scratch::{Shared, tasks_of};
@@ -13,9 +14,25 @@ use super::build::{Tap, taps};
 use super::epilogue::Epilogue;
 use crate::error::{Error, Result, check};
 
-/// The most vectors of a tile, and of one whose rows come in pairs. On AVX2 and AVX-512 tiles of 8
-/// were as fast as any, 16 not faster, 4 slower by a fifth.
-const TILE: [usize; 2] = [8, 6];
+/// Bytes that a tile should read of one block of input channels: two thirds of a first cache of 48
+/// KiB. With 64 and 128 channels blocks were worth 10 to 25 % at densities of 0.14 and 0.07, and
+/// nothing where all channels fit.
+const FIRST_CACHE: usize = 32 << 10;
+
+/// Live weights that a row should have in a block, at least: its sums are written and read again
+/// between blocks.
+const LEAST: usize = 24;
+
+/// The most vectors of a tile: half of the registers. On AVX2 tiles of 8 were as fast as any, 4
+/// slower by a fifth; on AVX-512 tiles of 16 are as fast as 8, and faster in blocks of channels.
+/// Where rows come in pairs, each has half of the sums.
+fn most(lanes: usize, paired: bool) -> usize {
+    match (paired, lanes) {
+        (true, _) => 6,
+        (false, 16) => 16,
+        (false, _) => 8,
+    }
+}
 
 /// A convolution for inference whose images lie in pieces, see [`Mosaic`]: nothing is copied before
 /// it or behind it, and what follows the product is done before a number is written. Live weights
@@ -50,7 +67,9 @@ pub struct MosaicConv {
     mosaics: [Mosaic; 2],
     edges: Edges,
     instructions: Instructions,
-    /// Row `r` owns the entries `starts[r]..starts[r + 1]`.
+    /// Blocks of input channels.
+    blocks: usize,
+    /// Row `r` owns the entries `starts[i]..starts[i + 1]` of block `b`, `i = b · outputs + r`.
     starts: Vec<usize>,
     entries: Vec<Entry>,
     /// Whether rows come in pairs, see [`Rows`].
@@ -95,11 +114,17 @@ impl MosaicConv {
         let fits = numbers < f64::from(u32::MAX);
         check("size of an image", numbers, fits, "below 2³² numbers")?;
         let mut rows = Rows::new();
-        for output in 0..shape.channels[1] {
-            for tap in taps(&shape, output).filter(|tap| live[tap.position]) {
-                rows.push(offset(&shape, &mosaics[0], &tap), tap.position);
+        let count = live.iter().filter(|live| **live).count();
+        let blocks = blocks(&shape, &mosaics, count);
+        for block in 0..blocks {
+            for output in 0..shape.channels[1] {
+                for tap in taps(&shape, output).filter(|tap| live[tap.position]) {
+                    if block_of(&shape, blocks, &tap) == block {
+                        rows.push(offset(&shape, &mosaics[0], &tap), tap.position);
+                    }
+                }
+                rows.end_row();
             }
-            rows.end_row();
         }
         let rows = rows.finish(shape.channels[1]);
         Ok(Self {
@@ -110,6 +135,7 @@ impl MosaicConv {
             shape,
             mosaics,
             instructions,
+            blocks,
         })
     }
 
@@ -150,10 +176,14 @@ impl MosaicConv {
     /// The dense weights, zero where dead.
     pub fn weight(&self) -> Vec<f32> {
         let mut weight = vec![0.0; self.shape.weights()];
-        for output in 0..self.shape.channels[1] {
-            // Live weights of a row are in the order of all weights.
-            let row = &self.entries[self.starts[output]..self.starts[output + 1]];
-            let mut row = row.iter().peekable();
+        let outputs = self.shape.channels[1];
+        for output in 0..outputs {
+            // Live weights of a row are in the order of all weights, block by block.
+            let block = |block: usize| {
+                let at = block * outputs + output;
+                &self.entries[self.starts[at]..self.starts[at + 1]]
+            };
+            let mut row = (0..self.blocks).flat_map(block).peekable();
             for tap in taps(&self.shape, output) {
                 let at = offset(&self.shape, &self.mosaics[0], &tap);
                 if let Some(entry) = row.next_if(|entry| entry.offset() == at) {
@@ -205,6 +235,27 @@ fn offset(shape: &ConvShape, mosaic: &Mosaic, tap: &Tap) -> usize {
     tap.channel * mosaic.length() + mosaic.vector([step(0), step(1)])
 }
 
+/// Blocks of input channels: as many as keep what a tile reads in the first cache, where rows are
+/// long enough.
+fn blocks(shape: &ConvShape, [before, behind]: &[Mosaic; 2], live: usize) -> usize {
+    let lanes = before.vector([0, 1]);
+    let reach = |axis: usize, count: usize| {
+        (count - 1) * shape.stride[axis] + shape.dilation[axis] * (shape.kernel[axis] - 1) + 1
+    };
+    let tiles = tiles(behind.piece(), most(lanes, false));
+    let vectors = tiles.map(|[(_, lines), (_, columns)]| reach(0, lines) * reach(1, columns));
+    let channels = shape.channels[0] / shape.groups;
+    let bytes = vectors.max().unwrap_or(0) * lanes * size_of::<f32>() * channels;
+    let long = live / shape.channels[1] / LEAST;
+    bytes.div_ceil(FIRST_CACHE).min(long).min(channels).max(1)
+}
+
+/// The block of what a weight reads.
+fn block_of(shape: &ConvShape, blocks: usize, tap: &Tap) -> usize {
+    let channels = shape.channels[0] / shape.groups;
+    tap.channel % channels * blocks / channels
+}
+
 /// Some images and some output channels.
 struct Multiply<'a> {
     conv: &'a MosaicConv,
@@ -216,12 +267,12 @@ struct Multiply<'a> {
 }
 
 impl Job for Multiply<'_> {
-    /// Tile by tile, all channels of each: what a tile reads stays in the first cache.
+    /// Tile by tile, all channels of each, block by block: what a tile reads stays in the first cache.
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let behind = self.conv.mosaics[1];
         let outputs = self.conv.numbers()[1];
-        let most = TILE[usize::from(self.conv.paired)];
+        let most = most(S::LANES, self.conv.paired);
         for image in self.images.clone() {
             for [lines, columns] in tiles(behind.piece(), most) {
                 // SAFETY: the caller vouches for the instructions; tiles lie in the pieces.
@@ -254,38 +305,47 @@ impl Multiply<'_> {
             starts,
             entries,
             paired,
+            blocks,
             ..
         } = self.conv;
         let [inputs, outputs] = self.conv.numbers();
         let stride = shape.stride;
         let from = image * inputs + before.vector([line * stride[0], column * stride[1]]);
         let at = image * outputs + behind.vector([line + 1, column + 1]);
-        // SAFETY: a piece has the vectors at every offset of its pixels; no other task writes
-        // these channels of these images; the residual has the output's length.
-        unsafe {
-            let tile = |step: usize| Tile {
-                from: self.input.as_ptr().add(from),
-                steps: [step * S::LANES, S::LANES],
-                pitches: [stride[0] * before.pitch(), behind.pitch()],
-                size: [lines, columns],
-                bounds: self.epilogue.bounds,
-            };
-            let row = |row: usize| {
-                let at = at + row * behind.length();
-                let bias = self.epilogue.bias.map_or(0.0, |bias| bias[row]);
-                Row {
-                    entries: &entries[starts[row]..starts[row + 1]],
-                    start: match self.epilogue.residual {
-                        Some(residual) => Start::Onto(residual.as_ptr().add(at), bias),
-                        None => Start::Bias(bias),
+        for block in 0..*blocks {
+            let first = block * shape.channels[1];
+            let is_last = block + 1 == *blocks;
+            // SAFETY: a piece has the vectors at every offset of its pixels; no other task writes
+            // these channels of these images; the residual has the output's length.
+            unsafe {
+                let tile = |step: usize| Tile {
+                    from: self.input.as_ptr().add(from),
+                    steps: [step * S::LANES, S::LANES],
+                    pitches: [stride[0] * before.pitch(), behind.pitch()],
+                    size: [lines, columns],
+                    bounds: match is_last {
+                        true => self.epilogue.bounds,
+                        false => Bounds::default(),
                     },
-                    to: self.target.pointer().add(at),
+                };
+                let row = |row: usize| {
+                    let at = at + row * behind.length();
+                    let bias = self.epilogue.bias.map_or(0.0, |bias| bias[row]);
+                    Row {
+                        entries: &entries[starts[first + row]..starts[first + row + 1]],
+                        start: match self.epilogue.residual {
+                            _ if block > 0 => Start::Sums,
+                            Some(residual) => Start::Onto(residual.as_ptr().add(at), bias),
+                            None => Start::Bias(bias),
+                        },
+                        to: self.target.pointer().add(at),
+                    }
+                };
+                // A step that the compiler knows keeps addresses out of registers.
+                match stride[1] {
+                    1 => multiply_rows::<S, true>(self.rows.clone(), *paired, tile(1), row),
+                    step => multiply_rows::<S, true>(self.rows.clone(), *paired, tile(step), row),
                 }
-            };
-            // A step that the compiler knows keeps addresses out of registers.
-            match stride[1] {
-                1 => multiply_rows::<S, true>(self.rows.clone(), *paired, tile(1), row),
-                step => multiply_rows::<S, true>(self.rows.clone(), *paired, tile(step), row),
             }
         }
     }
@@ -296,7 +356,7 @@ impl Multiply<'_> {
 #[inline(always)]
 fn tiles([rows, columns]: [usize; 2], most: usize) -> impl Iterator<Item = [(usize, usize); 2]> {
     // Nearly square: what a tile reads is small, and stays in the first cache.
-    let across = columns.div_ceil(most / 2);
+    let across = columns.div_ceil((most / 2).min(4));
     let width = columns.div_ceil(across);
     let down = rows.div_ceil((most / width).min(4));
     let cut = |total: usize, parts: usize, part: usize| {
