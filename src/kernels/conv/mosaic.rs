@@ -36,7 +36,8 @@ fn most(lanes: usize, paired: bool) -> usize {
 
 /// A convolution for inference whose images lie in pieces, see [`Mosaic`]: nothing is copied before
 /// it or behind it, and what follows the product is done before a number is written. Live weights
-/// with their values, 8 bytes each.
+/// with their values, 8 bytes each. On AVX-512 slices that begin at a multiple of 64 bytes are
+/// computed in half the time.
 ///
 /// A piece of the output comes from the same piece of the input and the pixels next to it. So
 /// padding is at most one pixel, kernels reach at most one pixel further than their stride, and a
