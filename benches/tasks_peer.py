@@ -25,7 +25,7 @@ TASKS = {
     "sequence 64 100": (lambda: Sequence(64), lambda: (torch.rand(100, 40), torch.randint(10, (100,)))),
 }
 # Execution, density.
-VARIANTS = ["dense 1", "dense 0.1", "auto 1", "auto 0.5", "auto 0.2", "auto 0.1"]
+VARIANTS = ["dense 1", "auto 0.5", "auto 0.2", "auto 0.1"]
 
 
 def peer(network, batch):
