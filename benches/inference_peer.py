@@ -25,14 +25,16 @@ except ImportError:
     openvino = None
 
 THREADS = int(os.environ.get("RAYON_NUM_THREADS", "1"))
-TURNS = 3
+# A neighbour of a virtual machine can slow all of a turn down.
+TURNS = int(os.environ.get("TURNS", "3"))
 DENSITIES = [float(density) for density in os.environ.get("DENSITIES", "0.1 0.05 0.02").split()]
 
 
 def fastest(run):
     run()
-    times = []
-    for _ in range(7):
+    times, started = [], time.perf_counter()
+    # As a turn of ours.
+    while len(times) < 7 or time.perf_counter() - started < 0.2:
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
@@ -71,7 +73,7 @@ def main():
         return float(ours.stdout.readline())
 
     versions = f"ONNX Runtime {onnxruntime.__version__}, OpenVINO {openvino.__version__ if openvino else 'not installed'}"
-    print(f"{versions}, {THREADS} threads; the fastest of {TURNS} turns of 7 passes; in brackets times faster than the better of both")
+    print(f"{versions}, {THREADS} threads; the fastest of {TURNS} turns of 0.2 seconds, 7 passes at least; in brackets times faster than the better of both")
     for path in sorted(Path(sys.argv[2]).glob("*.onnx")):
         network, batch = path.stem.rsplit("-", 1)
         images = numpy.array(json.loads(path.with_suffix(".json").read_text())["inputs"][0], numpy.float32)
