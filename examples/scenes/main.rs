@@ -39,7 +39,7 @@ use segment::Segment;
 
 fn main() -> ExitCode {
     zosam::keep_freed_memory();
-    let options: Options = parsed(&[("epochs", "10"), ("batch_size", "10")]);
+    let options: Options = parsed(&[("batch_size", "5")]);
     common::warnings::show();
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,

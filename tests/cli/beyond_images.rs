@@ -300,7 +300,7 @@ fn scenes_are_learnt_and_drawn() {
     }
     let few = ["--scenes", "3"];
     let said = refusal(command_of("scenes", &few).output().unwrap());
-    assert!(said.contains("--batch-size is 10"), "{said}");
+    assert!(said.contains("--batch-size is 5"), "{said}");
     let grasp = ["--task", "detect", "--method", "grasp", "--scenes", "20"];
     refusal(command_of("scenes", &grasp).output().unwrap());
 }
