@@ -36,6 +36,7 @@ macro_rules! links {
          [Writing a method]: crate::guide::writing_a_method\n\
          [Writing a perturbation]: crate::guide::writing_a_perturbation\n\
          [Glossary]: crate::guide::glossary\n\
+         [BEYOND_IMAGES.md]: https://docs.rs/crate/zosam/latest/source/docs/BEYOND_IMAGES.md\n\
          [COMMAND_LINE.md]: https://docs.rs/crate/zosam/latest/source/docs/COMMAND_LINE.md\n\
          [GPU.md]: https://docs.rs/crate/zosam/latest/source/docs/GPU.md\n\
          [MODEL_FILES.md]: https://docs.rs/crate/zosam/latest/source/docs/MODEL_FILES.md\n\
