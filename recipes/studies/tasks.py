@@ -90,6 +90,9 @@ def compare(found, column, base, digits):
         # Rows in which nothing was learnt are the same in all columns.
         if len(pairs) >= 3 and statistics.stdev(pairs.values()) > 1e-4:
             rows[name] = pairs
+    # A row whose runs are not all made would take seeds from the others.
+    full = max(map(len, rows.values()), default=0)
+    rows = {name: pairs for name, pairs in rows.items() if len(pairs) == full}
     seeds = set.intersection(*map(set, rows.values())) if rows else set()
     if len(seeds) < 3:
         return

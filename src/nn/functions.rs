@@ -28,8 +28,9 @@ pub fn gelu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
 /// `[batch, tokens, 3 · heads · d]`, of each token all queries, then keys, then values, to
 /// `[batch, tokens, heads · d]`. If it is `causal`, a token attends only to itself and to those
 /// before. On the flex backend in `f32` weights of attention are made for some queries at a time and
-/// not kept, so that memory grows with the tokens and not with their square, and half of a causal
-/// attention is not computed; elsewhere these are burn's operations.
+/// not kept, so that memory grows with the tokens and not with their square, and of a causal
+/// attention what comes after a block of 64 queries is not computed; elsewhere these are burn's
+/// operations.
 ///
 /// # Panics
 ///

@@ -20,8 +20,8 @@ use super::Linear;
 /// `concat_h(softmax(Q_h K_hᵀ / √d_k) V_h) W_o + b_o` with `Q = x_q W_q + b_q` and the like, of which
 /// head `h` has `d_k = d_model / n_heads` columns. Configuration, fields and record are burn's; the
 /// input is [`MhaInput`]. What lies between the linear layers is burn's arithmetic, because the
-/// attention weights are returned: [`self_attention`](super::self_attention), which does not make
-/// them as a whole, is several times faster.
+/// attention weights are returned. Where nobody reads them, [`self_attention`](super::self_attention)
+/// between linear layers of your own does not keep them.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
