@@ -9,7 +9,7 @@ use super::view::{Layout, Manner, View};
 use crate::error::Result;
 use crate::inference::graph::{Id, Node, Operation, shapes};
 use crate::inference::steps::{
-    Broadcast, Channels, GroupNorm, LayerNorm, Map, Pool, PoolKind, Reduce, Softmax,
+    Broadcast, Channels, GroupNorm, LayerNorm, Map, Pool, PoolKind, Reduce, Softmax, SumPieces,
 };
 use crate::kernels::elementwise::{Binary, Instruction, keeps_zero};
 use crate::kernels::standardise::Statistics;
@@ -212,9 +212,17 @@ impl Planner<'_> {
 
     pub fn reduce(&mut self, node: &Node, axes: &[usize], mean: bool) -> Result<()> {
         let (from, to) = (node.inputs[0], node.outputs[0]);
-        let view = self.any(from)?;
         let shape = self.shape(from);
         let layout = Layout::plain(self.shape(to));
+        if let (Some(mosaic), [2, 3]) = (self.mosaic(from), axes) {
+            let view = self.view(from, &Layout::pieces(shape, mosaic))?;
+            let pixels = (shape[2] * shape[3]) as f32;
+            let kernel = SumPieces(mosaic, if mean { 1.0 / pixels } else { 1.0 });
+            let region = self.whole(from, &view);
+            self.run(Arc::new(kernel), vec![region], to, layout);
+            return Ok(());
+        }
+        let view = self.any(from)?;
         let pick = |wanted: bool, numbers: &[usize]| -> Vec<usize> {
             let numbers = numbers.iter().enumerate();
             let numbers = numbers.filter(|(axis, _)| axes.contains(axis) == wanted);

@@ -12,7 +12,7 @@ use std::fmt::Debug;
 
 pub(crate) use attention::{Attention, MatMul, Matrices};
 pub(crate) use elementwise::{Broadcast, Map};
-pub(crate) use mosaics::{PutPieces, TakePieces};
+pub(crate) use mosaics::{PutPieces, SumPieces, TakePieces};
 pub(crate) use moves::{Assemble, Embedding, Part};
 pub(crate) use norms::{Channels, GroupNorm, LayerNorm, Softmax};
 pub(crate) use pools::{Pool, PoolKind, Reduce};

@@ -1,4 +1,4 @@
-//! Images into pieces and out of them.
+//! Images into pieces and out of them, and their means.
 
 use super::Kernel;
 use crate::error::Result;
@@ -22,5 +22,15 @@ impl Kernel for PutPieces {
 impl Kernel for TakePieces {
     fn run(&self, from: &Sources<'_>, to: &mut [f32]) -> Result<()> {
         self.0.take(from.floats(0), to)
+    }
+}
+
+/// The sum of each plane, which lies in pieces, times a factor.
+#[derive(Debug)]
+pub(crate) struct SumPieces(pub Mosaic, pub f32);
+
+impl Kernel for SumPieces {
+    fn run(&self, from: &Sources<'_>, to: &mut [f32]) -> Result<()> {
+        self.0.sums(from.floats(0), self.1, to)
     }
 }
