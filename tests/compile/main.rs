@@ -10,6 +10,7 @@ mod networks;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod random;
+mod shortcuts;
 mod traps;
 
 use burn::module::{Module, ModuleMapper, Param};

@@ -21,11 +21,11 @@ use zosam::inference::{Arithmetic, Input};
 
 use crate::{agrees, apart, floats, tensor, tokens, trained};
 
-fn device() -> Device {
+pub fn device() -> Device {
     Device::flex()
 }
 
-fn conv(channels: [usize; 2], kernel: usize, stride: usize, groups: usize) -> Conv2d {
+pub fn conv(channels: [usize; 2], kernel: usize, stride: usize, groups: usize) -> Conv2d {
     let padding = kernel / 2;
     Conv2dConfig::new(channels, [kernel, kernel])
         .with_stride([stride, stride])
@@ -44,11 +44,11 @@ fn linear(inputs: usize, outputs: usize) -> Linear {
     LinearConfig::new(inputs, outputs).init(&device())
 }
 
-fn mean(x: Tensor<4>) -> Tensor<2> {
+pub fn mean(x: Tensor<4>) -> Tensor<2> {
     x.mean_dims(&[2, 3]).flatten(1, 3)
 }
 
-const DENSITIES: [f64; 3] = [1.0, 0.2, 0.0];
+pub const DENSITIES: [f64; 3] = [1.0, 0.2, 0.0];
 
 /// MobileNetV2's block: expansion, depthwise convolution, projection, ReLU6, and a residual.
 #[derive(Module, Debug)]

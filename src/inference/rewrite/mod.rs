@@ -6,6 +6,7 @@ mod elementwise;
 mod epilogue;
 mod identities;
 mod norms;
+mod shortcuts;
 
 use super::graph::Graph;
 
@@ -17,6 +18,8 @@ pub(crate) fn rewrite(graph: &mut Graph) {
     norms::find_norms(graph);
     attention::find_attention(graph);
     epilogue::absorb(graph);
+    // Behind what products absorb: a sum belongs to the layer that has more to do.
+    shortcuts::find(graph);
     elementwise::join(graph);
     graph.prune();
 }
