@@ -114,11 +114,11 @@ pub(crate) unsafe fn written(
     Ok(numbers)
 }
 
-/// Multiply-adds below which waking a second thread takes longer than it saves: some 50 µs of one
-/// core. With two threads, single images took twice as long through ResNet-32 (width 16, 90 %,
-/// uniform) when every layer was split, and through the network of the example `deploy`. The number
-/// was not tuned.
-const ALONE: usize = 1 << 20;
+/// Multiply-adds below which waking a second thread takes longer than it saves: some 100 µs of one
+/// core. Measured with two threads on single images of ten networks (`docs/PERFORMANCE.md`): a
+/// fourth of it makes some of them slower than one thread is, four times of it leaves others alone
+/// that gain.
+const ALONE: usize = 1 << 22;
 
 /// The fewest items of a task, where each takes about so many multiply-adds, for `with_min_len`.
 ///
