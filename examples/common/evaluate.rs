@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use zosam::analysis::Evaluation;
 use zosam::data::{ImageSource, Loader};
+use zosam::masks::Execution;
 
 use super::cli::Evaluate;
 use super::file::{self, FileTask, Opened};
@@ -41,7 +42,8 @@ impl FileTask for Testing {
             let mut evaluation = Evaluation::new(images.classes());
             for batch in loader.epoch(0, 0) {
                 let (images, labels) = batch?.to_tensors(&opened.device);
-                evaluation.add(opened.model.logits(images), labels);
+                let logits = || opened.model.logits(images);
+                evaluation.add(opened.masks.run(Execution::Auto, logits), labels);
             }
             Ok(evaluation)
         };
