@@ -157,7 +157,7 @@ pub struct Features<P: Program> {
 
 #[derive(Debug, clap::Args)]
 pub struct Study {
-    /// paper, variants, ladder, radius, sensitivity, budget, or a JSON file like those in recipes/studies; or sharpness.
+    /// paper, variants, ladder, radius, methods, seconds, sparser, sensitivity, budget, or a JSON file like those in recipes/studies; or sharpness.
     pub what: String,
     /// With sharpness: folders of runs, or model files.
     pub runs: Vec<PathBuf>,

@@ -66,6 +66,8 @@ fn our_studies_can_be_made() {
         "ladder",
         "radius",
         "methods",
+        "seconds",
+        "sparser",
         "sensitivity",
     ] {
         let out = folder.path().join(name);

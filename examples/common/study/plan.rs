@@ -69,7 +69,7 @@ pub struct Cell {
 }
 
 /// The studies that come with the program.
-const OURS: [(&str, &str); 7] = [
+const OURS: [(&str, &str); 9] = [
     ("paper", include_str!("../../../recipes/studies/paper.json")),
     (
         "variants",
@@ -82,6 +82,14 @@ const OURS: [(&str, &str); 7] = [
     (
         "methods",
         include_str!("../../../recipes/studies/methods.json"),
+    ),
+    (
+        "seconds",
+        include_str!("../../../recipes/studies/seconds.json"),
+    ),
+    (
+        "sparser",
+        include_str!("../../../recipes/studies/sparser.json"),
     ),
     (
         "ladder",
