@@ -44,6 +44,9 @@ pub fn run<P: Program>(command: Study) -> Result<()> {
         let held =
             held.with_context(|| format!("--data {}: no data set is known there", data.display()))?;
         plan.options = format!("--dataset {} {}", held.name(), plan.options);
+    } else if !plan.names_images() {
+        let note = "no --data: the built-in sample of Fashion-MNIST, and no number of it compares with one of other images";
+        plan.assumed.push(note.to_string());
     }
     let mut studying = Studying {
         store: Store::open(&command.out)?,

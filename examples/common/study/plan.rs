@@ -185,6 +185,13 @@ impl Plan {
         words.map(str::to_string).collect()
     }
 
+    /// Whether some run's options say which images it is of.
+    pub fn names_images(&self) -> bool {
+        let cells = self.cells();
+        let mut words = cells.iter().flat_map(|cell| &cell.options);
+        words.any(|word| word == "--dataset" || word.starts_with("--dataset="))
+    }
+
     /// All runs, seed after seed, so that a study that is ended early has all of its table.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
