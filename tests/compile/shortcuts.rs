@@ -86,3 +86,24 @@ fn shortcuts_without_weights_are_one_step() {
         assert_eq!(bits(&found), bits(&expected));
     }
 }
+
+/// A shortcut of few channels is no convolution: one that is computed densely would multiply dead weights by infinity.
+#[test]
+fn infinity_stays_in_its_channel() {
+    for channels in 1..10 {
+        let widen = |x: Tensor<4>| {
+            let picked = x.slice(s![.., .., ..;2, ..;2]);
+            picked.pad([(3, 20), (0, 0), (0, 0)], PadMode::Constant(0.0))
+        };
+        let mut images = tensor::<4>([1, channels, 9, 11], 3).into_data();
+        images.as_mut_slice::<f32>().unwrap()[4 * 11 + 2] = f32::INFINITY;
+        let images = Tensor::<4>::from_data(images, &device());
+        let sample = tensor::<4>([1, channels, 9, 11], 5);
+        let network = CompileConfig::new().compile(&Relu::new(), sample, |_, x| widen(x));
+        let outputs = network
+            .unwrap()
+            .run(&[Input::Float(&floats(images.clone()))]);
+        let found = outputs.unwrap().into_iter().next().unwrap().floats();
+        assert_eq!(found.unwrap(), floats(widen(images)), "{channels}");
+    }
+}

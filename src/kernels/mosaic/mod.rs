@@ -164,13 +164,21 @@ impl Mosaic {
     pub(crate) fn sums(&self, pieces: &[f32], factor: f32, sums: &mut [f32]) -> Result<()> {
         length("the pieces", pieces.len(), sums.len() * self.length)?;
         let lanes = self.instructions.lanes();
+        let whole = self.whole();
         for (pieces, to) in pieces.chunks_exact(self.length).zip(sums) {
             let mut sum = [0.0; MAX_LANES];
-            for (at, _) in self.vectors() {
-                let vector = pieces[at..][..lanes].iter();
-                sum.iter_mut()
-                    .zip(vector)
-                    .for_each(|(sum, pixel)| *sum += pixel);
+            for (at, [row, column]) in self.vectors() {
+                let vector = sum.iter_mut().zip(&pieces[at..][..lanes]);
+                if row < whole[0] && column < whole[1] {
+                    vector.for_each(|(sum, pixel)| *sum += pixel);
+                    continue;
+                }
+                // Zero times an infinite factor is NaN, also where no pixel is.
+                for (lane, (sum, pixel)) in vector.enumerate() {
+                    if self.is_inside(lane, [row, column]) {
+                        *sum += pixel;
+                    }
+                }
             }
             *to = sum.iter().sum::<f32>() * factor;
         }
