@@ -2,6 +2,7 @@
 
 mod card;
 pub mod features;
+mod images;
 mod maps;
 mod portrait;
 

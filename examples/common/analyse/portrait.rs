@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use anyhow::{Result, ensure};
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 use zosam::analysis::{
     GradientNoise, Landscape, LandscapeConfig, RiseProfile, Spectrum, SpectrumConfig,
@@ -14,6 +14,7 @@ use zosam::data::Batch;
 use zosam::masks::Execution;
 use zosam::sparse::{Classification, Evidence};
 
+use super::images::Images;
 use crate::common::file::Opened;
 use crate::common::{Classifier, Network};
 
@@ -122,11 +123,8 @@ impl Portrait {
     ) -> Result<Self> {
         let (model, masks) = (&opened.model, &opened.masks);
         let recording = opened.device.clone().autodiff();
-        let on = |device: &Device| -> Vec<Tensors> {
-            let tensors = batches.iter().map(|batch| batch.to_tensors(device));
-            tensors.collect()
-        };
-        let (plain, recorded) = (on(&opened.device), on(&recording));
+        let recorded = batches.iter().map(|batch| batch.to_tensors(&recording));
+        let recorded: Vec<Tensors> = recorded.collect();
         let training = model.clone().train();
 
         let plane = LandscapeConfig::new()
@@ -134,16 +132,25 @@ impl Portrait {
             .with_reach(args.reach);
         let directions = [0, 1].map(|index| filter_normalised(model, masks, args.seed, index));
         let loss = |batches| move |model: &N::Model| mean(model, batches, loss_of);
-        let wrong = |batches| move |model: &N::Model| mean(model, batches, wrong_of);
         let (landscape, wrong) = match args.batch_statistics {
-            false => (
-                plane.measure(model, &directions, loss(&plain))?,
-                plane.slice(model, &directions[0], wrong(&plain))?,
-            ),
-            true => (
-                plane.measure(&training, &directions, loss(&recorded))?,
-                plane.slice(&training, &directions[0], wrong(&recorded))?,
-            ),
+            false => {
+                let images = Images::new(model, batches, &opened.device);
+                let (loss, wrong) = (
+                    |model: &_| images.loss(model),
+                    |model: &_| images.wrong(model),
+                );
+                (
+                    plane.measure(model, &directions, loss)?,
+                    plane.slice(model, &directions[0], wrong)?,
+                )
+            }
+            true => {
+                let wrong = |model: &N::Model| mean(model, &recorded, wrong_of);
+                (
+                    plane.measure(&training, &directions, loss(&recorded))?,
+                    plane.slice(&training, &directions[0], wrong)?,
+                )
+            }
         };
         let evidence = Classification::new([recorded[0].clone()], N::Model::logits)
             .with_tangent(N::Model::logits_tangent);
