@@ -4,3 +4,4 @@
 mod landscape;
 mod similarity;
 mod spectrum;
+mod tangent;

@@ -1,9 +1,14 @@
-//! Whole-model steps: the base optimizer, batches, errors, clipping by the whole norm, averaged weights.
+//! Whole-model steps: the base optimizer, perturbations, bundled networks, tied weights, batches, errors, clipping by the
+//! whole norm, averaged weights.
 #![cfg(feature = "flex")]
 
 mod base;
+#[cfg(feature = "models")]
+mod models;
 mod non_finite;
+mod perturbations;
 mod sizes;
+mod tied;
 
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};

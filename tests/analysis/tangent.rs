@@ -1,5 +1,4 @@
 //! Each rule of forward differentiation against central differences in f64.
-#![cfg(feature = "flex")]
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};

@@ -1,5 +1,4 @@
 //! Perturbations by closed forms, and what goes wrong where they meet schedules, scopes and few tensors.
-#![cfg(feature = "flex")]
 
 use std::cell::Cell;
 

@@ -1,5 +1,4 @@
 //! Every bundled network under everything at once: masks that change, ZO-SAM, a checkpoint in between.
-#![cfg(all(feature = "flex", feature = "models"))]
 
 use burn::module::Module;
 use burn::optim::{SgdConfig, momentum::MomentumConfig};
