@@ -196,7 +196,11 @@ impl Shared {
             .draw_secondary_series(DashedLineSeries::new(wrong, 5, 4, ORANGE.stroke_width(2)))?
             .label("wrong")
             .legend(|at| line(at, ORANGE));
-        legend(&mut chart.configure_series_labels())
+        legend(
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperMiddle),
+        )
     }
 
     /// The density of eigenvalues, with the band of the probes.
@@ -264,7 +268,8 @@ impl Shared {
             .y_label_area_size(52)
             .build_cartesian_2d(
                 (first..last).log_scale(),
-                (floor..1.5 * self.rise).log_scale(),
+                // The legend has its place below the curves.
+                (0.02 * floor..1.5 * self.rise).log_scale(),
             )?;
         chart
             .configure_mesh()

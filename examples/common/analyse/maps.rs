@@ -89,7 +89,11 @@ fn paint(svg: &mut String, models: &[Seen], grids: &[Vec<Grid>]) -> Drawn {
                 for (x, number) in line.iter().enumerate() {
                     let (x, y) = (x as i32, y as i32);
                     let low = (edge(x, width, wide), edge(y, height, high));
-                    let end = (edge(x + 1, width, wide), edge(y + 1, height, high));
+                    // A pixel below the next ones: where a picture is scaled, the ground would shine through their edges.
+                    let end = (
+                        edge(x + 1, width, wide) + i32::from(x + 1 < width),
+                        edge(y + 1, height, high) + i32::from(y + 1 < height),
+                    );
                     let colour = ViridisRGB::get_color((number / largest[column]).max(0.0));
                     area.draw(&Rectangle::new([low, end], colour.filled()))?;
                 }
