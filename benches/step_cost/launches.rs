@@ -1,10 +1,20 @@
-//! How many kernels a device is asked to run.
+//! What a device is asked to do.
 
 use burn::tensor::Device;
 
-/// Kernels that are launched while something runs, where the device says so: those of CubeCL.
+/// What a device is asked to do while something runs.
+pub struct Work {
+    /// Kernels that CubeCL launches.
+    pub launches: usize,
+    /// Operations that burn's fusion is given, reshapes and ends of tensors included.
+    pub operations: usize,
+}
+
+/// What a device is asked to do while something runs, where it says so: those of CubeCL.
 #[cfg(feature = "gpu")]
-pub fn count(device: &Device, run: impl FnOnce()) -> Option<usize> {
+pub fn count(device: &Device, run: impl FnOnce()) -> Option<Work> {
+    use burn::backend::fusion::observer::{BlockOperations, FusionObservation, FusionObserver};
+    use burn::backend::ir::OperationIr;
     use burn::cubecl::logging::{LaunchObservation, LaunchObserver};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,17 +28,31 @@ pub fn count(device: &Device, run: impl FnOnce()) -> Option<usize> {
         }
     }
 
-    let counter = Arc::new(Counter::default());
+    impl FusionObserver for Counter {
+        fn registered(&self, _operation: &OperationIr) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn block_starts(&self, _block: BlockOperations<'_>) {}
+
+        fn block_ran(&self) {}
+    }
+
+    let (kernels, operations) = (Arc::new(Counter::default()), Arc::new(Counter::default()));
     device.sync().expect("the device works");
-    let observation = LaunchObservation::new(counter.clone());
+    let launched = LaunchObservation::new(kernels.clone());
+    let registered = FusionObservation::new(operations.clone());
     run();
     device.sync().expect("the device works");
-    drop(observation);
-    let launched = counter.0.load(Ordering::Relaxed);
-    (launched > 0).then_some(launched)
+    drop((launched, registered));
+    let work = Work {
+        launches: kernels.0.load(Ordering::Relaxed),
+        operations: operations.0.load(Ordering::Relaxed),
+    };
+    (work.launches > 0).then_some(work)
 }
 
 #[cfg(not(feature = "gpu"))]
-pub fn count(_device: &Device, _run: impl FnOnce()) -> Option<usize> {
+pub fn count(_device: &Device, _run: impl FnOnce()) -> Option<Work> {
     None
 }

@@ -13,7 +13,7 @@
 //! rounds of each variant's time relative to SGD's in the same round. Peak memory is counted by the global
 //! allocator, on top of what is allocated before the step: the host's memory only. On a device that is not the host a turn is ten steps and a
 //! wait for the device, and every variant takes ten steps before the first round, so that kernels are compiled and tuned. With a feature for a GPU the
-//! table has the kernels that one step launches, too.
+//! table has the kernels that one step launches, too, and the operations that it hands to burn's fusion.
 
 #[path = "../device/mod.rs"]
 mod device;
@@ -101,8 +101,9 @@ fn table(setting: &Setting, rounds: usize) {
     for variant in &mut variants {
         let steps = variant.steps;
         let run = || (0..steps).for_each(|_| variant.step());
-        let count = launches::count(device, run);
-        counts.push(count.map(|count| count as f64 / steps as f64));
+        let work = launches::count(device, run);
+        let per_step = |count: usize| format!("{:.0}", count as f64 / steps as f64);
+        counts.push(work.map(|work| [work.launches, work.operations].map(per_step)));
     }
     for _ in 0..rounds {
         for (index, variant) in variants.iter_mut().enumerate() {
@@ -118,8 +119,8 @@ fn table(setting: &Setting, rounds: usize) {
         }
     }
     println!(
-        "\nbatch {batch}\n{:32} {:>9} {:>9} {:>11} {:>9} {:>9} {:>9}",
-        "", "s/step", "images/s", "speed/SGD", "peak MiB", "peak/SGD", "launches"
+        "\nbatch {batch}\n{:32} {:>9} {:>9} {:>11} {:>9} {:>9} {:>9} {:>10}",
+        "", "s/step", "images/s", "speed/SGD", "peak MiB", "peak/SGD", "launches", "operations"
     );
     for (index, variant) in variants.iter().enumerate() {
         let ratios = seconds[0]
@@ -127,14 +128,16 @@ fn table(setting: &Setting, rounds: usize) {
             .zip(&seconds[index])
             .map(|(sgd, own)| sgd / own);
         let time = median(seconds[index].iter().copied());
+        let [launches, operations] = counts[index]
+            .clone()
+            .unwrap_or(["-", "-"].map(String::from));
         println!(
-            "{:32} {time:>9.4} {:>9.1} {:>11.3} {:>9.1} {:>9.3} {:>9}",
+            "{:32} {time:>9.4} {:>9.1} {:>11.3} {:>9.1} {:>9.3} {launches:>9} {operations:>10}",
             variant.name,
             batch as f64 / time,
             median(ratios),
             peaks[index],
             peaks[index] / peaks[0],
-            counts[index].map_or("-".to_string(), |count| format!("{count:.0}")),
         );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::module::ParamId;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
-use super::on_devices::{dead, positions};
+use super::on_devices::dead;
 use super::{LiveSet, Masks};
 use crate::tree::{Joined, Layout};
 
@@ -73,27 +73,30 @@ impl Piece {
             .collect();
         let all = Layout::new(sets.iter().map(|(id, set)| (*id, set.len())));
         let live = Layout::new(sets.iter().map(|(id, set)| (*id, super::count(set))));
-        let joined: LiveSet = sets.into_iter().flat_map(|(_, set)| set).collect();
+        let mut joined = vec![false; all.len()];
+        let mut positions = vec![0; live.len()];
+        let mut sources = vec![live.len() as i64; all.len()];
+        for (id, set) in &sets {
+            let (start, mut next) = (all.start(*id), live.start(*id));
+            for position in (0..set.len()).filter(|position| set[*position]) {
+                joined[start + position] = true;
+                positions[next] = (start + position) as i64;
+                sources[start + position] = next as i64;
+                next += 1;
+            }
+        }
         Self {
-            sources: sources(&joined, live.len(), &device),
+            sources: places(sources, &device),
+            positions: places(positions, &device),
+            dead: dead(&joined, &device),
             all: Arc::new(all),
             live: Arc::new(live),
-            dead: dead(&joined, &device),
-            positions: positions(&joined, &device),
             device,
         }
     }
 }
 
-fn sources(live: &[bool], nothing: usize, device: &Device) -> Tensor<1, Int> {
-    let mut count = 0i64;
-    let source = |live: &bool| match live {
-        true => {
-            count += 1;
-            count - 1
-        }
-        false => nothing as i64,
-    };
-    let sources: Vec<i64> = live.iter().map(source).collect();
-    Tensor::from_data(TensorData::new(sources, [live.len()]), device)
+fn places(places: Vec<i64>, device: &Device) -> Tensor<1, Int> {
+    let count = [places.len()];
+    Tensor::from_data(TensorData::new(places, count), device)
 }

@@ -7,7 +7,7 @@ pub use crate::tree::turn::seeded;
 pub use loss::{BatchLoss, Counted, Loss};
 pub use samples::{Batched, Samples};
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
@@ -121,6 +121,9 @@ pub struct Objective<'a, M, F> {
     /// Masks for every evaluation; without them it takes those of the caller's scope.
     scope: Option<Arc<Scope>>,
     passes: Passes,
+    /// The weights, in one piece where a device wants that; made by the first evaluation that moves
+    /// from them.
+    here: OnceLock<ParamVector>,
 }
 
 impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
@@ -136,6 +139,7 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
             seed,
             scope: None,
             passes: Passes::default(),
+            here: OnceLock::new(),
         }
     }
 
@@ -314,7 +318,7 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
             Some(offset) => (&offset.direction, offset.scale),
             None => (&nowhere, 0.0),
         };
-        tree::perturbed(self.model, direction, scale, record)
+        tree::perturbed_from(self.model, &self.here, direction, scale, record)
     }
 }
 

@@ -55,7 +55,7 @@ impl Along {
         let scaled = joined.map(|v| (v * factor).mask_fill(unusable.expand([size]), 0.0));
         Ok(Self {
             offset: Offset {
-                direction: ParamVector::from(scaled).cut(),
+                direction: ParamVector::from(scaled),
                 scale: 1.0,
             },
             norm: Some(norm),

@@ -43,6 +43,7 @@ pub(crate) use loadable::loadable;
 pub(crate) use place::is_distributed;
 pub(crate) use place::near;
 pub(crate) use product::read;
+pub(crate) use replace::perturbed_from;
 pub use replace::{gradients, perturbed, replace, retied, to_gradients};
 pub use vector::ParamVector;
 

@@ -1,10 +1,13 @@
 //! Writing vectors back into a module.
 
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::leaf::flatten;
+use super::leaf::{flatten, float_values};
 use super::tied::First;
 use super::vector::wide;
 use super::walk::{New, walk};
@@ -66,18 +69,50 @@ pub fn perturbed<M: Module>(
     scale: f64,
     record: impl Fn(ParamId) -> bool,
 ) -> M {
-    let direction = direction.clone().cut();
-    let step = |id| match scale {
-        1.0 => direction.get(id),
-        _ => Some(direction.get(id)?.mul_scalar(scale)),
+    perturbed_from(model, &OnceLock::new(), direction, scale, record)
+}
+
+/// As [`perturbed`], with the weights `θ` in one piece where earlier calls for this model have left
+/// them.
+pub(crate) fn perturbed_from<M: Module>(
+    model: &M,
+    here: &OnceLock<ParamVector>,
+    direction: &ParamVector,
+    scale: f64,
+    record: impl Fn(ParamId) -> bool,
+) -> M {
+    let moved = moved(model, here, direction, scale);
+    let direction = match &moved {
+        Some(_) => ParamVector::default(),
+        None => direction.clone().cut(),
+    };
+    let step = |id| match (&moved, scale) {
+        (Some(moved), _) => moved.get(id).map(New::Value),
+        (None, 1.0) => direction.get(id).map(New::Sum),
+        (None, _) => Some(New::Sum(direction.get(id)?.mul_scalar(scale))),
     };
     walk(twin(model), |place| {
         if !place.context.require_grad && !place.context.is_plain() {
             return None;
         }
         place.context.require_grad = record(place.id);
-        step(place.id).map(New::Sum)
+        step(place.id)
     })
+}
+
+/// `θ + scale · direction` of the parameters that the direction has, where it is one sum for all of
+/// them: on a device with memory of its own.
+fn moved<M: Module>(
+    model: &M,
+    here: &OnceLock<ParamVector>,
+    direction: &ParamVector,
+    scale: f64,
+) -> Option<ParamVector> {
+    direction.joined()?;
+    let moving: HashSet<ParamId> = direction.ids().into_iter().collect();
+    let here = here.get_or_init(|| float_values(model)).clone();
+    let here = here.filter(|id| moving.contains(&id));
+    Some(here.joined_sum(direction, scale)?.cut())
 }
 
 struct GradientVisitor<'a> {

@@ -166,7 +166,8 @@ impl ParamVector {
         Self::of_parts(parts)
     }
 
-    fn joined_sum(&self, other: &Self, factor: f64) -> Option<Self> {
+    /// `self + factor · other` in one piece, where both are or can be.
+    pub(super) fn joined_sum(&self, other: &Self, factor: f64) -> Option<Self> {
         let (own, other) = (self.joined()?, other.joined()?);
         own.matches(&other)
             .then(|| own.map(|own| own + other.tensor.mul_scalar(factor)).into())

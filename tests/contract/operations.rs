@@ -1,6 +1,6 @@
 //! What a perturbation does with vectors costs a device as many operations for a hundred parameters as for ten. They are counted without a
 //! device: burn's graph capture records them. (It records no backward pass and nothing with autodiff, so not the writing of `θ + ε` into a
-//! twin: a slice, a reshape and a sum per parameter.)
+//! twin: one sum, and a slice and a reshape per parameter.)
 #![cfg(all(feature = "compile", feature = "models"))]
 
 use burn::tensor::{Device, Tensor};
