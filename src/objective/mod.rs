@@ -121,8 +121,8 @@ pub struct Objective<'a, M, F> {
     /// Masks for every evaluation; without them it takes those of the caller's scope.
     scope: Option<Arc<Scope>>,
     passes: Passes,
-    /// The weights, in one piece where a device wants that; made by the first evaluation that moves
-    /// from them.
+    /// The weights that move, where a device wants them in one piece; made by the first evaluation
+    /// away from `θ`.
     here: OnceLock<ParamVector>,
 }
 

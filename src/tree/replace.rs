@@ -72,8 +72,8 @@ pub fn perturbed<M: Module>(
     perturbed_from(model, &OnceLock::new(), direction, scale, record)
 }
 
-/// As [`perturbed`], with the weights `θ` in one piece where earlier calls for this model have left
-/// them.
+/// As [`perturbed`], with the weights that move, in one piece, as an earlier call for this model has
+/// left them.
 pub(crate) fn perturbed_from<M: Module>(
     model: &M,
     here: &OnceLock<ParamVector>,
@@ -109,10 +109,14 @@ fn moved<M: Module>(
     scale: f64,
 ) -> Option<ParamVector> {
     direction.joined()?;
-    let moving: HashSet<ParamId> = direction.ids().into_iter().collect();
-    let here = here.get_or_init(|| float_values(model)).clone();
-    let here = here.filter(|id| moving.contains(&id));
-    Some(here.joined_sum(direction, scale)?.cut())
+    let chosen = || {
+        let moving: HashSet<ParamId> = direction.ids().into_iter().collect();
+        float_values(model).filter(|id| moving.contains(&id))
+    };
+    // A direction of other parameters than the first one's does not fit.
+    let first = here.get_or_init(chosen).joined_sum(direction, scale);
+    let sum = first.or_else(|| chosen().joined_sum(direction, scale))?;
+    Some(sum.cut())
 }
 
 struct GradientVisitor<'a> {
