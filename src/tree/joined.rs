@@ -19,8 +19,8 @@ pub(crate) struct Layout {
     by_id: HashMap<ParamId, usize>,
 }
 
-/// Powers of two up to 128 numbers, 512 bytes in f32, are told apart: no device was met that asks
-/// for more between the beginnings of two tensors in one piece of memory.
+/// Powers of two up to this one count: 128 numbers are 512 bytes in f32, where burn's CUDA backend
+/// lets a tensor begin in another one's memory. Through wgpu it is 256 bytes at most.
 const ALIGNED: u32 = 7;
 
 impl Layout {
@@ -128,8 +128,8 @@ impl Joined {
 
     /// The components.
     ///
-    /// A component is a view, and no kernel is launched for it, where beginning and rest of the
-    /// vector are multiples of what the device asks for: hence zeros at the end.
+    /// burn's GPU backends make a slice without a kernel, as a view, if the numbers before it and
+    /// those behind it are multiples of the device's alignment: hence zeros at the end.
     pub fn iter(&self) -> impl Iterator<Item = (ParamId, Tensor<1>)> {
         let rest = self.layout.len().next_multiple_of(1 << ALIGNED) - self.layout.len();
         let mut whole = self.clone();

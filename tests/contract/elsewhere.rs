@@ -8,7 +8,7 @@ use burn::nn::{BatchNormConfig, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use zosam::RigL;
 use zosam::nn::{BatchNorm, Conv2d, Linear};
-use zosam::objective::seeded;
+use zosam::objective::{Objective, Offset, seeded};
 use zosam::perturb::SharpnessConfig;
 use zosam::sparse::Sparsity;
 use zosam::tree::{self, ParamVector};
@@ -136,4 +136,48 @@ fn a_vector_in_one_piece_is_the_vector() {
         assert_eq!(sums[1].get(id).unwrap().to_data(), part.to_data());
     }
     assert_eq!(sums[1].iter().count(), 6);
+}
+
+/// The weights that move are joined once for an objective, and joined again for a direction of other parameters.
+#[test]
+fn evaluations_away_from_the_weights_are_the_hosts() {
+    let values = |device: Device| {
+        let net = quiet().fork(&device.clone().autodiff());
+        let pixels: Vec<f32> = (0..360)
+            .map(|i| (i * 37 % 97) as f32 / 48.5 - 1.0)
+            .collect();
+        let device = device.autodiff();
+        let images = Tensor::<4>::from_data(TensorData::new(pixels, [10, 1, 6, 6]), &device);
+        let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 4, 0, 1, 2, 3, 4], &device);
+        let loss = |net: &Quiet| net.loss(images.clone(), labels.clone());
+        let mut objective = Objective::new(&net, loss, 0);
+        let all = tree::values(&net);
+        let first = all.iter().next().unwrap().0;
+        let [one, others] = [true, false].map(|is| all.clone().filter(|id| (id == first) == is));
+        let mut at = |direction: &ParamVector, scale| {
+            let direction = direction.clone();
+            objective.value(Some(&Offset { direction, scale }))
+        };
+        [
+            at(&all, 1.0),
+            at(&all, -0.5),
+            at(&one, 1.0),
+            at(&others, 1.0),
+            at(&all, 1.0),
+        ]
+    };
+    let [host, other] = [Device::flex(), elsewhere()].map(values);
+    for (host, other) in host.iter().zip(&other) {
+        // Losses of some 1.6 from sums of a hundred numbers in f32, in another order.
+        assert!((host - other).abs() < 1e-5, "{host} {other}");
+    }
+    // They are five different points but for the first and the last, which are one.
+    assert_eq!(other[0], other[4]);
+    for (i, value) in other[..4].iter().enumerate() {
+        assert!(
+            other[..i]
+                .iter()
+                .all(|before| (before - value).abs() > 1e-3)
+        );
+    }
 }

@@ -12,12 +12,12 @@ use crate::common::Classifier;
 pub struct Images {
     batches: Vec<Tensor<4>>,
     labels: Tensor<1, Int>,
-    /// All pixels, for compiled networks; none where models cannot be compiled or run on another device than the CPU.
+    /// All pixels, for compiled networks; none if models cannot be compiled or are not on flex.
     pixels: Option<Vec<f32>>,
 }
 
 impl Images {
-    /// The images of some batches, for models that differ from one in their weights alone.
+    /// The images of some batches, for models that differ from this one in their weights alone.
     pub fn new<M: Classifier>(model: &M, batches: &[Batch], device: &Device) -> Self {
         let (images, labels) = batches.iter().map(|batch| batch.to_tensors(device)).unzip();
         let mut these = Self {
@@ -43,7 +43,7 @@ impl Images {
         answers.not_equal(self.labels.clone()).float().mean()
     }
 
-    /// Logits `[images, classes]`. To compile a network takes less time than the layers lose on some ten images.
+    /// Logits `[images, classes]`.
     fn logits<M: Classifier>(&self, model: &M) -> Tensor<2> {
         let by_layers = || {
             let logits = self
