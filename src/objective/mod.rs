@@ -123,7 +123,7 @@ pub struct Objective<'a, M, F> {
     passes: Passes,
     /// The weights that move, where a device wants them in one piece; made by the first evaluation
     /// away from `θ`.
-    here: OnceLock<ParamVector>,
+    weights: OnceLock<ParamVector>,
 }
 
 impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
@@ -139,7 +139,7 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
             seed,
             scope: None,
             passes: Passes::default(),
-            here: OnceLock::new(),
+            weights: OnceLock::new(),
         }
     }
 
@@ -318,7 +318,7 @@ impl<'a, M: Module, F: BatchLoss<M>> Objective<'a, M, F> {
             Some(offset) => (&offset.direction, offset.scale),
             None => (&nowhere, 0.0),
         };
-        tree::perturbed_from(self.model, &self.here, direction, scale, record)
+        tree::perturbed_from(self.model, &self.weights, direction, scale, record)
     }
 }
 

@@ -76,12 +76,12 @@ pub fn perturbed<M: Module>(
 /// left them.
 pub(crate) fn perturbed_from<M: Module>(
     model: &M,
-    here: &OnceLock<ParamVector>,
+    weights: &OnceLock<ParamVector>,
     direction: &ParamVector,
     scale: f64,
     record: impl Fn(ParamId) -> bool,
 ) -> M {
-    let moved = moved(model, here, direction, scale);
+    let moved = moved(model, weights, direction, scale);
     let direction = match &moved {
         Some(_) => ParamVector::default(),
         None => direction.clone().cut(),
@@ -104,7 +104,7 @@ pub(crate) fn perturbed_from<M: Module>(
 /// them: on a device with memory of its own.
 fn moved<M: Module>(
     model: &M,
-    here: &OnceLock<ParamVector>,
+    weights: &OnceLock<ParamVector>,
     direction: &ParamVector,
     scale: f64,
 ) -> Option<ParamVector> {
@@ -114,7 +114,7 @@ fn moved<M: Module>(
         float_values(model).filter(|id| moving.contains(&id))
     };
     // A direction of other parameters than the first one's does not fit.
-    let first = here.get_or_init(chosen).joined_sum(direction, scale);
+    let first = weights.get_or_init(chosen).joined_sum(direction, scale);
     let sum = first.or_else(|| chosen().joined_sum(direction, scale))?;
     Some(sum.cut())
 }
