@@ -10,11 +10,14 @@ mod perturbations;
 mod sizes;
 mod tied;
 
+use std::cell::Cell;
+
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Distribution, Tensor};
 use zosam::checkpoint::{Store, fingerprint};
+use zosam::objective::seeded;
 use zosam::optim::WeightAverage;
 use zosam::tree::{self, values};
 use zosam::{Error, Plain, RigL, SharpOptimizer, Sparsity, ZoSamConfig, perturb::Identity};
@@ -29,17 +32,31 @@ fn device() -> Device {
     Device::flex().autodiff()
 }
 
+thread_local! {
+    /// Seeds used so far by this test: each has a thread of its own.
+    static SEEDS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Draws in turn, so that no other test's dropout changes, and the same in every run.
+fn drawn<R>(draw: impl FnOnce() -> R) -> R {
+    let seed = SEEDS.replace(SEEDS.get() + 1);
+    seeded(&device(), seed, draw)
+}
+
 fn net() -> Net {
-    let net = Net {
-        linear: LinearConfig::new(6, 4).init(&device()),
-        norm: BatchNormConfig::new(4).init(&device()),
-    };
-    tree::values(&net);
-    net
+    drawn(|| {
+        let net = Net {
+            linear: LinearConfig::new(6, 4).init(&device()),
+            norm: BatchNormConfig::new(4).init(&device()),
+        };
+        tree::values(&net);
+        net
+    })
 }
 
 fn batch(rows: usize) -> Tensor<2> {
-    Tensor::random([rows, 6], Distribution::Normal(0.0, 1.0), &device())
+    let normal = Distribution::Normal(0.0, 1.0);
+    drawn(|| Tensor::random([rows, 6], normal, &device()))
 }
 
 fn linear_loss(batch: Tensor<2>) -> impl Fn(&Net) -> Tensor<1> {
