@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use zosam::analysis::{
     LandscapeConfig, filter_normalised, gradient_noise, rise_profile, worst_rise,
 };
@@ -11,9 +11,7 @@ use zosam::masks::Masks;
 use zosam::tree::{self, ParamVector};
 use zosam::{RandomStatic, Sparsity};
 
-fn device() -> Device {
-    Device::flex().autodiff()
-}
+use super::{device, made};
 
 #[derive(Module, Debug)]
 struct Net {
@@ -23,13 +21,11 @@ struct Net {
 }
 
 fn net() -> Net {
-    let net = Net {
-        conv: Conv2dConfig::new([3, 6], [3, 3]).init(&device()),
-        back: ConvTranspose2dConfig::new([6, 4], [2, 2]).init(&device()),
-        linear: LinearConfig::new(7, 5).init(&device()),
-    };
-    tree::values(&net);
-    net
+    made(|device| Net {
+        conv: Conv2dConfig::new([3, 6], [3, 3]).init(device),
+        back: ConvTranspose2dConfig::new([6, 4], [2, 2]).init(device),
+        linear: LinearConfig::new(7, 5).init(device),
+    })
 }
 
 fn numbers(vector: &ParamVector, id: burn::module::ParamId) -> Vec<f64> {
@@ -138,7 +134,8 @@ fn the_plane_of_a_parabola_is_known() {
 /// On `½ Σ hᵢ wᵢ²` at `w` the rises have closed forms.
 #[test]
 fn rises_of_a_quadratic_are_known() {
-    let linear = LinearConfig::new(8, 1).with_bias(false).init(&device());
+    let config = LinearConfig::new(8, 1).with_bias(false);
+    let linear = made(|device| config.init(device));
     let curvatures: Vec<f32> = (1..=8).map(|i| i as f32).collect();
     let loss = |linear: &Linear| {
         let weight = linear.weight.val();

@@ -5,15 +5,13 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use zosam::analysis::{SpectrumConfig, rise};
 use zosam::masks::Masks;
-use zosam::objective::{Offset, seeded};
+use zosam::objective::Offset;
 use zosam::sparse::{Classification, Evidence};
 use zosam::tangent::{Dual, ForwardTangent};
 use zosam::tree::{self, ParamVector};
 use zosam::{RandomStatic, Sparsity};
 
-fn device() -> Device {
-    Device::flex().autodiff()
-}
+use super::{device, drawn, made};
 
 /// The diagonal matrix `first, first + 1, …` over the parameters in their order.
 fn counting(vector: &ParamVector, first: f64) -> ParamVector {
@@ -29,7 +27,7 @@ fn counting(vector: &ParamVector, first: f64) -> ParamVector {
 /// With as many steps as weights all eigenvalues of a matrix are found, each once.
 #[test]
 fn a_diagonal_matrix_is_found_whole() {
-    let model = LinearConfig::new(5, 3).init(&device());
+    let model = made(|device| LinearConfig::new(5, 3).init(device));
     let config = SpectrumConfig::new().with_probes(3).with_steps(18);
     let product = |vector: &ParamVector| Ok(counting(vector, -4.0));
     let spectrum = config.measure(&model, &Masks::dense(), product).unwrap();
@@ -52,7 +50,7 @@ fn a_diagonal_matrix_is_found_whole() {
 /// standard error.
 #[test]
 fn a_few_steps_know_how_much_they_know() {
-    let model = LinearConfig::new(40, 25).init(&device());
+    let model = made(|device| LinearConfig::new(40, 25).init(device));
     let config = SpectrumConfig::new().with_probes(30).with_steps(12);
     let product = |vector: &ParamVector| Ok(counting(vector, 0.0));
     let spectrum = config.measure(&model, &Masks::dense(), product).unwrap();
@@ -75,7 +73,8 @@ fn a_few_steps_know_how_much_they_know() {
 /// Dead weights are no rows of the matrix.
 #[test]
 fn the_spectrum_is_of_the_live_weights() {
-    let model = LinearConfig::new(8, 5).with_bias(false).init(&device());
+    let config = LinearConfig::new(8, 5).with_bias(false);
+    let model = made(|device| config.init(device));
     let mut sparsity = Sparsity::new(RandomStatic::new(0.75));
     let none = |_: &Linear| Tensor::<1>::zeros([1], &device());
     let model = sparsity.attach(model, none).unwrap();
@@ -104,12 +103,9 @@ fn tangent(model: &Linear, direction: &Linear, x: Tensor<2>) -> Dual<2> {
 /// Along its eigenvector the loss rises by `ρ⟨g, v⟩ + ½ρ²λ`: the mean of both ways by `½ρ²λ`.
 #[test]
 fn the_loss_rises_by_the_largest_eigenvalue() {
-    let (model, x) = seeded(&device(), 3, || {
-        let model = LinearConfig::new(6, 4).init(&device());
-        tree::values(&model);
-        let x = Tensor::<2>::random([32, 6], Distribution::Normal(0.0, 1.0), &device());
-        (model, x)
-    });
+    let model = made(|device| LinearConfig::new(6, 4).init(device));
+    let normal = Distribution::Normal(0.0, 1.0);
+    let x = drawn(|| Tensor::<2>::random([32, 6], normal, &device()));
     let labels: Vec<i64> = (0..32).map(|i| i % 4).collect();
     let labels = Tensor::<1, Int>::from_ints(labels.as_slice(), &device());
     let evidence = Classification::new([(x.clone(), labels.clone())], logits);

@@ -5,18 +5,17 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
-use burn::tensor::{Device, Distribution, FloatDType, Int, Tensor};
+use burn::tensor::{Distribution, FloatDType, Int, Tensor};
 use zosam::Error;
 use zosam::sparse::{Classification, Evidence};
 use zosam::tangent::{Dual, ForwardTangent, cross_entropy, cross_entropy_tangent, layer_norm};
 use zosam::tree::{self, ParamVector};
 
-fn device() -> Device {
-    Device::flex().autodiff()
-}
+use super::{device, drawn, made};
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &device()).cast(FloatDType::F64)
+    let normal = Distribution::Normal(0.0, 1.0);
+    drawn(|| Tensor::<D>::random(shape, normal, &device()).cast(FloatDType::F64))
 }
 
 fn dual<const D: usize>(shape: [usize; D]) -> Dual<D> {
@@ -55,7 +54,6 @@ fn check<const D: usize>(name: &str, dual: Dual<D>, value: impl Fn(f64) -> Tenso
 
 #[test]
 fn functions() {
-    device().seed(1);
     use burn::tensor::activation::{gelu, relu, softmax};
     let x = dual([3, 4]);
     let y = dual([4, 2]);
@@ -81,7 +79,6 @@ fn functions() {
 
 #[test]
 fn max_pooling() {
-    device().seed(2);
     let x = dual([2, 3, 5, 6]);
     for options in [
         MaxPoolOptions::new([2, 2]).with_stride([2, 2]),
@@ -98,7 +95,6 @@ fn max_pooling() {
 
 #[test]
 fn layers() {
-    device().seed(2);
     let x = dual([5, 2, 6, 6]);
     let (weight, bias) = (dual([4, 2, 3, 3]), dual([4]));
     let conv = |h| Conv2d {
@@ -135,7 +131,6 @@ fn layers() {
 
 #[test]
 fn norms() {
-    device().seed(3);
     let x = dual([5, 4, 3, 2]);
     let (gamma, beta) = (dual([4]), dual([4]));
     let norm = |h: f64, training: bool| {
@@ -175,11 +170,10 @@ struct Net {
 
 impl Net {
     fn new() -> Self {
-        device().seed(4);
-        Self {
-            hidden: LinearConfig::new(6, 8).init(&device()),
-            classifier: LinearConfig::new(8, 3).init(&device()),
-        }
+        made(|device| Self {
+            hidden: LinearConfig::new(6, 8).init(device),
+            classifier: LinearConfig::new(8, 3).init(device),
+        })
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {

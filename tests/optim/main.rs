@@ -98,7 +98,6 @@ fn two_halves_are_the_whole() {
 /// Each batch has a direction of its own: two equal batches do not give what one does.
 #[test]
 fn batches_are_perturbed_apart() {
-    device().seed(1);
     let start = net();
     let data = batch(8);
     let step = |times: usize| {
