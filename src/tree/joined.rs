@@ -189,6 +189,7 @@ impl Joined {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
 
     /// Of a network as networks are: biases of a few classes between weights of round sizes.
     #[test]
@@ -211,5 +212,26 @@ mod tests {
             }
         }
         assert!(taken.into_iter().all(|is| is), "and leave no gap");
+    }
+
+    /// A forecast adds up gradients: none of them is cut into components.
+    #[test]
+    #[cfg(not(feature = "ndarray"))]
+    #[allow(deprecated, reason = "burn-ndarray stands for a GPU here")]
+    fn a_sum_that_begins_with_nothing_stays_in_one_piece() {
+        use crate::tree::ParamVector;
+        let device = Device::ndarray();
+        let mut parts = ParamVector::default();
+        for size in [3, 4] {
+            parts.push(ParamId::new(), Tensor::ones([size], &device));
+        }
+        let gradient = parts.scaled(2.0);
+        let sum = ParamVector::default().plus_scaled(&gradient, 0.5);
+        let sum = sum.plus_scaled(&gradient, 1.0);
+        let joined = sum.if_joined().expect("it is in one piece");
+        let values: Vec<f32> = joined.tensor.to_data().iter::<f32>().collect();
+        assert_eq!(values, [3.0; 7]);
+        let first = ParamVector::default().plus_scaled(&gradient, 0.5);
+        assert!(first.if_joined().is_some(), "from the first term on");
     }
 }

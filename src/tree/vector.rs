@@ -152,6 +152,9 @@ impl ParamVector {
     /// `self + factor · other` for gradients: a parameter that one of the two lacks, because a loss
     /// did not depend on it, counts as zero there.
     pub(crate) fn plus_scaled(self, other: &Self, factor: f64) -> Self {
+        if self.is_empty() {
+            return other.clone().scaled(factor);
+        }
         if let Some(sum) = self.joined_sum(other, factor) {
             return sum;
         }
