@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
-use super::key::path_hash;
-use super::turn::seeded;
+use super::counter;
+use super::key::{mixed, path_hash};
 use super::{DirectionDistribution, DirectionKey, Joined, Layout, Leaf, ParamVector, on_host};
 
 /// Elements that share one generator stream on the host; fixed, so that the result does not depend
@@ -20,10 +20,8 @@ const BLOCK: usize = 4096;
 ///
 /// On the host parameters are told apart by their path, because burn's parameter ids differ between
 /// processes, and all CPU backends share one definition (ChaCha8 by block). Any other device draws
-/// all leaves together by burn's own generator there, which is [seeded](crate::objective::seeded)
-/// with the key and the leaves' paths: one operation, where a generator of ours in tensor
-/// operations is two hundred. The two definitions give different directions, and the second one may
-/// change with burn's release. Components are f32: what makes a direction good is its distribution,
+/// all leaves together from a counter, keyed with the leaves' paths, too, in operations that it
+/// fuses into one pass. The two definitions give different directions. Components are f32: what makes a direction good is its distribution,
 /// not the last bits of its numbers. A [`DirectionDistribution::Sphere`] direction is returned as a
 /// Gaussian one: the caller normalises it after masking.
 pub fn draw(
@@ -97,28 +95,19 @@ fn on_the_device(
     let layout = Layout::new(leaves.iter().map(|leaf| (leaf.id, leaf.len())));
     let paths = leaves.iter().map(|leaf| path_hash(&leaf.path));
     let words = [key.seed, key.step, key.index].into_iter().chain(paths);
-    let (size, kind) = ([layout.len()], (device, DType::F32));
-    let tensor = seeded(device, words.fold(0, mixed), || match distribution {
-        DirectionDistribution::Gaussian | DirectionDistribution::Sphere => {
-            Tensor::random(size, Distribution::Normal(0.0, 1.0), kind)
-        }
-        DirectionDistribution::Rademacher => {
-            let coins = Tensor::random(size, Distribution::Bernoulli(0.5), kind);
-            coins.mul_scalar(2.0).sub_scalar(1.0)
-        }
-    });
+    let key = words.fold(0, mixed);
+    let numbers = match distribution {
+        DirectionDistribution::Gaussian | DirectionDistribution::Sphere => counter::normal,
+        DirectionDistribution::Rademacher => counter::signs,
+    };
+    let tensor = match layout.len() {
+        0 => Tensor::zeros([0], (device, DType::F32)),
+        count => numbers(count, key, device),
+    };
     Joined {
         layout: Arc::new(layout),
         tensor,
     }
-}
-
-/// Takes a word into a seed: the mixing function of SplitMix64 (Steele, Lea and Flood, 2014).
-fn mixed(seed: u64, word: u64) -> u64 {
-    let mut z = (seed ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 fn on_the_host(leaf: &Leaf, key: DirectionKey, distribution: DirectionDistribution) -> Vec<f32> {

@@ -37,3 +37,11 @@ pub(crate) fn path_hash(path: &str) -> u64 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
+
+/// Takes a word into a seed: the mixing function of SplitMix64 (Steele, Lea and Flood, 2014).
+pub(super) fn mixed(seed: u64, word: u64) -> u64 {
+    let mut z = (seed ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -14,7 +14,9 @@
 mod axes;
 mod buffers;
 mod convert;
+mod counter;
 mod direction;
+mod double;
 mod joined;
 mod key;
 mod leaf;
@@ -33,6 +35,7 @@ pub(crate) use buffers::{blend, restore};
 pub(crate) use convert::{absolute, cast, direction, narrowed, widened};
 pub use direction::draw;
 pub(crate) use direction::draw_like;
+pub(crate) use double::computing_doubles;
 pub(crate) use joined::{Joined, Layout};
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};
@@ -41,7 +44,7 @@ pub(crate) use leaf::{float_leaves, float_values, initialise, trained};
 pub(crate) use loadable::loadable;
 #[cfg(feature = "train")]
 pub(crate) use place::is_distributed;
-pub(crate) use place::near;
+pub(crate) use place::{moved, near};
 pub(crate) use product::read;
 pub(crate) use replace::perturbed_from;
 pub use replace::{gradients, perturbed, replace, retied, to_gradients};
@@ -59,16 +62,20 @@ pub fn device<M: Module>(model: &M) -> Option<Device> {
 ///
 /// Only the CPU backends that this crate's own features enabled are recognised; any other device
 /// is treated as an accelerator, which is always correct and only ever slower.
+pub(crate) fn on_host(device: &Device) -> bool {
+    hosts().contains(device)
+}
+
 #[allow(
     deprecated,
-    reason = "burn-ndarray is deprecated but still a backend of burn"
+    clippy::vec_init_then_push,
+    reason = "burn-ndarray is deprecated but still a backend of burn; each is there by its feature"
 )]
-pub(crate) fn on_host(device: &Device) -> bool {
-    let mut host: Vec<Device> = Vec::new();
+fn hosts() -> Vec<Device> {
+    let mut hosts = Vec::new();
     #[cfg(feature = "flex")]
-    host.push(Device::flex());
+    hosts.push(Device::flex());
     #[cfg(feature = "ndarray")]
-    host.push(Device::ndarray());
-    host.retain(|candidate| candidate == device);
-    !host.is_empty()
+    hosts.push(Device::ndarray());
+    hosts
 }

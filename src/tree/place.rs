@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 #[cfg(feature = "train")]
-use burn::{
-    module::{ModuleVisitor, Param},
-    tensor::Tensor,
-};
+use burn::module::{ModuleVisitor, Param};
+use burn::tensor::Device;
+#[cfg(feature = "train")]
+use burn::tensor::Tensor;
 
-use super::{ParamVector, float_values};
+use super::{ParamVector, device, float_values};
 
 #[cfg(feature = "train")]
 #[derive(Default)]
@@ -36,4 +36,13 @@ pub(crate) fn near<M: Module>(model: &M, vector: ParamVector) -> ParamVector {
         Some(value) => component.to_device(&value.device()),
         None => component,
     })
+}
+
+/// A model on a device with gradients: itself, if it is there already.
+pub(crate) fn moved<M: Module>(model: &M, place: &Device) -> M {
+    let there = device(model).is_none_or(|device| device.without_autodiff() == *place);
+    match there {
+        true => model.clone(),
+        false => model.clone().fork(&place.clone().autodiff()),
+    }
 }

@@ -1,7 +1,7 @@
 //! What a classifier's batches tell.
 
 use burn::module::Module;
-use burn::tensor::{DType, FloatDType, Int, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 
 use super::{Evidence, differences};
 use crate::error::{Error, Result, caught};
@@ -63,7 +63,7 @@ impl<'a, M: Module, const D: usize> Classification<'a, M, D> {
         self
     }
 
-    /// The gradient with inputs in the model's own float type.
+    /// The gradient with inputs of a float type, on the model's device.
     fn gradient_as(
         &self,
         model: &M,
@@ -71,13 +71,40 @@ impl<'a, M: Module, const D: usize> Classification<'a, M, D> {
         temperature: f64,
         seed: u64,
     ) -> ParamVector {
+        let device = tree::device(model).map(Device::without_autodiff);
         self.summed(|inputs, labels| {
+            let device = device.clone().unwrap_or_else(|| inputs.device());
+            let inputs = inputs.clone().to_device(&device).cast(dtype);
+            let labels = labels.clone().to_device(&device);
             let loss = |model: &M| {
-                let logits = (self.logits)(model, inputs.clone().cast(dtype));
+                let logits = (self.logits)(model, inputs.clone());
                 cross_entropy(logits, labels.clone(), temperature)
             };
             Objective::new(model, loss, seed).gradient(None).vector
         })
+    }
+
+    /// Products by differences of gradients, measured on a device that computes in f64.
+    fn difference_on(
+        &self,
+        place: &Device,
+        model: &M,
+        vector: &ParamVector,
+        (temperature, seed): (f64, u64),
+    ) -> Result<ParamVector> {
+        let product = caught(|| {
+            let there = tree::moved(model, place);
+            let vector = tree::near(&there, vector.clone());
+            differences::hessian_product(&there, &vector, |model| {
+                self.gradient_as(model, FloatDType::F64, temperature, seed)
+            })
+        });
+        let refused = |refusal| {
+            differences::unmeasurable(format!(
+                "the model cannot be computed in f64 on {place:?}: {refusal}"
+            ))
+        };
+        Ok(tree::near(model, product.map_err(refused)??))
     }
 
     fn summed(&self, one: impl Fn(&Tensor<D>, &Tensor<1, Int>) -> ParamVector) -> ParamVector {
@@ -90,13 +117,14 @@ impl<'a, M: Module, const D: usize> Classification<'a, M, D> {
     }
 
     /// `∂R/∂|θ|` for one input of ones.
-    fn flow(&self, model: &M, inputs: &Tensor<D>, dtype: DType, seed: u64) -> ParamVector {
-        let mut shape = inputs.dims();
+    fn flow(&self, model: &M, place: &Device, dtype: DType, seed: u64) -> Result<ParamVector> {
+        let mut shape = self.first_inputs()?.dims();
         shape[0] = 1;
-        let ones = Tensor::<D>::ones(shape, (&inputs.device(), dtype));
-        let model = tree::absolute(model, dtype.into());
+        let ones = Tensor::<D>::ones(shape, (place, dtype));
+        let there = tree::moved(model, place);
+        let model = tree::absolute(&there, dtype.into());
         let flow = |model: &M| (self.logits)(model, ones.clone()).sum();
-        Objective::new(&model, flow, seed).gradient(None).vector
+        Ok(Objective::new(&model, flow, seed).gradient(None).vector)
     }
 
     fn first_inputs(&self) -> Result<&Tensor<D>> {
@@ -124,16 +152,13 @@ impl<M: Module, const D: usize> Evidence<M> for Classification<'_, M, D> {
     ) -> Result<ParamVector> {
         self.first_inputs()?;
         let Some(tangent) = &self.tangent else {
-            return caught(|| {
-                differences::hessian_product(model, vector, |model| {
-                    self.gradient_as(model, FloatDType::F64, temperature, seed)
-                })
-            })
-            .unwrap_or_else(|refusal| {
-                Err(differences::unmeasurable(format!(
-                    "the model cannot be computed in f64: {refusal}"
-                )))
-            });
+            let device = tree::device(model).unwrap_or_default();
+            let place = tree::computing_doubles(&device).ok_or_else(|| {
+                differences::unmeasurable(format!(
+                    "{device:?} does not compute in f64, and the feature `flex` of this crate, a CPU that does, is off"
+                ))
+            })?;
+            return self.difference_on(&place, model, vector, (temperature, seed));
         };
         let direction = tree::direction(model, vector);
         Ok(self.summed(|inputs, labels| {
@@ -147,33 +172,47 @@ impl<M: Module, const D: usize> Evidence<M> for Classification<'_, M, D> {
 
     fn synaptic_flow(&self, model: &M, seed: u64) -> Result<ParamVector> {
         let inputs = self.first_inputs()?;
-        let own = inputs.dtype();
-        let wide = inputs.device().supports_dtype(FloatDType::F64);
-        let dtype = if wide { DType::F64 } else { own };
-        let flow_in = |dtype| caught(|| self.flow(model, inputs, dtype, seed));
-        // A module that makes tensors of its own, as burn's LSTM makes its first state, may know one type only.
-        let (flow, dtype) = match flow_in(dtype) {
-            Ok(flow) => (flow, dtype),
-            Err(refusal) if dtype == own => return Err(no_flow(refusal)),
-            Err(_) => (flow_in(own).map_err(no_flow)?, own),
+        let device = inputs.device().without_autodiff();
+        let own = (device.clone(), inputs.dtype());
+        // A module that makes tensors of its own, as burn's LSTM makes its first state, may know one type only. Where f64
+        // is another device's, that is the last resort: a hundred rounds of a large model take minutes on a CPU.
+        let places = match tree::computing_doubles(&device) {
+            Some(place) if place == device => vec![(place, DType::F64), own],
+            Some(place) => vec![own, (place, DType::F64)],
+            None => vec![own],
         };
-        let largest = flow.iter().map(|(_, component)| {
-            let largest = component.clone().abs().max();
-            largest.to_data().iter::<f64>().next().unwrap_or(0.0)
-        });
-        let largest = largest.fold(0.0, |a: f64, b| if b.is_nan() { b } else { a.max(b) });
-        if !largest.is_finite() {
-            return Err(Error::Unmeasurable {
-                what: "synaptic flow",
-                reason: format!("it overflows {dtype:?}"),
-                instead: "choose the masks on a device that computes in f64, such as a CPU",
-            });
+        let mut failure = None;
+        for (place, dtype) in places {
+            let flow = match caught(|| self.flow(model, &place, dtype, seed)) {
+                Ok(flow) => flow?,
+                Err(refusal) => {
+                    failure = Some(no_flow(refusal));
+                    continue;
+                }
+            };
+            let largest = largest(&flow);
+            if largest.is_finite() {
+                let scale = if largest > 0.0 { largest.recip() } else { 1.0 };
+                let flow = flow.scaled(scale);
+                let flow = flow.map(|_, component| component.cast(FloatDType::F32));
+                return Ok(tree::near(model, flow));
+            }
+            failure = Some(overflow(dtype));
+            if dtype == DType::F64 {
+                break;
+            }
         }
-        let scale = if largest > 0.0 { largest.recip() } else { 1.0 };
-        Ok(flow
-            .scaled(scale)
-            .map(|_, component| component.cast(FloatDType::F32)))
+        Err(failure.unwrap_or_else(|| unreachable!("there is a place")))
     }
+}
+
+/// NaN if there is one.
+fn largest(flow: &ParamVector) -> f64 {
+    let components = flow.iter().map(|(_, component)| {
+        let largest = component.clone().abs().max();
+        largest.to_data().iter::<f64>().next().unwrap_or(0.0)
+    });
+    components.fold(0.0, |a: f64, b| if b.is_nan() { b } else { a.max(b) })
 }
 
 fn no_flow(refusal: String) -> Error {
@@ -181,5 +220,51 @@ fn no_flow(refusal: String) -> Error {
         what: "synaptic flow",
         reason: format!("the model refuses an input of ones: {refusal}"),
         instead: "choose another method",
+    }
+}
+
+fn overflow(dtype: DType) -> Error {
+    Error::Unmeasurable {
+        what: "synaptic flow",
+        reason: format!("it overflows {dtype:?}"),
+        instead: "choose the masks on a device that computes in f64, such as a CPU",
+    }
+}
+
+#[cfg(all(test, feature = "flex", not(feature = "ndarray")))]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::{Distribution, TensorData};
+
+    use super::*;
+
+    /// burn-ndarray stands for a device that does not compute in f64.
+    #[test]
+    #[allow(deprecated, reason = "burn-ndarray stands for a GPU here")]
+    fn a_product_is_the_same_by_another_device() {
+        let [flex, ndarray] = [Device::flex(), Device::ndarray()];
+        flex.seed(1);
+        let images = Tensor::<2>::random([6, 4], Distribution::Default, &flex);
+        let model = LinearConfig::new(4, 3).init(&flex.clone().autodiff());
+        let product = |device: &Device, place: &Device| {
+            let model: Linear = model.clone().fork(&device.clone().autodiff());
+            let labels = Tensor::from_ints([0, 1, 2, 2, 1, 0], device);
+            let batch = (images.clone().to_device(device), labels);
+            let data = Classification::new([batch], Linear::forward::<2>);
+            let vector = data.gradient(&model, 1.0, 0).unwrap();
+            let product = data
+                .difference_on(place, &model, &vector, (1.0, 0))
+                .unwrap();
+            let components = product.iter().map(|(_, component)| {
+                assert_eq!(component.device(), *device);
+                component.to_data()
+            });
+            components.collect::<Vec<TensorData>>()
+        };
+        let [here, there] = [&flex, &ndarray].map(|device| product(device, &flex));
+        for (here, there) in here.iter().zip(&there) {
+            // The vectors, gradients in f32, were computed by two backends.
+            here.assert_approx_eq::<f32>(there, burn::tensor::Tolerance::absolute(1e-5));
+        }
     }
 }

@@ -25,10 +25,6 @@ pub(super) fn hessian_product<M: Module>(
     vector: &ParamVector,
     gradient: impl Fn(&M) -> ParamVector,
 ) -> Result<ParamVector> {
-    let device = tree::device(model).unwrap_or_default();
-    if !device.supports_dtype(FloatDType::F64) {
-        return Err(unmeasurable(format!("{device:?} does not compute in f64")));
-    }
     let length = vector.norm();
     if length == 0.0 {
         return Ok(vector.clone());
@@ -46,9 +42,7 @@ pub(super) fn hessian_product<M: Module>(
     for step in STEPS {
         let next = product(step);
         if let Some(last) = last {
-            let apart = last.clone().plus_scaled(&next, -1.0).norm() / next.norm();
-            // NaN, of a product that is zero everywhere, counts as agreement.
-            let apart = if apart.is_nan() { 0.0 } else { apart };
+            let apart = distance(&last, &next);
             if best.as_ref().is_none_or(|(least, _)| apart < *least) {
                 best = Some((apart, last));
             }
@@ -59,9 +53,20 @@ pub(super) fn hessian_product<M: Module>(
         Some((apart, product)) if apart < AGREEMENT => Ok(product),
         Some((apart, _)) => Err(unmeasurable(format!(
             "differences of gradients at steps from 1e-4 to 1e-10 differ by {apart:.1e} at best, relative to their \
-             length: the loss has kinks everywhere, or is not deterministic"
+             length: the loss has kinks everywhere, is not deterministic, or is not finite"
         ))),
         None => unreachable!("there are several steps"),
+    }
+}
+
+/// How far two products are apart, relative to the second one's length. Two that are zero
+/// everywhere agree; what is not a number agrees with nothing.
+fn distance(last: &ParamVector, next: &ParamVector) -> f64 {
+    let apart = last.clone().plus_scaled(next, -1.0).norm();
+    match apart == 0.0 {
+        true => 0.0,
+        false if apart.is_nan() => f64::INFINITY,
+        false => apart / next.norm(),
     }
 }
 
@@ -71,5 +76,33 @@ pub(super) fn unmeasurable(reason: String) -> Error {
         what: "a product with the Hessian",
         reason,
         instead: "give the model a `forward_tangent` and pass it to `Classification::with_tangent`",
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
+    use super::*;
+
+    /// What is not a number at any step used to count as a product on which all steps agree.
+    #[test]
+    fn gradients_that_are_no_numbers_have_no_product() {
+        let device = Device::flex().autodiff();
+        let model = LinearConfig::new(2, 1).init(&device);
+        let gradient = |value: f64| {
+            move |model: &Linear| {
+                let weight = model.weight.val().inner().full_like(value);
+                let mut gradient = ParamVector::default();
+                gradient.push(model.weight.id, weight.flatten::<1>(0, 1));
+                gradient
+            }
+        };
+        let vector = gradient(1.0)(&model);
+        let refused = hessian_product(&model, &vector, gradient(f64::NAN)).unwrap_err();
+        assert!(refused.to_string().contains("not finite"), "{refused}");
+        let flat = hessian_product(&model, &vector, gradient(3.0)).unwrap();
+        assert_eq!(flat.norm(), 0.0);
     }
 }

@@ -22,7 +22,8 @@ use crate::sparse::weight::Weight;
 /// `R` sums the outputs of the network for an input of ones, with parameters and running statistics
 /// replaced by their absolute values and batch norm in inference mode. Before round `k` of `n` it
 /// is measured on the weights still live, of which the best `round(N (1 − S)^(k/n))` stay. Where
-/// the device can, it is computed in f64: in deep nets the flow outgrows f32.
+/// the device can, it is computed in f64: in deep nets the flow outgrows f32. Where it cannot, a
+/// flow that does is computed on the CPU (feature `flex`).
 ///
 /// It looks at no image, but takes their shape from a
 /// [`Classification`](crate::sparse::Classification).
