@@ -6,8 +6,10 @@ use burn::tensor::Device;
 pub struct Work {
     /// Kernels that CubeCL launches.
     pub launches: usize,
-    /// Operations that burn's fusion is given, reshapes and ends of tensors included.
+    /// Operations that burn's fusion is given, slices and reshapes included.
     pub operations: usize,
+    /// Ends of tensors, of which fusion is told, too.
+    pub ends: usize,
 }
 
 /// What a device is asked to do while something runs, where it says so: those of CubeCL.
@@ -28,9 +30,19 @@ pub fn count(device: &Device, run: impl FnOnce()) -> Option<Work> {
         }
     }
 
-    impl FusionObserver for Counter {
-        fn registered(&self, _operation: &OperationIr) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+    #[derive(Default)]
+    struct Registered {
+        operations: AtomicUsize,
+        ends: AtomicUsize,
+    }
+
+    impl FusionObserver for Registered {
+        fn registered(&self, operation: &OperationIr) {
+            let counter = match operation {
+                OperationIr::Drop(_) => &self.ends,
+                _ => &self.operations,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
         }
 
         fn block_starts(&self, _block: BlockOperations<'_>) {}
@@ -38,16 +50,18 @@ pub fn count(device: &Device, run: impl FnOnce()) -> Option<Work> {
         fn block_ran(&self) {}
     }
 
-    let (kernels, operations) = (Arc::new(Counter::default()), Arc::new(Counter::default()));
+    let kernels = Arc::new(Counter::default());
+    let given = Arc::new(Registered::default());
     device.sync().expect("the device works");
     let launched = LaunchObservation::new(kernels.clone());
-    let registered = FusionObservation::new(operations.clone());
+    let registered = FusionObservation::new(given.clone());
     run();
     device.sync().expect("the device works");
     drop((launched, registered));
     let work = Work {
         launches: kernels.0.load(Ordering::Relaxed),
-        operations: operations.0.load(Ordering::Relaxed),
+        operations: given.operations.load(Ordering::Relaxed),
+        ends: given.ends.load(Ordering::Relaxed),
     };
     (work.launches > 0).then_some(work)
 }

@@ -13,7 +13,7 @@
 //! rounds of each variant's time relative to SGD's in the same round. Peak memory is counted by the global
 //! allocator, on top of what is allocated before the step: the host's memory only. On a device that is not the host a turn is ten steps and a
 //! wait for the device, and every variant takes ten steps before the first round, so that kernels are compiled and tuned. With a feature for a GPU the
-//! table has the kernels that one step launches, too, and the operations that it hands to burn's fusion.
+//! table has the kernels that one step launches, too, the operations that it hands to burn's fusion, and the ends of tensors of which fusion is told.
 
 #[path = "../device/mod.rs"]
 mod device;
@@ -28,7 +28,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use peak_alloc::PeakAlloc;
 use zosam::masks::Execution;
-use zosam::objective::Samples;
+use zosam::objective::{Objective, Samples};
 use zosam::perturb::*;
 use zosam::sparse::Sparsity;
 use zosam::{RigL, SharpOptimizer};
@@ -103,7 +103,7 @@ fn table(setting: &Setting, rounds: usize) {
         let run = || (0..steps).for_each(|_| variant.step());
         let work = launches::count(device, run);
         let per_step = |count: usize| format!("{:.0}", count as f64 / steps as f64);
-        counts.push(work.map(|work| [work.launches, work.operations].map(per_step)));
+        counts.push(work.map(|work| [work.launches, work.operations, work.ends].map(per_step)));
     }
     for _ in 0..rounds {
         for (index, variant) in variants.iter_mut().enumerate() {
@@ -119,8 +119,16 @@ fn table(setting: &Setting, rounds: usize) {
         }
     }
     println!(
-        "\nbatch {batch}\n{:32} {:>9} {:>9} {:>11} {:>9} {:>9} {:>9} {:>10}",
-        "", "s/step", "images/s", "speed/SGD", "peak MiB", "peak/SGD", "launches", "operations"
+        "\nbatch {batch}\n{:32} {:>9} {:>9} {:>11} {:>9} {:>9} {:>9} {:>10} {:>6}",
+        "",
+        "s/step",
+        "images/s",
+        "speed/SGD",
+        "peak MiB",
+        "peak/SGD",
+        "launches",
+        "operations",
+        "ends"
     );
     for (index, variant) in variants.iter().enumerate() {
         let ratios = seconds[0]
@@ -128,11 +136,11 @@ fn table(setting: &Setting, rounds: usize) {
             .zip(&seconds[index])
             .map(|(sgd, own)| sgd / own);
         let time = median(seconds[index].iter().copied());
-        let [launches, operations] = counts[index]
+        let [launches, operations, ends] = counts[index]
             .clone()
-            .unwrap_or(["-", "-"].map(String::from));
+            .unwrap_or(["-", "-", "-"].map(String::from));
         println!(
-            "{:32} {time:>9.4} {:>9.1} {:>11.3} {:>9.1} {:>9.3} {launches:>9} {operations:>10}",
+            "{:32} {time:>9.4} {:>9.1} {:>11.3} {:>9.1} {:>9.3} {launches:>9} {operations:>10} {ends:>6}",
             variant.name,
             batch as f64 / time,
             median(ratios),
@@ -223,6 +231,7 @@ fn variants(setting: &Setting) -> Vec<Variant> {
     let with_zosam = |(name, config)| with_zosam(name, config, setting);
     let mut variants: Vec<Variant> = sharp.map(with_zosam).into();
     variants.push(burns_own(setting));
+    variants.push(forward(setting));
     let wanted = device::option("--only");
     // The first one is what the others are compared with.
     let is_wanted = |name: &str| {
@@ -266,16 +275,34 @@ fn burns_own(setting: &Setting) -> Variant {
     }
 }
 
-fn with_zosam(name: &'static str, config: SharpnessConfig, setting: &Setting) -> Variant {
+/// A forward pass that records no graph: what default ZO-SAM makes besides SGD's passes.
+fn forward(setting: &Setting) -> Variant {
     let loss = Samples::new(data(setting), losses);
-    let steps = period(&config);
-    let mut optim: SharpOptimizer<SharpnessConfig, Sgd> = config.init(sgd()).expect("valid");
+    let (model, sparsity) = masked(setting);
+    Variant {
+        name: "one forward pass",
+        steps: 1,
+        step: Box::new(move || {
+            sparsity.run(|| Objective::new(&model, &loss, 0).probe(None));
+        }),
+    }
+}
+
+fn masked(setting: &Setting) -> (Network, Sparsity) {
     // An update of masks would make one step in a hundred differ; its cost is measured on its own.
     let mut sparsity = Sparsity::new(RigL::new(0.9).until(0)).with_execution(setting.execution);
     let model = sparsity.attach(model(setting), |_: &Network| -> Tensor<1> {
         unreachable!("RigL starts at random")
     });
-    let mut model = Some(model.expect("valid"));
+    (model.expect("valid"), sparsity)
+}
+
+fn with_zosam(name: &'static str, config: SharpnessConfig, setting: &Setting) -> Variant {
+    let loss = Samples::new(data(setting), losses);
+    let steps = period(&config);
+    let mut optim: SharpOptimizer<SharpnessConfig, Sgd> = config.init(sgd()).expect("valid");
+    let (model, mut sparsity) = masked(setting);
+    let mut model = Some(model);
     Variant {
         name,
         steps,

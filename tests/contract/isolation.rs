@@ -25,6 +25,12 @@ fn epsilon_has_length_rho_in_the_live_subspace() {
             let mut optim = config.init(sgd()).unwrap();
             let trainable = tree::leaves(&net);
             let what = format!("{name} with {method_name}");
+            // A device sums n squares in f32, in an order of its own: their norm is off by at most n/2 roundings of 2⁻²⁴. The host sums in f64.
+            let roundings: usize = match plain_device() == Device::flex() {
+                true => 0,
+                false => trainable.iter().map(tree::Leaf::len).sum(),
+            };
+            let tolerance = 1e-6 + roundings as f64 * 2f64.powi(-25);
             let mut seen = 0;
             // Some know a direction from the second step on, some only look for one at the first.
             for number in 0..2 {
@@ -40,7 +46,7 @@ fn epsilon_has_length_rho_in_the_live_subspace() {
                 seen += 1;
                 // These two measure length by the weights and by the Fisher information.
                 if !["asam", "fisher sam"].contains(&name) {
-                    assert!((radius - rho).abs() < 1e-6 * rho, "{what}: {radius}");
+                    assert!((radius - rho).abs() < tolerance * rho, "{what}: {radius}");
                 }
                 for (id, component) in offset.vector().iter() {
                     assert!(trainable.iter().any(|leaf| leaf.id == id), "{what}");

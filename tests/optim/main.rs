@@ -3,6 +3,7 @@
 #![cfg(feature = "flex")]
 
 mod base;
+mod drawn;
 #[cfg(feature = "models")]
 mod models;
 mod non_finite;
@@ -10,14 +11,11 @@ mod perturbations;
 mod sizes;
 mod tied;
 
-use std::cell::Cell;
-
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Distribution, Tensor};
 use zosam::checkpoint::{Store, fingerprint};
-use zosam::objective::seeded;
 use zosam::optim::WeightAverage;
 use zosam::tree::{self, values};
 use zosam::{Error, Plain, RigL, SharpOptimizer, Sparsity, ZoSamConfig, perturb::Identity};
@@ -28,19 +26,10 @@ struct Net {
     norm: BatchNorm,
 }
 
+use drawn::drawn;
+
 fn device() -> Device {
     Device::flex().autodiff()
-}
-
-thread_local! {
-    /// Seeds used so far by this test: each has a thread of its own.
-    static SEEDS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Draws in turn, so that no other test's dropout changes, and the same in every run.
-fn drawn<R>(draw: impl FnOnce() -> R) -> R {
-    let seed = SEEDS.replace(SEEDS.get() + 1);
-    seeded(&device(), seed, draw)
 }
 
 fn net() -> Net {
