@@ -11,8 +11,8 @@ use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 
 use super::key::mixed;
 
-/// Numbers of one row: as many as a word of 16 bits counts. With as many rows that is enough for
-/// 2³² numbers.
+/// Numbers of one row: as many as a word of 16 bits counts. With as many rows that is 2³² numbers,
+/// 16 GiB of them; from there on they come again.
 const WIDTH: usize = 1 << 16;
 
 /// Philox uses ten. With four, correlations within a direction and over keys are plain, with five
@@ -47,7 +47,7 @@ fn words(count: usize, key: u64, device: &Device) -> [Tensor<2, Int>; 2] {
     // Sent over, because burn's `arange` on a GPU is a cumulative sum in which every number adds up
     // all before it: 2.8 s for 100,000 of them on software Vulkan.
     let counted = |numbers: usize| {
-        let numbers: Vec<i32> = (0..numbers as i32).collect();
+        let numbers: Vec<i32> = (0..numbers).map(|number| (number % WIDTH) as i32).collect();
         let shape = [numbers.len()];
         Tensor::<1, Int>::from_data(TensorData::new(numbers, shape), (device, DType::I32))
     };
