@@ -246,6 +246,9 @@ impl ModuleVisitor for NamedVisitor {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if self.first.is(param.id) {
             let data = param.base().into_data();
+            // burn reads a GPU's numbers when they are first looked at, and by then a step may have
+            // written others in their place: a rewind point would be the trained weights.
+            let _ = data.as_bytes();
             self.tensors.push((self.path.dotted(), data));
         }
     }

@@ -66,16 +66,16 @@ pub(crate) fn on_host(device: &Device) -> bool {
     hosts().contains(device)
 }
 
+/// The CPU backends of this crate's features.
 #[allow(
     deprecated,
-    clippy::vec_init_then_push,
-    reason = "burn-ndarray is deprecated but still a backend of burn; each is there by its feature"
+    reason = "burn-ndarray is deprecated but still a backend of burn"
 )]
 fn hosts() -> Vec<Device> {
-    let mut hosts = Vec::new();
-    #[cfg(feature = "flex")]
-    hosts.push(Device::flex());
-    #[cfg(feature = "ndarray")]
-    hosts.push(Device::ndarray());
-    hosts
+    Vec::from([
+        #[cfg(feature = "flex")]
+        Device::flex(),
+        #[cfg(feature = "ndarray")]
+        Device::ndarray(),
+    ])
 }
