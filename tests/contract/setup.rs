@@ -67,6 +67,14 @@ pub fn plain_device() -> Device {
     }
 }
 
+/// Whether the device fuses operations: how it rounds one depends on what stands beside it.
+pub fn fuses() -> bool {
+    matches!(
+        std::env::var("ZOSAM_TEST_DEVICE").as_deref(),
+        Ok("wgpu" | "vulkan")
+    )
+}
+
 pub fn device() -> Device {
     plain_device().autodiff()
 }
