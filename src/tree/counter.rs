@@ -23,8 +23,8 @@ const ROUNDS: u64 = 8;
 /// Odd and below 2¹⁵, so that its product with a word fits an i32: the first bits of √2 − 1.
 const MULTIPLIER: i32 = 0x6a09;
 
-/// Independent standard normal numbers, f32, at least one of them, by the transform of Box and Muller (1958). Their
-/// length is that of 2¹⁶ steps, so none exceeds 4.9.
+/// Independent standard normal numbers, f32, at least one of them, by the transform of Box and
+/// Muller (1958). The radius takes 2¹⁶ values, of which 4.9 is the largest.
 pub(super) fn normal(count: usize, key: u64, device: &Device) -> Tensor<1> {
     let [left, right] = words(count, key, device).map(|word| word.cast(FloatDType::F32));
     let step = (WIDTH as f32).recip();

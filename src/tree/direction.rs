@@ -20,10 +20,11 @@ const BLOCK: usize = 4096;
 ///
 /// On the host parameters are told apart by their path, because burn's parameter ids differ between
 /// processes, and all CPU backends share one definition (ChaCha8 by block). Any other device draws
-/// all leaves together from a counter, keyed with the leaves' paths, too, in operations that it
-/// fuses into one pass. The two definitions give different directions. Components are f32: what makes a direction good is its distribution,
-/// not the last bits of its numbers. A [`DirectionDistribution::Sphere`] direction is returned as a
-/// Gaussian one: the caller normalises it after masking.
+/// all leaves together from a counter, whose key takes in the leaves' paths, in operations that the
+/// device fuses into one pass. The two definitions give different directions. Components are f32:
+/// what makes a direction good is its distribution, not the last bits of its numbers. A
+/// [`DirectionDistribution::Sphere`] direction is returned as a Gaussian one: the caller normalises
+/// it after masking.
 pub fn draw(
     leaves: &[Leaf],
     key: DirectionKey,

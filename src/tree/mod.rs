@@ -35,7 +35,7 @@ pub(crate) use buffers::{blend, restore};
 pub(crate) use convert::{absolute, cast, direction, narrowed, widened};
 pub use direction::draw;
 pub(crate) use direction::draw_like;
-pub(crate) use double::computing_doubles;
+pub(crate) use double::Doubles;
 pub(crate) use joined::{Joined, Layout};
 pub(crate) use key::path_hash;
 pub use key::{DirectionDistribution, DirectionKey};

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 #[cfg(feature = "train")]
 use burn::tensor::Tensor;
 
-use super::{ParamVector, device, float_values};
+use super::{ParamVector, float_values};
 
 #[cfg(feature = "train")]
 #[derive(Default)]
@@ -38,11 +38,10 @@ pub(crate) fn near<M: Module>(model: &M, vector: ParamVector) -> ParamVector {
     })
 }
 
-/// A model on a device with gradients: itself, if it is there already.
-pub(crate) fn moved<M: Module>(model: &M, place: &Device) -> M {
-    let there = device(model).is_none_or(|device| device.without_autodiff() == *place);
-    match there {
-        true => model.clone(),
-        false => model.clone().fork(&place.clone().autodiff()),
+/// A model with gradients on another device, or as it is.
+pub(crate) fn moved<M: Module>(model: &M, elsewhere: Option<&Device>) -> M {
+    match elsewhere {
+        Some(device) => model.clone().fork(&device.clone().autodiff()),
+        None => model.clone(),
     }
 }

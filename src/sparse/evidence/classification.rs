@@ -7,7 +7,7 @@ use super::{Evidence, differences};
 use crate::error::{Error, Result, caught};
 use crate::objective::Objective;
 use crate::tangent::{Dual, cross_entropy, cross_entropy_tangent};
-use crate::tree::{self, ParamVector};
+use crate::tree::{self, Doubles, ParamVector};
 
 type Logits<'a, M, const D: usize> = dyn Fn(&M, Tensor<D>) -> Tensor<2> + 'a;
 type LogitsTangent<'a, M, const D: usize> = dyn Fn(&M, &M, Tensor<D>) -> Dual<2> + 'a;
@@ -63,19 +63,23 @@ impl<'a, M: Module, const D: usize> Classification<'a, M, D> {
         self
     }
 
-    /// The gradient with inputs of a float type, on the model's device.
+    /// The gradient with inputs of a float type, on another device if the model is there.
     fn gradient_as(
         &self,
         model: &M,
-        dtype: FloatDType,
+        (elsewhere, dtype): (Option<&Device>, FloatDType),
         temperature: f64,
         seed: u64,
     ) -> ParamVector {
-        let device = tree::device(model).map(Device::without_autodiff);
         self.summed(|inputs, labels| {
-            let device = device.clone().unwrap_or_else(|| inputs.device());
-            let inputs = inputs.clone().to_device(&device).cast(dtype);
-            let labels = labels.clone().to_device(&device);
+            let (inputs, labels) = match elsewhere {
+                Some(device) => (
+                    inputs.clone().to_device(device),
+                    labels.clone().to_device(device),
+                ),
+                None => (inputs.clone(), labels.clone()),
+            };
+            let inputs = inputs.cast(dtype);
             let loss = |model: &M| {
                 let logits = (self.logits)(model, inputs.clone());
                 cross_entropy(logits, labels.clone(), temperature)
@@ -84,24 +88,25 @@ impl<'a, M: Module, const D: usize> Classification<'a, M, D> {
         })
     }
 
-    /// Products by differences of gradients, measured on a device that computes in f64.
+    /// Products by differences of gradients in f64, measured where the model is or elsewhere.
     fn difference_on(
         &self,
-        place: &Device,
+        elsewhere: Option<&Device>,
         model: &M,
         vector: &ParamVector,
         (temperature, seed): (f64, u64),
     ) -> Result<ParamVector> {
         let product = caught(|| {
-            let there = tree::moved(model, place);
+            let there = tree::moved(model, elsewhere);
             let vector = tree::near(&there, vector.clone());
             differences::hessian_product(&there, &vector, |model| {
-                self.gradient_as(model, FloatDType::F64, temperature, seed)
+                self.gradient_as(model, (elsewhere, FloatDType::F64), temperature, seed)
             })
         });
         let refused = |refusal| {
+            let place = elsewhere.map_or(String::new(), |device| format!(" on {device:?}"));
             differences::unmeasurable(format!(
-                "the model cannot be computed in f64 on {place:?}: {refusal}"
+                "the model cannot be computed in f64{place}: {refusal}"
             ))
         };
         Ok(tree::near(model, product.map_err(refused)??))
@@ -117,14 +122,20 @@ impl<'a, M: Module, const D: usize> Classification<'a, M, D> {
     }
 
     /// `∂R/∂|θ|` for one input of ones.
-    fn flow(&self, model: &M, place: &Device, dtype: DType, seed: u64) -> Result<ParamVector> {
-        let mut shape = self.first_inputs()?.dims();
+    fn flow(
+        &self,
+        model: &M,
+        inputs: &Tensor<D>,
+        (elsewhere, dtype): (Option<&Device>, DType),
+        seed: u64,
+    ) -> ParamVector {
+        let mut shape = inputs.dims();
         shape[0] = 1;
-        let ones = Tensor::<D>::ones(shape, (place, dtype));
-        let there = tree::moved(model, place);
-        let model = tree::absolute(&there, dtype.into());
+        let device = elsewhere.cloned().unwrap_or_else(|| inputs.device());
+        let ones = Tensor::<D>::ones(shape, (&device, dtype));
+        let model = tree::absolute(&tree::moved(model, elsewhere), dtype.into());
         let flow = |model: &M| (self.logits)(model, ones.clone()).sum();
-        Ok(Objective::new(&model, flow, seed).gradient(None).vector)
+        Objective::new(&model, flow, seed).gradient(None).vector
     }
 
     fn first_inputs(&self) -> Result<&Tensor<D>> {
@@ -140,7 +151,7 @@ impl<'a, M: Module, const D: usize> Classification<'a, M, D> {
 impl<M: Module, const D: usize> Evidence<M> for Classification<'_, M, D> {
     fn gradient(&self, model: &M, temperature: f64, seed: u64) -> Result<ParamVector> {
         let dtype = self.first_inputs()?.dtype().into();
-        Ok(self.gradient_as(model, dtype, temperature, seed))
+        Ok(self.gradient_as(model, (None, dtype), temperature, seed))
     }
 
     fn hessian_product(
@@ -153,12 +164,16 @@ impl<M: Module, const D: usize> Evidence<M> for Classification<'_, M, D> {
         self.first_inputs()?;
         let Some(tangent) = &self.tangent else {
             let device = tree::device(model).unwrap_or_default();
-            let place = tree::computing_doubles(&device).ok_or_else(|| {
-                differences::unmeasurable(format!(
-                    "{device:?} does not compute in f64, and the feature `flex` of this crate, a CPU that does, is off"
-                ))
-            })?;
-            return self.difference_on(&place, model, vector, (temperature, seed));
+            let elsewhere = match Doubles::of(&device) {
+                Doubles::Here => None,
+                Doubles::Elsewhere(device) => Some(device),
+                Doubles::Nowhere => {
+                    return Err(differences::unmeasurable(format!(
+                        "{device:?} does not compute in f64, and the feature `flex` of this crate, a CPU that does, is off"
+                    )));
+                }
+            };
+            return self.difference_on(elsewhere.as_ref(), model, vector, (temperature, seed));
         };
         let direction = tree::direction(model, vector);
         Ok(self.summed(|inputs, labels| {
@@ -172,19 +187,19 @@ impl<M: Module, const D: usize> Evidence<M> for Classification<'_, M, D> {
 
     fn synaptic_flow(&self, model: &M, seed: u64) -> Result<ParamVector> {
         let inputs = self.first_inputs()?;
-        let device = inputs.device().without_autodiff();
-        let own = (device.clone(), inputs.dtype());
+        let own = (None, inputs.dtype());
         // A module that makes tensors of its own, as burn's LSTM makes its first state, may know one type only. Where f64
         // is another device's, that is the last resort: a hundred rounds of a large model take minutes on a CPU.
-        let places = match tree::computing_doubles(&device) {
-            Some(place) if place == device => vec![(place, DType::F64), own],
-            Some(place) => vec![own, (place, DType::F64)],
-            None => vec![own],
+        let places = match Doubles::of(&inputs.device()) {
+            Doubles::Here => vec![(None, DType::F64), own],
+            Doubles::Elsewhere(device) => vec![own, (Some(device), DType::F64)],
+            Doubles::Nowhere => vec![own],
         };
         let mut failure = None;
-        for (place, dtype) in places {
-            let flow = match caught(|| self.flow(model, &place, dtype, seed)) {
-                Ok(flow) => flow?,
+        for (elsewhere, dtype) in places {
+            let place = (elsewhere.as_ref(), dtype);
+            let flow = match caught(|| self.flow(model, inputs, place, seed)) {
+                Ok(flow) => flow,
                 Err(refusal) => {
                     failure = Some(no_flow(refusal));
                     continue;
@@ -238,6 +253,41 @@ mod tests {
 
     use super::*;
 
+    /// Its parameters are on two devices, and the one that burn names first is not the inputs'.
+    #[derive(Module, Debug)]
+    struct Spread {
+        late: Linear,
+        early: Linear,
+    }
+
+    impl Spread {
+        fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
+            let hidden = self.early.forward(inputs).tanh();
+            self.late
+                .forward(hidden.to_device(&self.late.weight.val().device()))
+        }
+    }
+
+    #[test]
+    #[allow(deprecated, reason = "burn-ndarray stands for a GPU here")]
+    fn a_model_on_two_devices_stays_there() {
+        let [flex, ndarray] = [Device::flex(), Device::ndarray()];
+        let model = Spread {
+            late: LinearConfig::new(5, 3).init(&flex.clone().autodiff()),
+            early: LinearConfig::new(4, 5).init(&ndarray.clone().autodiff()),
+        };
+        let images = Tensor::<2>::ones([2, 4], &ndarray);
+        let labels = Tensor::from_ints([0, 2], &flex);
+        let data = Classification::new([(images, labels)], Spread::forward);
+        let gradient = data.gradient(&model, 1.0, 0).unwrap();
+        let product = data.hessian_product(&model, &gradient, 1.0, 0).unwrap();
+        let flow = data.synaptic_flow(&model, 0).unwrap();
+        for vector in [gradient, product, flow] {
+            assert_eq!(vector.iter().count(), 4);
+            assert!(vector.norm() > 0.0);
+        }
+    }
+
     /// burn-ndarray stands for a device that does not compute in f64.
     #[test]
     #[allow(deprecated, reason = "burn-ndarray stands for a GPU here")]
@@ -246,14 +296,14 @@ mod tests {
         flex.seed(1);
         let images = Tensor::<2>::random([6, 4], Distribution::Default, &flex);
         let model = LinearConfig::new(4, 3).init(&flex.clone().autodiff());
-        let product = |device: &Device, place: &Device| {
+        let product = |device: &Device, elsewhere: Option<&Device>| {
             let model: Linear = model.clone().fork(&device.clone().autodiff());
             let labels = Tensor::from_ints([0, 1, 2, 2, 1, 0], device);
             let batch = (images.clone().to_device(device), labels);
             let data = Classification::new([batch], Linear::forward::<2>);
             let vector = data.gradient(&model, 1.0, 0).unwrap();
             let product = data
-                .difference_on(place, &model, &vector, (1.0, 0))
+                .difference_on(elsewhere, &model, &vector, (1.0, 0))
                 .unwrap();
             let components = product.iter().map(|(_, component)| {
                 assert_eq!(component.device(), *device);
@@ -261,7 +311,8 @@ mod tests {
             });
             components.collect::<Vec<TensorData>>()
         };
-        let [here, there] = [&flex, &ndarray].map(|device| product(device, &flex));
+        let here = product(&flex, None);
+        let there = product(&ndarray, Some(&flex));
         for (here, there) in here.iter().zip(&there) {
             // The vectors, gradients in f32, were computed by two backends.
             here.assert_approx_eq::<f32>(there, burn::tensor::Tolerance::absolute(1e-5));
