@@ -5,7 +5,7 @@
 //! bits instead of 32: so nothing exceeds an i32, and every backend computes the same bits. burn's
 //! own generator is one kernel too, but it starts neighbouring streams a constant apart and does not
 //! mix them: over 5,000 seeds on software Vulkan its signs 20 places apart were correlated by 0.4,
-//! and normal numbers 5 places apart by −0.2.
+//! and normal numbers 5 places apart by −0.2 (`benches/directions.rs`).
 
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 
@@ -16,8 +16,7 @@ use super::key::mixed;
 const WIDTH: usize = 1 << 16;
 
 /// Philox uses ten. With four, correlations within a direction and over keys are plain, with five
-/// small ones are left, and with six or more none was found (300,000 keys, 147 positions, both
-/// words' outer bits, normal numbers and their squares; spectra of 4 million numbers).
+/// small ones are left, and with six or more none was found (`benches/direction_rounds.py`).
 const ROUNDS: u64 = 8;
 
 /// Odd and below 2¹⁵, so that its product with a word fits an i32: the first bits of √2 − 1.
